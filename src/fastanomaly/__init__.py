@@ -1,0 +1,30 @@
+"""Is this purchase unusual for this buyer's friends, right now? Exact and fast."""
+
+from fastanomaly._version import __version__
+from fastanomaly.detector import (
+    BEFRIEND,
+    PURCHASE,
+    UNFRIEND,
+    ColumnFlags,
+    Counts,
+    Detector,
+    Fed,
+    Flag,
+)
+from fastanomaly.events import REASONS, Rejected
+from fastanomaly.parameters import ParameterError
+
+__all__ = [
+    "BEFRIEND",
+    "PURCHASE",
+    "REASONS",
+    "UNFRIEND",
+    "ColumnFlags",
+    "Counts",
+    "Detector",
+    "Fed",
+    "Flag",
+    "ParameterError",
+    "Rejected",
+    "__version__",
+]

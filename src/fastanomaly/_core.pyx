@@ -1,0 +1,549 @@
+"""The engine: owns the state, applies events to it, judges purchases.
+
+The rooms it is made of are the .pxd files beside it, compiled into this one module.
+`Detector` is its public face.
+"""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.string cimport memchr, memset
+
+from fastanomaly._columns cimport (
+    ColumnFlag, Columns, Row, columns_first_invalid, columns_read,
+)
+from fastanomaly._events cimport (
+    LINE_TOO_LONG, NOT_AN_OBJECT, VALID, decode_event, decode_text, same_user,
+)
+from fastanomaly._fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
+from fastanomaly._graph cimport (
+    Friends, Graph, friends_find, graph_ball, graph_befriend, graph_free, graph_reserve,
+    graph_unfriend,
+)
+from fastanomaly._history cimport (
+    History, Ring, history_free, history_record, history_reserve, ring_place,
+)
+from fastanomaly._memory cimport (
+    PyMem_RawFree, allocations_left, memory_reserve, memory_resize,
+)
+from fastanomaly._search cimport Search, search_ball, search_free
+from fastanomaly._types cimport (
+    BEFRIEND, EVENT_KINDS, PURCHASE, UNFRIEND, Event, Purchase, UserKey, key_before, uint128,
+)
+from fastanomaly._users cimport (
+    Users, users_add, users_find, users_forget_last, users_free, users_key,
+)
+from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_of, verdict_on
+
+import os
+
+import orjson
+
+from fastanomaly import verdict as wide_verdict
+from fastanomaly.events import reread
+from fastanomaly.members import exact_number
+
+
+cdef object integer_of(uint128 value):
+    return (<object> <uint64_t> (value >> 64) << 64) | <object> <uint64_t> value
+
+
+cdef object text_of(const UserKey* key):
+    if key.number >= 0:
+        return str(key.number)
+    return key.text[:key.length].decode("utf-8")
+
+
+cdef object key_of(object user, UserKey* key):
+    """Look into a user_id given from Python; key is good while the answer lives."""
+    if isinstance(user, int) and not isinstance(user, bool):
+        user = int.__str__(user)
+    if not isinstance(user, str):
+        raise TypeError(f"user id: expected str or int, got {type(user).__name__}")
+    user = str(user)
+    if not user:
+        raise ValueError("user id: empty")
+    try:
+        decode_text(<str> user, key)
+    except UnicodeEncodeError:
+        raise ValueError(f"user id: {user!r} has a lone surrogate") from None
+    return user
+
+
+cdef list keys_of(list users, UserKey** keys):
+    """Look into a column of user_ids; the keys are good while the answer lives."""
+    cdef int64_t index
+    cdef list kept = []
+    memory_resize(<void**> keys, len(users), sizeof(UserKey))
+    for index, user in enumerate(users):
+        try:
+            kept.append(key_of(user, &keys[0][index]))
+        except (TypeError, ValueError) as error:
+            raise type(error)(f"columns, row {index}: {error}") from None
+    return kept
+
+
+cdef str row_fault(const Event* event):
+    if event.kind >= EVENT_KINDS:
+        return f"kind {event.kind} is none of 0, 1, 2"
+    if event.kind == PURCHASE:
+        return f"amount_units {event.amount_units} is not in 0..10^18 - 1"
+    return f"user {text_of(&event.user)!r} cannot befriend themself"
+
+
+def amount_units(text: str):
+    """The units of 10^-6 that a decimal number spells, or None if it is no amount."""
+    cdef UserKey key
+    decode_text(text, &key)
+    units = amount_of_text(key.text, key.length)
+    return None if units == BAD_AMOUNT_UNITS else units
+
+
+def time_us(text: str):
+    """The microseconds since 1970-01-01 UTC that a timestamp spells, or None."""
+    cdef UserKey key
+    cdef int64_t time = 0
+    decode_text(text, &key)
+    return time if time_of_text(key.text, key.length, &time) else None
+
+
+def fail_allocations_after(count: int):
+    """Make every allocation after the next `count` fail; -1 ends it. For tests."""
+    global allocations_left
+    allocations_left = count
+
+
+cdef class Engine:
+    """Graph, histories and verdicts for one degree, T and k = k_numerator / k_denominator.
+
+    One thread at a time: a call while another is under way raises RuntimeError.
+    """
+
+    cdef Users users
+    cdef Graph graph
+    cdef History history
+    cdef Search search
+    cdef int64_t seq                    # of the next purchase
+    cdef int64_t[EVENT_KINDS] events    # applied, by kind
+    cdef int64_t flags
+    cdef int64_t k_numerator, k_denominator
+    cdef int32_t degree, tracked
+    cdef bint busy
+    # The last purchase judged:
+    cdef Sums sums
+    cdef Verdict verdict
+
+    def __cinit__(self, int32_t degree, int32_t tracked, int64_t k_numerator, int64_t k_denominator):
+        # Cython has zeroed the structs: no arrays, no users.
+        secret = os.urandom(24)
+        self.users.secret[0] = int.from_bytes(secret[:8], "little")
+        self.users.secret[1] = int.from_bytes(secret[8:16], "little")
+        self.graph.multiplier = int.from_bytes(secret[16:], "little") | 1
+        self.degree = degree
+        self.tracked = tracked
+        self.k_numerator = k_numerator
+        self.k_denominator = k_denominator
+
+    def __dealloc__(self):
+        graph_free(&self.graph, self.users.count)
+        history_free(&self.history, self.users.count)
+        users_free(&self.users)
+        search_free(&self.search)
+
+    cdef int enter(self) except -1:
+        if self.busy:
+            raise RuntimeError(
+                "a detector is used by one thread at a time, and another call is under way"
+            )
+        self.busy = True
+        return 0
+
+    # -- one event -------------------------------------------------------------------
+
+    cdef int32_t intern(self, const UserKey* key) except -1 nogil:
+        """The uid of a user, who may be new: then every room has a place for them."""
+        cdef int32_t uid = users_find(&self.users, key)
+        if uid >= 0:
+            return uid
+        graph_reserve(&self.graph, self.users.count + <int64_t> 1)
+        history_reserve(&self.history, self.users.count + <int64_t> 1)
+        return users_add(&self.users, key)
+
+    cdef void forget_since(self, int32_t count) noexcept nogil:
+        """Undo the interning of users that were not among the first `count`."""
+        cdef int32_t uid
+        while self.users.count > count:
+            uid = self.users.count - 1
+            PyMem_RawFree(self.graph.friends[uid].uids)
+            PyMem_RawFree(self.history.rings[uid].items)
+            memset(&self.graph.friends[uid], 0, sizeof(Friends))
+            memset(&self.history.rings[uid], 0, sizeof(Ring))
+            users_forget_last(&self.users)
+
+    cdef int judge(self, const UserKey* buyer, int64_t amount_units) except -1 nogil:
+        """Set the verdict on a purchase, and count the flag."""
+        cdef int32_t uid = users_find(&self.users, buyer)
+        cdef int64_t found = 0
+        if uid >= 0:
+            found = search_ball(
+                &self.search, &self.graph, &self.history,
+                uid, self.degree, self.tracked, self.users.count,
+            )
+        self.sums = sums_of(self.search.window, found)
+        if verdict_on(
+            self.sums, amount_units, self.k_numerator, self.k_denominator, &self.verdict
+        ) == TOO_WIDE:
+            with gil:
+                self.judge_wide(amount_units)
+        self.flags += self.verdict.anomalous
+        return 0
+
+    cdef object squares(self):
+        return integer_of(self.sums.squares) | <object> self.sums.squares_carry << 128
+
+    cdef int judge_wide(self, int64_t amount_units) except -1:
+        n = self.sums.n
+        total = integer_of(self.sums.total)
+        squares = self.squares()
+        self.verdict.anomalous = wide_verdict.anomalous(
+            n, total, squares, amount_units, self.k_numerator, self.k_denominator
+        )
+        self.verdict.mean_cents = wide_verdict.mean_cents(n, total)
+        self.verdict.sd_cents = wide_verdict.sd_cents(n, total, squares)
+        return 0
+
+    cdef int record(
+        self, const UserKey* buyer, int64_t time_us, int64_t amount_units
+    ) except -1 nogil:
+        cdef int32_t known = self.users.count
+        cdef int32_t uid
+        cdef Purchase purchase
+        purchase.key.time_us = time_us
+        purchase.key.seq = self.seq
+        purchase.amount_units = amount_units
+        try:
+            uid = self.intern(buyer)
+            history_record(&self.history, uid, purchase, self.tracked)
+            known = self.users.count
+        finally:
+            self.forget_since(known)
+        self.seq += 1
+        return 0
+
+    cdef int befriend_keys(self, const UserKey* a, const UserKey* b) except -1 nogil:
+        cdef int32_t known = self.users.count
+        cdef int32_t uid_a, uid_b
+        try:
+            uid_a = self.intern(a)
+            uid_b = self.intern(b)
+            graph_befriend(&self.graph, uid_a, uid_b)
+            known = self.users.count
+        finally:
+            self.forget_since(known)
+        return 0
+
+    cdef int apply(self, const Event* event, bint judged) except -1 nogil:
+        """Apply one valid event; a purchase is judged before it is recorded."""
+        cdef int32_t a, b
+        self.verdict.anomalous = False
+        if event.kind == PURCHASE:
+            if judged:
+                self.judge(&event.user, event.amount_units)
+            self.record(&event.user, event.time_us, event.amount_units)
+        elif event.kind == BEFRIEND:
+            self.befriend_keys(&event.user, &event.friend)
+        else:
+            a = users_find(&self.users, &event.user)
+            b = users_find(&self.users, &event.friend)
+            if a >= 0 and b >= 0:
+                graph_unfriend(&self.graph, a, b)
+        self.events[event.kind] += 1
+        return 0
+
+    cdef tuple flag(self, const Event* event):
+        """The last verdict, which was an anomaly, for `Flag`."""
+        return (
+            text_of(&event.user), event.time_us, event.amount_units, self.sums.n,
+            integer_of(self.sums.total), self.squares(),
+            self.verdict.mean_cents, self.verdict.sd_cents,
+        )
+
+    def purchase(self, user, int64_t time_us, int64_t amount_units, bint judged):
+        """Record a purchase, judged or not; the flag's values, or None."""
+        cdef Event event
+        event.kind = PURCHASE
+        event.time_us = time_us
+        event.amount_units = amount_units
+        return self.apply_one(&event, user, None, judged)
+
+    def befriend(self, user, friend):
+        cdef Event event
+        event.kind = BEFRIEND
+        self.apply_one(&event, user, friend, False)
+
+    def unfriend(self, user, friend):
+        cdef Event event
+        event.kind = UNFRIEND
+        self.apply_one(&event, user, friend, False)
+
+    cdef object apply_one(self, Event* event, object user, object friend, bint judged):
+        self.enter()
+        try:
+            user = key_of(user, &event.user)
+            if event.kind != PURCHASE:
+                friend = key_of(friend, &event.friend)
+                if event.kind == BEFRIEND and same_user(&event.user, &event.friend):
+                    raise ValueError(f"user id: {user!r} cannot befriend themself")
+            self.apply(event, judged)
+            return self.flag(event) if self.verdict.anomalous else None
+        finally:
+            self.busy = False
+
+    # -- many events -----------------------------------------------------------------
+
+    def feed(
+        self, const uint8_t[::1] data, *, bint judged, int64_t max_line, int64_t first_line,
+        bint strict
+    ):
+        """Apply the events of newline-delimited JSON.
+
+        Returns the number of lines looked at, a list of (line, start, end, flag values)
+        and a list of (line, start, end, reason index), `data[start:end]` being the line.
+        `strict` stops after the first line rejected.
+        """
+        self.enter()
+        try:
+            return self.feed_lines(data, judged, max_line, first_line, strict)
+        finally:
+            self.busy = False
+
+    cdef tuple feed_lines(
+        self, const uint8_t[::1] data, bint judged, int64_t max_line, int64_t first_line,
+        bint strict
+    ):
+        cdef const char* text = <const char*> &data[0] if data.shape[0] > 0 else NULL
+        cdef int64_t size = data.shape[0], line = first_line, start = 0, end, next_start
+        cdef const char* found
+        cdef int reason
+        cdef Event event
+        cdef list flags = [], rejected = []
+        while start < size:
+            found = <const char*> memchr(text + start, c"\n", <size_t> (size - start))
+            end = found - text if found != NULL else size
+            next_start = end + 1
+            end -= end > start and text[end - 1] == c"\r"
+            reason = VALID
+            if end - start > max_line:
+                reason = LINE_TOO_LONG
+            elif not is_blank(text + start, end - start):
+                raw = PyBytes_FromStringAndSize(text + start, end - start)
+                inexact = False
+                try:
+                    value = orjson.loads(raw)
+                except orjson.JSONDecodeError:
+                    reason, value = reread(raw)
+                    inexact = True
+                if reason == VALID:
+                    if type(value) is not dict:
+                        reason = NOT_AN_OBJECT
+                    else:
+                        reason = decode_event(value, raw, exact_number, inexact, &event)
+                if reason == VALID:
+                    self.apply(&event, judged)
+                    if self.verdict.anomalous:
+                        flags.append((line, start, end, self.flag(&event)))
+            line += 1
+            if reason != VALID:
+                rejected.append((line - 1, start, end, reason))
+                if strict:
+                    break
+            start = next_start
+        return line - first_line, flags, rejected
+
+    def feed_columns(
+        self, const uint8_t[::1] kinds, const int64_t[::1] times_us, users, friends,
+        const int64_t[::1] amounts_units, *, bint judged
+    ):
+        """Apply the events of columns of one length, without the GIL.
+
+        `users` and `friends` are both int64 buffers of decimal ids, or both lists of ids.
+        Every row is checked before any is applied. Returns the flags as the bytes of an
+        array of (row, n, mean_cents, sd_cents), int64.
+        """
+        cdef Columns columns
+        cdef Row row
+        cdef const int64_t[::1] user_numbers, friend_numbers
+        cdef UserKey* user_keys = NULL
+        cdef UserKey* friend_keys = NULL
+        cdef ColumnFlag* flags = NULL
+        cdef int64_t index, capacity = 0, count = 0
+        memset(&columns, 0, sizeof(Columns))
+        columns.rows = kinds.shape[0]
+        if isinstance(users, list):
+            lengths = (len(users), len(friends))
+        else:
+            user_numbers, friend_numbers = users, friends
+            lengths = (user_numbers.shape[0], friend_numbers.shape[0])
+        for length in (times_us.shape[0], amounts_units.shape[0], *lengths):
+            if length != columns.rows:
+                raise ValueError(f"columns: lengths differ, {columns.rows} and {length}")
+        if columns.rows == 0:
+            return b""
+        columns.kinds = &kinds[0]
+        columns.times_us = &times_us[0]
+        columns.amounts_units = &amounts_units[0]
+        self.enter()
+        try:
+            if isinstance(users, list):
+                users = keys_of(users, &user_keys)
+                friends = keys_of(friends, &friend_keys)
+                columns.user_keys = user_keys
+                columns.friend_keys = friend_keys
+            else:
+                columns.user_numbers = &user_numbers[0]
+                columns.friend_numbers = &friend_numbers[0]
+            with nogil:
+                index = columns_first_invalid(&columns, &row)
+            if index >= 0:
+                raise ValueError(f"columns, row {index}: {row_fault(&row.event)}")
+            with nogil:
+                for index in range(columns.rows):
+                    memory_reserve(<void**> &flags, &capacity, count + 1, sizeof(ColumnFlag))
+                    columns_read(&columns, index, &row)
+                    self.apply(&row.event, judged)
+                    if self.verdict.anomalous:
+                        flags[count].row = index
+                        flags[count].n = self.sums.n
+                        flags[count].mean_cents = self.verdict.mean_cents
+                        flags[count].sd_cents = self.verdict.sd_cents
+                        count += 1
+            return PyBytes_FromStringAndSize(
+                <const char*> flags, count * <int64_t> sizeof(ColumnFlag)
+            )
+        finally:
+            PyMem_RawFree(user_keys)
+            PyMem_RawFree(friend_keys)
+            PyMem_RawFree(flags)
+            self.busy = False
+
+    # -- looking in ------------------------------------------------------------------
+
+    def network(self, user):
+        """The ids of the users within the degree of user, nearest first."""
+        cdef UserKey key
+        cdef int32_t uid
+        cdef int64_t i, ball
+        self.enter()
+        try:
+            user = key_of(user, &key)
+            uid = users_find(&self.users, &key)
+            if uid < 0:
+                return []
+            ball = graph_ball(&self.graph, uid, self.degree, self.users.count)
+            ids = []
+            for i in range(1, ball):
+                key = users_key(&self.users, self.graph.queue[i])
+                ids.append(text_of(&key))
+            return ids
+        finally:
+            self.busy = False
+
+    def counts(self):
+        """(purchases, befriends, unfriends, flags, users, friendships, purchases kept)."""
+        return (
+            self.events[<int> PURCHASE], self.events[<int> BEFRIEND],
+            self.events[<int> UNFRIEND], self.flags,
+            self.users.count, self.graph.friendships, self.history.kept,
+        )
+
+    def check(self):
+        """Raise AssertionError if the state contradicts itself. Costs the whole state."""
+        self.enter()
+        try:
+            self.check_users()
+            self.check_graph()
+            self.check_history()
+        finally:
+            self.busy = False
+
+    cdef int check_users(self) except -1:
+        cdef int32_t uid
+        cdef UserKey key
+        for uid in range(self.users.count):
+            key = users_key(&self.users, uid)
+            expect(users_find(&self.users, &key) == uid, f"user {uid} is not found by id")
+        expect(2 * self.users.count <= self.users.slot_count, "the user table is too full")
+        return 0
+
+    cdef int check_graph(self) except -1:
+        cdef int32_t uid, place
+        cdef int64_t ends = 0, slot
+        cdef const Friends* friends
+        for uid in range(self.users.count):
+            friends = &self.graph.friends[uid]
+            ends += friends.count
+            expect(friends.count <= friends.capacity, f"user {uid} overflows their friends")
+            seen = set()
+            for place in range(friends.count):
+                friend = friends.uids[place]
+                seen.add(friend)
+                expect(0 <= friend < self.users.count, f"user {uid} has an unknown friend")
+                expect(friend != uid, f"user {uid} is their own friend")
+                expect(
+                    friends_find(&self.graph, friends, friend) == place,
+                    f"the index of user {uid} misses {friend}",
+                )
+                expect(
+                    friends_find(&self.graph, &self.graph.friends[friend], uid) >= 0,
+                    f"{uid} has friend {friend}, but not the other way",
+                )
+            expect(len(seen) == friends.count, f"user {uid} has a friend twice")
+            if friends.slots != NULL:
+                used = 0
+                for slot in range(<int64_t> 1 << friends.slot_bits):
+                    used += friends.slots[slot] != 0
+                expect(used == friends.count, f"the index of user {uid} has stale slots")
+        expect(ends == 2 * self.graph.friendships, "the friendships are miscounted")
+        return 0
+
+    cdef int check_history(self) except -1:
+        cdef int32_t uid, i
+        cdef int64_t kept = 0
+        cdef const Ring* ring
+        cdef const Purchase* purchase = NULL
+        cdef const Purchase* before
+        for uid in range(self.users.count):
+            ring = &self.history.rings[uid]
+            kept += ring.count
+            expect(
+                ring.count <= ring.capacity <= self.tracked, f"user {uid} overflows their ring"
+            )
+            for i in range(ring.count):
+                before = purchase
+                purchase = &ring.items[ring_place(ring, i)]
+                expect(
+                    i == 0 or key_before(before.key, purchase.key),
+                    f"the purchases of user {uid} are out of order",
+                )
+            if ring.count > 0:
+                expect(
+                    self.history.newest[uid].time_us == purchase.key.time_us
+                    and self.history.newest[uid].seq == purchase.key.seq,
+                    f"the newest purchase of user {uid} is not the last",
+                )
+        expect(kept == self.history.kept, "the purchases are miscounted")
+        return 0
+
+
+cdef int expect(bint holds, str message) except -1:
+    if not holds:
+        raise AssertionError(message)
+    return 0
+
+
+cdef bint is_blank(const char* text, int64_t length) noexcept nogil:
+    cdef int64_t i
+    for i in range(length):
+        if text[i] != c" " and text[i] != c"\t" and text[i] != c"\r":
+            return False
+    return True
+

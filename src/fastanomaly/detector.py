@@ -1,0 +1,542 @@
+"""The detector that people import: friendships and purchases in, flags out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from fastanomaly._core import Engine, time_us
+from fastanomaly.events import REASONS, Rejected
+from fastanomaly.members import members
+from fastanomaly.parameters import Number, check_sigmas, check_whole, exact_units
+from fastanomaly.verdict import UNITS, cents_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+    from fractions import Fraction
+
+    import numpy as np
+    import numpy.typing as npt
+
+    from fastanomaly._core import FlagValues
+
+PURCHASE, BEFRIEND, UNFRIEND = 0, 1, 2
+"""The kinds of events in the columns of `Detector.feed_columns`."""
+
+MAX_LINE = 1 << 20
+"""The default limit of a line's length, in bytes."""
+
+LARGEST_LINE = 2**31 - 1
+
+UserId: TypeAlias = str | int
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A purchase that was anomalous, and against what.
+
+    Attributes
+    ----------
+    user : str
+        The buyer.
+    time_us : int
+        When, in microseconds since 1970-01-01 UTC.
+    amount_units : int
+        The amount in units of 10^-6.
+    n : int
+        How many purchases it was compared with: T at most.
+    total, squares : int
+        Their sum, in units of 10^-6, and the sum of their squares, in units of 10^-12.
+    mean_cents, sd_cents : int
+        Mean and standard deviation in cents, truncated.
+    log : str or None
+        The log the purchase stands in, as named by whoever fed it.
+    line : int or None
+        Its line number there, from 1.
+    raw : bytes or None
+        The line itself, without its line end.
+    """
+
+    user: str
+    time_us: int
+    amount_units: int
+    n: int
+    total: int
+    squares: int
+    mean_cents: int
+    sd_cents: int
+    log: str | None = None
+    line: int | None = None
+    raw: bytes | None = None
+
+    @property
+    def mean(self) -> str:
+        """The mean truncated to two decimals, as it is written: ``29.10``."""
+        return cents_text(self.mean_cents)
+
+    @property
+    def sd(self) -> str:
+        """The standard deviation truncated to two decimals, as it is written."""
+        return cents_text(self.sd_cents)
+
+    @property
+    def exact_mean(self) -> Fraction:
+        """The mean itself."""
+        from fractions import Fraction  # noqa: PLC0415 - most runs need none
+
+        return Fraction(self.total, self.n * UNITS)
+
+    @property
+    def exact_variance(self) -> Fraction:
+        """The square of the standard deviation, which itself need not be rational."""
+        from fractions import Fraction  # noqa: PLC0415
+
+        return Fraction(self.n * self.squares - self.total**2, (self.n * UNITS) ** 2)
+
+    @property
+    def amount(self) -> Decimal:
+        """The amount itself."""
+        from decimal import Decimal  # noqa: PLC0415
+
+        return Decimal(self.amount_units).scaleb(-6)
+
+    @property
+    def timestamp(self) -> datetime:
+        """When, in UTC.
+
+        Raises
+        ------
+        OverflowError
+            If an offset carried it out of the years 1 to 9999.
+        """
+        from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.time_us)
+
+    def to_line(self) -> bytes:
+        """The line of the output: the purchase's own, with mean and sd, without line end.
+
+        Raises
+        ------
+        ValueError
+            If the purchase did not come as a line.
+        """
+        if self.raw is None:
+            raise ValueError("this purchase did not come as a line")
+        line = self.raw
+        if b"mean" in line or b"sd" in line or b"\\" in line:
+            line = _without_verdict(line)
+        brace = line.rindex(b"}")
+        return b'%b, "mean": "%b", "sd": "%b"%b' % (
+            line[:brace],
+            self.mean.encode(),
+            self.sd.encode(),
+            line[brace:],
+        )
+
+
+def _without_verdict(line: bytes) -> bytes:
+    """The line without the members that the output adds."""
+    parts = members(line)
+    kept = [line[m.start : m.end] for m in parts if m.name not in ("mean", "sd")]
+    if len(kept) == len(parts):
+        return line
+    return line[: parts[0].start] + b",".join(kept) + line[parts[-1].end :]
+
+
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What came of feeding lines.
+
+    Attributes
+    ----------
+    lines : int
+        How many lines were looked at, blank ones included.
+    flags : list of Flag
+        The purchases flagged, in order.
+    rejected : list of Rejected
+        The lines that are not valid events, in order.
+    """
+
+    lines: int
+    flags: list[Flag]
+    rejected: list[Rejected]
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnFlags:
+    """The flagged rows of columns: one-dimensional int64 arrays of one length.
+
+    Attributes
+    ----------
+    rows : numpy.ndarray
+        The indices of the rows flagged, ascending.
+    n : numpy.ndarray
+        How many purchases each was compared with.
+    mean_cents, sd_cents : numpy.ndarray
+        Their mean and standard deviation in cents, truncated.
+    """
+
+    rows: npt.NDArray[np.int64]
+    n: npt.NDArray[np.int64]
+    mean_cents: npt.NDArray[np.int64]
+    sd_cents: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """How much a detector has seen and holds.
+
+    Attributes
+    ----------
+    purchases, befriends, unfriends : int
+        Valid events applied.
+    flags : int
+        Purchases flagged.
+    users : int
+        Users known: with a purchase, or befriended.
+    friendships : int
+        Friendships that stand now.
+    kept : int
+        Purchases kept for verdicts to come: T a user at most.
+    """
+
+    purchases: int
+    befriends: int
+    unfriends: int
+    flags: int
+    users: int
+    friendships: int
+    kept: int
+
+    @property
+    def events(self) -> int:
+        """Valid events applied, of all kinds."""
+        return self.purchases + self.befriends + self.unfriends
+
+
+class Detector:
+    """Judges purchases against the latest ones in the buyer's network.
+
+    Parameters
+    ----------
+    degree : int or str
+        D: how far the network reaches, in steps from friend to friend; 1 to 2^31 - 1.
+    tracked : int or str
+        T: how many of the network's latest purchases count; 2 to 2^31 - 1.
+    sigmas : int, float, str or Decimal, default 3
+        k: how many standard deviations above the mean is anomalous; 0 to 10^6 with at
+        most three decimals, compared exactly.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range; it names the parameter and the value.
+
+    Notes
+    -----
+    Memory grows with users, friendships and kept purchases (T a user at most), not with
+    events. A detector is used by one thread at a time: a call while another is under
+    way raises RuntimeError. A call that raises has changed nothing, but for the bulk
+    calls, which have then applied the events before the one that failed.
+
+    Examples
+    --------
+    >>> from fastanomaly import Detector
+    >>> detector = Detector(degree=2, tracked=50)
+    >>> detector.befriend("ann", "bob")
+    >>> detector.befriend("bob", "cho")
+    >>> for second, amount in enumerate(["16.83", "59.28", "11.20"]):
+    ...     detector.record("ann", amount, f"2017-06-13 11:33:0{second}")
+    >>> flag = detector.purchase("cho", "1601.83", "2017-06-13 11:33:05")
+    >>> flag.mean, flag.sd, flag.n
+    ('29.10', '21.46', 3)
+    >>> sorted(detector.network("cho"))
+    ['ann', 'bob']
+    """
+
+    __slots__ = ("_engine", "_sigmas", "degree", "tracked")
+
+    degree: int
+    """D, as an integer."""
+    tracked: int
+    """T, as an integer."""
+
+    def __init__(
+        self, degree: int | str, tracked: int | str, sigmas: Number = 3
+    ) -> None:
+        self.degree = check_whole("D", degree)
+        self.tracked = check_whole("T", tracked)
+        self._sigmas = check_sigmas(sigmas)
+        self._engine = Engine(self.degree, self.tracked, *self._sigmas)
+
+    @property
+    def sigmas(self) -> Fraction:
+        """K, exactly."""
+        from fractions import Fraction  # noqa: PLC0415
+
+        return Fraction(*self._sigmas)
+
+    def __repr__(self) -> str:
+        return f"Detector(degree={self.degree}, tracked={self.tracked}, sigmas={self.sigmas})"
+
+    def befriend(self, user: UserId, friend: UserId) -> None:
+        """Make two users friends, both ways; if they are already, nothing changes.
+
+        Parameters
+        ----------
+        user, friend : str or int
+            Two ids; an integer stands for its decimal text.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If an id is not one, or both are the same.
+
+        Notes
+        -----
+        Expected constant cost, whatever the number of friends.
+        """
+        self._engine.befriend(user, friend)
+
+    def unfriend(self, user: UserId, friend: UserId) -> None:
+        """Make two users friends no more; if they are not, nothing changes.
+
+        Parameters, errors and cost are those of `befriend`, but the ids may be equal.
+        """
+        self._engine.unfriend(user, friend)
+
+    def purchase(
+        self, user: UserId, amount: Number, timestamp: str | int | datetime
+    ) -> Flag | None:
+        """Judge a purchase against what is there, then record it.
+
+        Parameters
+        ----------
+        user : str or int
+            The buyer; an integer stands for its decimal text.
+        amount : str, int, float or Decimal
+            From 0 below 10^12, with at most six decimals. A float stands for the
+            shortest decimal that names it, as it prints.
+        timestamp : str, int or datetime
+            ``2017-06-13 11:33:02`` or ISO 8601; or microseconds since 1970-01-01 UTC;
+            or a datetime, in UTC if it has no zone.
+
+        Returns
+        -------
+        Flag or None
+            The flag if the purchase is anomalous.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a value is not what it should be; nothing has changed then.
+
+        Notes
+        -----
+        Costs the friends of the users within D - 1 of the buyer, and T log T.
+        """
+        return self._flag(self._apply(user, amount, timestamp, judged=True))
+
+    def record(
+        self, user: UserId, amount: Number, timestamp: str | int | datetime
+    ) -> None:
+        """Record a purchase without judging it.
+
+        Parameters and errors are those of `purchase`; expected constant cost for a
+        purchase in time, and one step for each later purchase of that user otherwise.
+        """
+        self._apply(user, amount, timestamp, judged=False)
+
+    def _apply(
+        self, user: UserId, amount: Number, timestamp: str | int | datetime, *, judged: bool
+    ) -> FlagValues | None:
+        units = exact_units(amount)
+        if units is None:
+            raise ValueError(
+                f"amount: {amount!r} is not a decimal from 0 below 10^12 "
+                "with six decimals at most"
+            )
+        return self._engine.purchase(user, _time_us(timestamp), units, judged)
+
+    def feed(
+        self,
+        lines: bytes | bytearray | memoryview | str | Iterable[bytes | str],
+        *,
+        judge: bool = True,
+        log: str = "",
+        first_line: int = 1,
+        max_line: int = MAX_LINE,
+        strict: bool = False,
+    ) -> Fed:
+        """Apply the events of newline-delimited JSON, in order.
+
+        Parameters
+        ----------
+        lines : bytes-like, str, or iterable of bytes or str
+            One text of lines, or lines one by one, with or without their line ends.
+        judge : bool, default True
+            Whether purchases are judged (the stream log) or only recorded (the batch
+            log).
+        log : str, default ""
+            The name that flags and rejected lines bear.
+        first_line : int, default 1
+            The number of the first line.
+        max_line : int, default 2^20
+            The longest line looked at, in bytes; 1 to 2^31 - 1.
+        strict : bool, default False
+            Stop after the first line rejected.
+
+        Returns
+        -------
+        Fed
+            Flags and rejected lines. A line that is not a valid event changes nothing.
+
+        Notes
+        -----
+        Crosses into compiled code once a call: feed blocks of lines, not single ones.
+        """
+        if not 1 <= max_line <= LARGEST_LINE:
+            raise ValueError(f"max_line: {max_line!r} is not in 1..{LARGEST_LINE}")
+        data = memoryview(_joined(lines)).cast("B")
+        count, flags, rejected = self._engine.feed(
+            data, judged=judge, max_line=max_line, first_line=first_line, strict=strict
+        )
+        return Fed(
+            count,
+            [
+                Flag(*values, log, line, bytes(data[start:end]))
+                for line, start, end, values in flags
+            ],
+            [
+                Rejected(log, line, REASONS[reason], bytes(data[start:end]))
+                for line, start, end, reason in rejected
+            ],
+        )
+
+    def feed_columns(
+        self,
+        kinds: npt.ArrayLike,
+        times_us: npt.ArrayLike,
+        users: npt.ArrayLike | Sequence[UserId],
+        friends: npt.ArrayLike | Sequence[UserId],
+        amounts_units: npt.ArrayLike,
+        *,
+        judge: bool = True,
+    ) -> ColumnFlags:
+        """Apply the events of columns, in order, without the GIL.
+
+        Parameters
+        ----------
+        kinds : array_like of uint8, shape (rows,)
+            `PURCHASE`, `BEFRIEND` or `UNFRIEND`.
+        times_us : array_like of int64, shape (rows,)
+            Microseconds since 1970-01-01 UTC; counts for purchases alone.
+        users : array_like of int64, or sequence of str or int, length rows
+            The buyers, or the first of the two users.
+        friends : array_like of int64, or sequence of str or int, length rows
+            The second users; any valid ids for purchases.
+        amounts_units : array_like of int64, shape (rows,)
+            Amounts in units of 10^-6, 0 to 10^18 - 1; count for purchases alone.
+        judge : bool, default True
+            Whether purchases are judged or only recorded.
+
+        Returns
+        -------
+        ColumnFlags
+
+        Raises
+        ------
+        ValueError, TypeError
+            If lengths differ or a row is no event: it names the row and the value, and
+            nothing has been applied.
+        """
+        import numpy as np  # noqa: PLC0415 - the only place that needs it
+
+        user_ids, friend_ids = np.asarray(users), np.asarray(friends)
+        columns: tuple[Any, Any]
+        if user_ids.dtype.kind in "iu" and friend_ids.dtype.kind in "iu":
+            columns = (_column(np, "users", users), _column(np, "friends", friends))
+        else:
+            columns = (_ids(users), _ids(friends))
+        raw = self._engine.feed_columns(
+            _column(np, "kinds", kinds, "uint8"),
+            _column(np, "times_us", times_us),
+            *columns,
+            _column(np, "amounts_units", amounts_units),
+            judged=judge,
+        )
+        table = np.frombuffer(raw, dtype=np.int64).reshape(-1, 4).T.copy()
+        return ColumnFlags(*table)
+
+    def network(self, user: UserId) -> list[str]:
+        """List the ids of the users within D of a user, nearest first.
+
+        Empty for a user without friends, or one never seen.
+        """
+        return self._engine.network(user)
+
+    @property
+    def counts(self) -> Counts:
+        """What was seen and what is held, now."""
+        return Counts(*self._engine.counts())
+
+    def check(self) -> None:
+        """Raise AssertionError if the state contradicts itself; costs the whole state."""
+        self._engine.check()
+
+    @staticmethod
+    def _flag(values: FlagValues | None) -> Flag | None:
+        return None if values is None else Flag(*values)
+
+
+def _joined(lines: Any) -> bytes | bytearray | memoryview:
+    if isinstance(lines, (bytes, bytearray, memoryview)):
+        return lines
+    if isinstance(lines, str):
+        return lines.encode()
+    return b"\n".join(
+        (line.encode() if isinstance(line, str) else bytes(line)).removesuffix(b"\n")
+        for line in lines
+    )
+
+
+def _time_us(timestamp: str | int | datetime) -> int:
+    if isinstance(timestamp, str):
+        time = time_us(timestamp)
+        if time is None:
+            raise ValueError(f"timestamp: {timestamp!r} is not a date and time")
+        return time
+    if isinstance(timestamp, int) and not isinstance(timestamp, bool):
+        if not -(2**63) <= timestamp < 2**63:
+            raise ValueError(f"timestamp: {timestamp!r} is beyond 64 bits")
+        return timestamp
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+    if not isinstance(timestamp, datetime):
+        raise TypeError(
+            f"timestamp: expected str, int or datetime, got {type(timestamp).__name__}"
+        )
+    if timestamp.tzinfo is None:
+        timestamp = timestamp.replace(tzinfo=UTC)
+    return (timestamp - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
+
+
+def _column(np: Any, name: str, values: Any, dtype: str = "int64") -> Any:
+    """A column as the engine reads it: one-dimensional, contiguous, of exactly that type."""
+    array = np.asarray(values)
+    if array.ndim != 1:
+        raise ValueError(f"columns: {name} has {array.ndim} dimensions, not one")
+    if array.size and array.dtype.kind not in "iu":
+        raise TypeError(f"columns: {name} holds {array.dtype}, not integers")
+    limits = np.iinfo(dtype)
+    if array.size and (array.min() < limits.min or array.max() > limits.max):
+        row = int(np.argmax((array < limits.min) | (array > limits.max)))
+        raise ValueError(f"columns, row {row}: {name} {array[row]} is beyond {dtype}")
+    return np.ascontiguousarray(array, dtype=dtype)
+
+
+def _ids(values: Any) -> list[UserId]:
+    return values.tolist() if hasattr(values, "tolist") else list(values)

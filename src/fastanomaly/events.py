@@ -1,0 +1,144 @@
+"""Why a line is not an event: the reasons, and the words for people.
+
+What an event is, the engine decides (``_events.pxd``); this is its way out for lines
+that orjson refuses, and for telling what is wrong with a line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import orjson
+
+REASONS = (
+    "line_too_long",
+    "invalid_utf8",
+    "not_json",
+    "not_an_object",
+    "bad_event_type",
+    "missing_field",
+    "wrong_type",
+    "bad_id",
+    "bad_timestamp",
+    "bad_amount",
+    "self_friendship",
+)
+"""Why a line can be rejected, in the order of the checks."""
+
+_INVALID_UTF8 = REASONS.index("invalid_utf8")
+_NOT_JSON = REASONS.index("not_json")
+
+_STRING_OR_POWER = re.compile(
+    rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?[eE][+-]?[0-9]+'
+)
+
+_FIELDS = {
+    "purchase": ("timestamp", "id", "amount"),
+    "befriend": ("id1", "id2"),
+    "unfriend": ("id1", "id2"),
+}
+
+
+class Rejected(NamedTuple):
+    """A line that is not a valid event.
+
+    Attributes
+    ----------
+    log : str
+        The log it stands in, as named by whoever fed it.
+    line : int
+        Its number there, from 1.
+    reason : str
+        One of `REASONS`.
+    raw : bytes
+        The line itself, without its line end.
+    """
+
+    log: str
+    line: int
+    reason: str
+    raw: bytes
+
+    @property
+    def detail(self) -> str:
+        """What is wrong, in words: the field and its value."""
+        return describe(self.raw, self.reason)
+
+
+def reread(line: bytes) -> tuple[int, object]:
+    """Decode a line that orjson refused, if there is a way.
+
+    orjson refuses numbers that no double can hold, which are JSON all the same.
+
+    Returns
+    -------
+    tuple of int and object
+        -1 and the decoded value, with every number that has an exponent replaced by 0;
+        or the index of the reason in `REASONS`, and None.
+    """
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return _INVALID_UTF8, None
+    tamed = _STRING_OR_POWER.sub(lambda m: m[0] if m[0][:1] == b'"' else b"0", line)
+    if tamed != line:
+        try:
+            return -1, orjson.loads(tamed)
+        except orjson.JSONDecodeError:
+            pass
+    return _NOT_JSON, None
+
+
+def _shown(value: object) -> str:
+    """A value as JSON, cut to a length that a person reads."""
+    text = repr(value) if isinstance(value, (bytes, float)) else orjson.dumps(value).decode()
+    return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def describe(line: bytes, reason: str) -> str:
+    """Say what is wrong with a line that was rejected for `reason`."""
+    if reason == "line_too_long":
+        return "longer than the limit"
+    if reason == "invalid_utf8":
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            return f"byte {error.start + 1}: {error.reason}"
+    if reason == "not_json":
+        try:
+            orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            return f"byte {error.pos + 1}: {error.msg}"
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return "a number beyond any accepted"
+    if reason == "not_an_object":
+        return f"is {_shown(value)}"
+    kind = value.get("event_type")
+    if reason == "bad_event_type":
+        return f"event_type: {_shown(kind)}" if "event_type" in value else "event_type: missing"
+    if reason == "missing_field":
+        return f"{next(name for name in _FIELDS[kind] if name not in value)}: missing"
+    if reason == "bad_timestamp":
+        return f"timestamp: {_shown(value['timestamp'])}"
+    if reason == "bad_amount":
+        return f"amount: {_shown(value['amount'])}"
+    if reason == "self_friendship":
+        return f"id1 and id2: {_shown(value['id1'])}"
+    if reason == "bad_id":
+        return f"{next(name for name in _FIELDS[kind] if value.get(name) == '')}: empty"
+    return ", ".join(
+        f"{name}: {_shown(value[name])}"
+        for name in _FIELDS[kind]
+        if name in value and not _has_a_right_type(name, value[name])
+    )
+
+
+def _has_a_right_type(name: str, value: object) -> bool:
+    if isinstance(value, str):
+        return True
+    if name == "timestamp" or isinstance(value, bool):
+        return False
+    return isinstance(value, int) or (name == "amount" and isinstance(value, float))

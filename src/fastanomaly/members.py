@@ -1,0 +1,67 @@
+"""The raw text of a JSON object's members, where their decoded values are not enough."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+import orjson
+
+_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]')
+_NUMBER_AT = re.compile(rb"\s*:\s*([-+.eE0-9]+)")
+
+
+class Member(NamedTuple):
+    """A member of an object: its name, and where its parts stand in the line.
+
+    ``start`` and ``end`` reach from one top-level comma (or brace) to the next, white
+    space included; ``colon`` is where the name ends.
+    """
+
+    name: str
+    start: int
+    colon: int
+    end: int
+
+
+def members(line: bytes) -> list[Member]:
+    """List the top-level members of a line that is one valid, non-empty JSON object.
+
+    Costs the line's tokens.
+    """
+    found: list[Member] = []
+    name = b""
+    depth = start = colon = 0
+    for token in _TOKEN.finditer(line):
+        text = token[0]
+        if text in (b"{", b"["):
+            depth += 1
+            if depth == 1:
+                start, colon = token.end(), 0
+        elif depth == 1 and text == b":":
+            colon = token.start()
+        elif depth == 1 and text in (b",", b"}"):
+            found.append(Member(orjson.loads(name), start, colon, token.start()))
+            start, colon = token.end(), 0
+            depth -= text == b"}"
+        elif text in (b"}", b"]"):
+            depth -= 1
+        elif depth == 1 and not colon:
+            name = text
+    return found
+
+
+def exact_number(line: bytes, name: str) -> str:
+    """The text of the JSON number that the top-level member `name` holds, as written.
+
+    The line is a valid object with such a member; of several the last counts.
+    """
+    quoted = b'"%b"' % name.encode()
+    place = line.find(quoted)
+    # Without escapes in the line, a name that occurs once can be only that member's.
+    if b"\\" not in line and line.find(quoted, place + 1) < 0:
+        match = _NUMBER_AT.match(line, place + len(quoted))
+        assert match is not None
+        return match[1].decode()
+    member = next(m for m in reversed(members(line)) if m.name == name)
+    return line[member.colon + 1 : member.end].decode().strip()

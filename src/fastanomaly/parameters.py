@@ -1,0 +1,92 @@
+"""The parameters of a run: degree D, tracked purchases T, sigmas k, and where they come from."""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from math import gcd
+from typing import TypeAlias
+
+import orjson
+
+from fastanomaly._core import amount_units
+from fastanomaly.verdict import UNITS
+
+Number: TypeAlias = int | float | str | Decimal
+
+LARGEST = 2**31 - 1
+LARGEST_SIGMAS = 10**6
+SMALLEST = {"D": 1, "T": 2}
+"""The least degree and the least number of tracked purchases."""
+
+
+class ParameterError(ValueError):
+    """A degree, a number of tracked purchases or sigmas that is missing or out of range."""
+
+
+def check_whole(name: str, value: object) -> int:
+    """Return D or T as an integer.
+
+    Parameters
+    ----------
+    name : {"D", "T"}
+    value : int or str
+        As an integer or as ASCII decimal digits; D from 1, T from 2, both to 2^31 - 1.
+
+    Raises
+    ------
+    ParameterError
+        Names the parameter and the value.
+    """
+    whole = value
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,4000}", value):
+        whole = int(value)
+    if isinstance(whole, bool) or not isinstance(whole, int):
+        raise ParameterError(f"{name}: expected a whole number, got {value!r}")
+    if not SMALLEST[name] <= whole <= LARGEST:
+        raise ParameterError(f"{name}: {value!r} is not in {SMALLEST[name]}..{LARGEST}")
+    return whole
+
+
+def exact_units(value: Number) -> int | None:
+    """A decimal number from 0 below 10^12 in units of 10^-6, or None if it is none.
+
+    A float stands for the shortest decimal that names it, as it prints.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
+        return None
+    return amount_units(str(value))
+
+
+def check_sigmas(value: Number) -> tuple[int, int]:
+    """Return k, the standard deviations above the mean, as a fraction in lowest terms.
+
+    Parameters
+    ----------
+    value : int, float, str or Decimal
+        From 0 to 10^6, with three decimals at most.
+
+    Raises
+    ------
+    ParameterError
+        Names the value.
+    """
+    units = exact_units(value)
+    if units is None or units % (UNITS // 1000) or units > LARGEST_SIGMAS * UNITS:
+        raise ParameterError(
+            f"sigmas: {value!r} is not a decimal from 0 to {LARGEST_SIGMAS} "
+            "with three decimals at most"
+        )
+    divisor = gcd(units, UNITS)
+    return units // divisor, UNITS // divisor
+
+
+def parameter_line(line: bytes) -> dict[str, object] | None:
+    """The object of a parameter line, or None if the line is not one."""
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    if isinstance(value, dict) and "event_type" not in value and ("D" in value or "T" in value):
+        return value
+    return None
