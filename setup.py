@@ -36,9 +36,10 @@ class BuildExtension(build_ext):
         command = getattr(self.compiler, "compiler_so", None) or ["cc"]
         if shutil.which(command[0]) is None:
             sys.exit(
-                f"fastanomaly needs a C compiler, and there is no {command[0]!r} here. Install gcc "
-                "or clang (Debian, Ubuntu: apt-get install gcc python3-dev; Fedora: dnf install gcc "
-                "python3-devel; macOS: xcode-select --install), or set CC to the one you have."
+                f"fastanomaly needs a C compiler, and there is no {command[0]!r} here. "
+                "Install gcc or clang (Debian, Ubuntu: apt-get install gcc python3-dev; "
+                "Fedora: dnf install gcc python3-devel; macOS: xcode-select --install), "
+                "or set CC to the one you have."
             )
         super().build_extensions()
 

@@ -12,7 +12,7 @@ from fastanomaly.detector import (
     Flag,
 )
 from fastanomaly.events import REASONS, Rejected
-from fastanomaly.parameters import ParameterError
+from fastanomaly.parameters import ParameterError, UsageError
 
 __all__ = [
     "BEFRIEND",
@@ -26,5 +26,6 @@ __all__ = [
     "Flag",
     "ParameterError",
     "Rejected",
+    "UsageError",
     "__version__",
 ]

@@ -1,5 +1,6 @@
-from collections.abc import Buffer
 from typing import TypeAlias
+
+from _typeshed import ReadableBuffer as Buffer
 
 FlagValues: TypeAlias = tuple[str, int, int, int, int, int, int, int]
 

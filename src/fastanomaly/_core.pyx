@@ -23,7 +23,7 @@ from fastanomaly._history cimport (
     History, Ring, history_free, history_record, history_reserve, ring_place,
 )
 from fastanomaly._memory cimport (
-    PyMem_RawFree, allocations_left, memory_reserve, memory_resize,
+    PyMem_RawFree, memory_fail_after, memory_reserve, memory_resize,
 )
 from fastanomaly._search cimport Search, search_ball, search_free
 from fastanomaly._types cimport (
@@ -108,8 +108,7 @@ def time_us(text: str):
 
 def fail_allocations_after(count: int):
     """Make every allocation after the next `count` fail; -1 ends it. For tests."""
-    global allocations_left
-    allocations_left = count
+    memory_fail_after(count)
 
 
 cdef class Engine:
@@ -132,7 +131,9 @@ cdef class Engine:
     cdef Sums sums
     cdef Verdict verdict
 
-    def __cinit__(self, int32_t degree, int32_t tracked, int64_t k_numerator, int64_t k_denominator):
+    def __cinit__(
+        self, int32_t degree, int32_t tracked, int64_t k_numerator, int64_t k_denominator
+    ):
         # Cython has zeroed the structs: no arrays, no users.
         secret = os.urandom(24)
         self.users.secret[0] = int.from_bytes(secret[:8], "little")
@@ -546,4 +547,3 @@ cdef bint is_blank(const char* text, int64_t length) noexcept nogil:
         if text[i] != c" " and text[i] != c"\t" and text[i] != c"\r":
             return False
     return True
-

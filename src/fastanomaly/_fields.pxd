@@ -92,7 +92,8 @@ cdef inline int64_t days_of_date(int64_t year, int32_t month, int32_t day) noexc
     # Years that begin in March put the leap day at their end.
     cdef int64_t shifted = year - (month <= 2)
     cdef int64_t day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
-    return 365 * shifted + shifted // 4 - shifted // 100 + shifted // 400 + day_of_year - 719468
+    cdef int64_t leap_days = shifted // 4 - shifted // 100 + shifted // 400
+    return 365 * shifted + leap_days + day_of_year - 719468
 
 
 cdef inline int32_t days_in_month(int64_t year, int32_t month) noexcept nogil:
@@ -101,7 +102,9 @@ cdef inline int32_t days_in_month(int64_t year, int32_t month) noexcept nogil:
     return 30 if month == 4 or month == 6 or month == 9 or month == 11 else 31
 
 
-cdef inline bint time_of_text(const char* text, int64_t length, int64_t* time_us) noexcept nogil:
+cdef inline bint time_of_text(
+    const char* text, int64_t length, int64_t* time_us
+) noexcept nogil:
     """Set the microseconds a timestamp spells; False if it is none."""
     cdef int32_t century, year_of_century, month, day, hour, minute, second
     cdef int32_t offset_hours = 0, offset_minutes = 0

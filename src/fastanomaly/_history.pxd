@@ -71,7 +71,9 @@ cdef inline int history_reserve(History* history, int64_t users) except -1 nogil
     """Make room for that many users, none of whom has bought anything yet."""
     cdef int64_t before = history.rings_capacity
     memory_reserve(<void**> &history.rings, &history.rings_capacity, users, sizeof(Ring))
-    memset(history.rings + before, 0, <size_t> (history.rings_capacity - before) * sizeof(Ring))
+    memset(
+        history.rings + before, 0, <size_t> (history.rings_capacity - before) * sizeof(Ring)
+    )
     memory_reserve(<void**> &history.newest, &history.newest_capacity, users, sizeof(Key))
     return 0
 

@@ -17,6 +17,11 @@ cdef extern from *:
     int mul_overflows "__builtin_mul_overflow"(size_t, size_t, size_t*) nogil
 
 
+cdef inline void memory_fail_after(long long count) noexcept nogil:
+    global allocations_left
+    allocations_left = count
+
+
 cdef inline int memory_failed(size_t size) except -1 nogil:
     with gil:
         raise MemoryError(f"fastanomaly: no memory for {size} bytes")

@@ -115,7 +115,9 @@ cdef inline UserKey users_key(const Users* users, int32_t uid) noexcept nogil:
     return key
 
 
-cdef inline bint users_named(const Users* users, int32_t uid, const UserKey* key) noexcept nogil:
+cdef inline bint users_named(
+    const Users* users, int32_t uid, const UserKey* key
+) noexcept nogil:
     cdef UserName name = users.names[uid]
     if key.number >= 0:
         return name.length == IS_NUMBER and name.value == key.number

@@ -264,9 +264,7 @@ class Detector:
     tracked: int
     """T, as an integer."""
 
-    def __init__(
-        self, degree: int | str, tracked: int | str, sigmas: Number = 3
-    ) -> None:
+    def __init__(self, degree: int | str, tracked: int | str, sigmas: Number = 3) -> None:
         self.degree = check_whole("D", degree)
         self.tracked = check_whole("T", tracked)
         self._sigmas = check_sigmas(sigmas)
@@ -340,9 +338,7 @@ class Detector:
         """
         return self._flag(self._apply(user, amount, timestamp, judged=True))
 
-    def record(
-        self, user: UserId, amount: Number, timestamp: str | int | datetime
-    ) -> None:
+    def record(self, user: UserId, amount: Number, timestamp: str | int | datetime) -> None:
         """Record a purchase without judging it.
 
         Parameters and errors are those of `purchase`; expected constant cost for a
@@ -456,15 +452,12 @@ class Detector:
         import numpy as np  # noqa: PLC0415 - the only place that needs it
 
         user_ids, friend_ids = np.asarray(users), np.asarray(friends)
-        columns: tuple[Any, Any]
-        if user_ids.dtype.kind in "iu" and friend_ids.dtype.kind in "iu":
-            columns = (_column(np, "users", users), _column(np, "friends", friends))
-        else:
-            columns = (_ids(users), _ids(friends))
+        numbers = user_ids.dtype.kind in "iu" and friend_ids.dtype.kind in "iu"
         raw = self._engine.feed_columns(
             _column(np, "kinds", kinds, "uint8"),
             _column(np, "times_us", times_us),
-            *columns,
+            _column(np, "users", user_ids) if numbers else _ids(users),
+            _column(np, "friends", friend_ids) if numbers else _ids(friends),
             _column(np, "amounts_units", amounts_units),
             judged=judge,
         )

@@ -29,9 +29,8 @@ REASONS = (
 _INVALID_UTF8 = REASONS.index("invalid_utf8")
 _NOT_JSON = REASONS.index("not_json")
 
-_STRING_OR_POWER = re.compile(
-    rb'"[^"\\]*(?:\\.[^"\\]*)*"|-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?[eE][+-]?[0-9]+'
-)
+_STRING_OR_RUN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[-+.eE0-9]+')
+_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 _FIELDS = {
     "purchase": ("timestamp", "id", "amount"),
@@ -74,14 +73,14 @@ def reread(line: bytes) -> tuple[int, object]:
     Returns
     -------
     tuple of int and object
-        -1 and the decoded value, with every number that has an exponent replaced by 0;
+        -1 and the decoded value, with every number replaced by 0;
         or the index of the reason in `REASONS`, and None.
     """
     try:
         line.decode()
     except UnicodeDecodeError:
         return _INVALID_UTF8, None
-    tamed = _STRING_OR_POWER.sub(lambda m: m[0] if m[0][:1] == b'"' else b"0", line)
+    tamed = _STRING_OR_RUN.sub(lambda m: b"0" if _NUMBER.fullmatch(m[0]) else m[0], line)
     if tamed != line:
         try:
             return -1, orjson.loads(tamed)
@@ -92,7 +91,10 @@ def reread(line: bytes) -> tuple[int, object]:
 
 def _shown(value: object) -> str:
     """A value as JSON, cut to a length that a person reads."""
-    text = repr(value) if isinstance(value, (bytes, float)) else orjson.dumps(value).decode()
+    try:
+        text = orjson.dumps(value).decode()
+    except orjson.JSONEncodeError:
+        return f"a deeply nested {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}..."
 
 
@@ -118,9 +120,11 @@ def describe(line: bytes, reason: str) -> str:
         return f"is {_shown(value)}"
     kind = value.get("event_type")
     if reason == "bad_event_type":
-        return f"event_type: {_shown(kind)}" if "event_type" in value else "event_type: missing"
+        return (
+            f"event_type: {_shown(kind)}" if "event_type" in value else "event_type: missing"
+        )
     if reason == "missing_field":
-        return f"{next(name for name in _FIELDS[kind] if name not in value)}: missing"
+        return next(f"{name}: missing" for name in _FIELDS[kind] if name not in value)
     if reason == "bad_timestamp":
         return f"timestamp: {_shown(value['timestamp'])}"
     if reason == "bad_amount":
@@ -128,7 +132,7 @@ def describe(line: bytes, reason: str) -> str:
     if reason == "self_friendship":
         return f"id1 and id2: {_shown(value['id1'])}"
     if reason == "bad_id":
-        return f"{next(name for name in _FIELDS[kind] if value.get(name) == '')}: empty"
+        return next(f"{name}: empty" for name in _FIELDS[kind] if value.get(name) == "")
     return ", ".join(
         f"{name}: {_shown(value[name])}"
         for name in _FIELDS[kind]

@@ -1,4 +1,4 @@
-"""The parameters of a run: degree D, tracked purchases T, sigmas k, and where they come from."""
+"""The parameters of a run: degree D, tracked purchases T, sigmas k."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ SMALLEST = {"D": 1, "T": 2}
 """The least degree and the least number of tracked purchases."""
 
 
-class ParameterError(ValueError):
+class UsageError(ValueError):
+    """What was asked for cannot be done: the message names what and why."""
+
+
+class ParameterError(UsageError):
     """A degree, a number of tracked purchases or sigmas that is missing or out of range."""
 
 
@@ -87,6 +91,6 @@ def parameter_line(line: bytes) -> dict[str, object] | None:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
         return None
-    if isinstance(value, dict) and "event_type" not in value and ("D" in value or "T" in value):
-        return value
-    return None
+    if not isinstance(value, dict) or "event_type" in value:
+        return None
+    return value if "D" in value or "T" in value else None

@@ -1,0 +1,1 @@
+"""Benchmarks: pytest-benchmark suites, and compare.py, which runs other solutions beside."""

@@ -1,0 +1,54 @@
+"""The command line: ``fastanomaly COMMAND ...``, and the exit status of what went wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+
+from fastanomaly._version import __version__
+from fastanomaly.commands import detect, simulate
+from fastanomaly.parameters import UsageError
+
+COMMANDS = (detect, simulate)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="fastanomaly",
+        description="Is this purchase unusual for this buyer's friends, right now?",
+    )
+    top.add_argument("--version", action="version", version=f"fastanomaly {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        sub = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        command.add_arguments(sub)
+        sub.set_defaults(command=command)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status: 0 done, 1 a fault, 2 wrong use, see the docs.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; by default the process's.
+    """
+    args = parser().parse_args(argv)
+    try:
+        return int(args.command.run(args))
+    except UsageError as error:
+        status, message = 2, str(error)
+    except OSError as error:
+        status, message = 1, str(error)
+    except MemoryError as error:
+        status, message = 1, str(error) or "out of memory"
+    try:
+        print(f"fastanomaly {args.command.NAME}: error: {message}", file=sys.stderr)
+    except BrokenPipeError:
+        # Nobody reads the message: leave quietly, with the status that tells.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    return status

@@ -1,0 +1,1 @@
+"""The commands: one module each, with NAME, HELP, add_arguments and run."""

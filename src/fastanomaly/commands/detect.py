@@ -1,0 +1,153 @@
+"""fastanomaly detect: the main job on the command line."""
+
+from __future__ import annotations
+
+import argparse
+import resource
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from fastanomaly.detector import MAX_LINE
+from fastanomaly.replay import StrictError, Summary, detect, summary_json
+from fastanomaly.stopping import Stopped, StopSignals
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from fastanomaly.logs import Log
+
+NAME = "detect"
+HELP = "judge a stream log's purchases and write the flagged ones"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    parser.add_argument("batch", metavar="BATCH", help="the past: a log, or - for stdin")
+    parser.add_argument("stream", metavar="STREAM", help="the present: a log, or - for stdin")
+    parser.add_argument("out", metavar="OUT", help="the flagged purchases, or - for stdout")
+    parser.add_argument(
+        "-D", "--degree", metavar="N", help="degree of a network (default: the batch log's)"
+    )
+    parser.add_argument(
+        "-T",
+        "--tracked",
+        metavar="N",
+        help="latest purchases that count (default: the batch log's)",
+    )
+    parser.add_argument(
+        "-k", "--sigmas", metavar="K", default="3", help="standard deviations (default: 3)"
+    )
+    parser.add_argument("--rejects", metavar="FILE", help="write rejected lines there")
+    parser.add_argument("--strict", action="store_true", help="stop at a rejected line")
+    parser.add_argument(
+        "--max-line",
+        metavar="BYTES",
+        type=int,
+        default=MAX_LINE,
+        help="reject longer lines (default: %(default)s)",
+    )
+    parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    parser.add_argument("--summary-json", metavar="FILE", help="write the summary there")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit status."""
+    summary = Summary()
+    ended = "failed"
+    try:
+        with StopSignals() as signals, _Progress(args.quiet) as progress:
+            detect(
+                args.batch,
+                args.stream,
+                args.out,
+                degree=args.degree,
+                tracked=args.tracked,
+                sigmas=args.sigmas,
+                rejects=args.rejects,
+                strict=args.strict,
+                max_line=args.max_line,
+                summary=summary,
+                on_read=progress,
+                waiting=signals.waiting,
+            )
+        ended = "done"
+        status = 0
+    except StrictError as error:
+        print(f"fastanomaly detect: error: {error}", file=sys.stderr)
+        status = 3
+    except Stopped as stop:
+        ended = f"stopped by {stop}"
+        status = stop.exit_status
+    finally:
+        if summary.seconds:
+            _report(summary, args, ended)
+    return status
+
+
+def _report(summary: Summary, args: argparse.Namespace, ended: str) -> None:
+    if summary.rejected or not args.quiet:
+        print(_text(summary, ended, args.quiet), file=sys.stderr)
+    if args.summary_json is not None:
+        report = summary_json(summary, ended=ended, peak_memory_bytes=_peak_memory())
+        Path(args.summary_json).write_bytes(report)
+
+
+def _peak_memory() -> int:
+    """The most memory the process has had resident, in bytes."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def _text(summary: Summary, ended: str, quiet: bool) -> str:
+    """The summary for people; a quiet run speaks of rejected lines alone."""
+    lines = []
+    if not quiet:
+        lines += [
+            f"{ended}: {summary.events:,} events in {summary.seconds:.2f} s, "
+            f"{summary.events_per_second:,.0f} a second, "
+            f"peak memory {_peak_memory() / 1e6:.0f} MB",
+            f"{summary.purchases:,} purchases, {summary.befriends:,} befriends, "
+            f"{summary.unfriends:,} unfriends; {summary.users:,} users, "
+            f"{summary.friendships:,} friendships",
+            f"{summary.flags:,} flagged",
+        ]
+    if summary.rejected:
+        reasons = ", ".join(f"{reason} {n:,}" for reason, n in summary.rejected.most_common())
+        lines += [
+            f"{summary.rejected.total():,} lines rejected: {reasons}",
+            f"the first: {summary.first_rejected}",
+        ]
+    return "\n".join(f"fastanomaly: {line}" for line in lines)
+
+
+class _Progress:
+    """A bar on a terminal, nothing elsewhere."""
+
+    def __init__(self, quiet: bool) -> None:
+        self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self._log: Log | None = None
+        self._close: Callable[[], None] | None = None
+
+    def __enter__(self) -> _Progress:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._close is not None:
+            self._close()
+
+    def __call__(self, log: Log) -> None:
+        """Take note that some of a log has been read."""
+        if not self._shown:
+            return
+        if log is not self._log:
+            from tqdm import tqdm  # noqa: PLC0415 - a tenth of a second
+
+            if self._close is not None:
+                self._close()
+            self._log = log
+            self._bar = tqdm(
+                total=log.size, desc=log.path, unit="B", unit_scale=True, leave=False
+            )
+            self._close = self._bar.close
+        self._bar.update(log.position - self._bar.n)

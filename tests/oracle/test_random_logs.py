@@ -1,0 +1,48 @@
+"""The engine beside the reference on random logs: every byte, every reject, every count."""
+
+import os
+
+import pytest
+import reference
+from randomlogs import random_logs
+
+from fastanomaly.replay import Summary, detect
+
+LOGS = int(os.environ.get("FASTANOMALY_RANDOM_LOGS", "10000"))
+CHUNK = 100
+
+
+def replayed(logs, folder):
+    """Output, rejects as (log, line, reason, raw) and the summary of a real run."""
+    paths = [folder / name for name in ("batch", "stream", "out", "rejects")]
+    paths[0].write_bytes(logs.batch)
+    paths[1].write_bytes(logs.stream)
+    summary = Summary()
+    detect(
+        *map(str, paths[:3]),
+        rejects=str(paths[3]),
+        sigmas=logs.sigmas,
+        max_line=logs.max_line,
+        summary=summary,
+        **logs.options,
+    )
+    rejects = []
+    for line in paths[3].read_bytes().split(b"\n")[:-1]:
+        log, number, reason, _, raw = line.split(b"\t", 4)
+        rejects.append((os.path.basename(log).decode(), int(number), reason.decode(), raw))
+    return paths[2].read_bytes(), rejects, summary
+
+
+@pytest.mark.parametrize("first_seed", range(0, LOGS, CHUNK))
+def test_agrees_with_the_reference(first_seed, tmp_path):
+    for seed in range(first_seed, min(first_seed + CHUNK, LOGS)):
+        logs = random_logs(seed)
+        expected = reference.detect(
+            logs.batch, logs.stream, sigmas=logs.sigmas, max_line=logs.max_line, **logs.options
+        )
+        output, rejects, summary = replayed(logs, tmp_path)
+        assert output == expected.output, f"seed {seed}"
+        expected_rejects = [(r.log, r.line, r.reason, r.raw) for r in expected.rejects]
+        assert rejects == expected_rejects, f"seed {seed}"
+        counts = (summary.purchases, summary.befriends, summary.unfriends, summary.flags)
+        assert counts == (*expected.counts.values(), len(expected.flags)), f"seed {seed}"

@@ -1,0 +1,517 @@
+"""The whole of docs/semantics.md in plain Python: the slow truth of the test suite.
+
+Nothing here is clever. Amounts are Fractions, a network is a set found by walking the
+whole ball, every purchase of every user is kept and sorted anew for each verdict. It
+shares no code with the package, so that the two can only agree by both being right.
+"""
+
+import json
+import re
+import sys
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from fractions import Fraction
+from math import floor, isqrt
+
+MAX_PARAMETER = 2**31 - 1
+MAX_DEPTH = 1024
+BOM = b"\xef\xbb\xbf"
+REASONS = (
+    "line_too_long",
+    "invalid_utf8",
+    "not_json",
+    "not_an_object",
+    "bad_event_type",
+    "missing_field",
+    "wrong_type",
+    "bad_id",
+    "bad_timestamp",
+    "bad_amount",
+    "self_friendship",
+)
+
+
+class ParameterError(Exception):
+    """D, T or k is missing or invalid: the run ends before anything is written."""
+
+
+class Reject(Exception):  # noqa: N818 - a verdict about a line, not a fault
+    """A line is not a valid event; `reason` is one of REASONS."""
+
+    def __init__(self, reason):
+        super().__init__(reason)
+        self.reason = reason
+
+
+@dataclass
+class Rejected:
+    """A rejected line: its log ("batch" or "stream"), number, reason and bytes."""
+
+    log: str
+    line: int
+    reason: str
+    raw: bytes
+
+
+@dataclass
+class Flag:
+    """An anomalous purchase; `line` is its number in the stream log (0: not from a log)."""
+
+    line: int
+    user: str
+    amount: Fraction
+    n: int
+    mean: Fraction
+    variance: Fraction
+    mean_text: str
+    sd_text: str
+
+
+@dataclass
+class Result:
+    """What a run writes (`output`), flags, rejects and counts."""
+
+    output: bytes
+    flags: list[Flag]
+    rejects: list[Rejected]
+    counts: dict[str, int]
+
+
+# The verdict
+
+
+class ReferenceDetector:
+    """Friendships and purchases so far, and the verdict on the next purchase."""
+
+    def __init__(self, degree, tracked, sigmas=3):
+        self.degree = option_in_range("degree", degree, 1)
+        self.tracked = option_in_range("tracked", tracked, 2)
+        self.sigmas = parse_sigmas(sigmas)
+        self.friends_of = {}  # user -> set of users; its keys are the known users
+        self.purchases_of = {}  # user -> list of (time_us, seq, user, amount)
+        self.purchases = 0
+        self.befriends = 0
+        self.unfriends = 0
+
+    @property
+    def users(self):
+        """The number of known users."""
+        return len(self.friends_of)
+
+    @property
+    def friendships(self):
+        """The number of pairs that are friends now."""
+        return sum(len(friends) for friends in self.friends_of.values()) // 2
+
+    def befriend(self, a, b):
+        """Make two different users friends, both ways."""
+        if a == b:
+            raise Reject("self_friendship")
+        self.friends_of.setdefault(a, set()).add(b)
+        self.friends_of.setdefault(b, set()).add(a)
+        self.befriends += 1
+
+    def unfriend(self, a, b):
+        """End a friendship, if there is one; nobody becomes known by it."""
+        if a in self.friends_of and b in self.friends_of:
+            self.friends_of[a].discard(b)
+            self.friends_of[b].discard(a)
+        self.unfriends += 1
+
+    def record(self, user, amount, time_us):
+        """Remember a purchase; `seq` says in which order purchases were read."""
+        self.friends_of.setdefault(user, set())
+        seq = self.purchases
+        self.purchases_of.setdefault(user, []).append((time_us, seq, user, amount))
+        self.purchases += 1
+
+    def purchase(self, user, amount, time_us):
+        """Judge a purchase against what was there before it, then record it."""
+        flag = self.judge(user, amount)
+        self.record(user, amount, time_us)
+        return flag
+
+    def network(self, user):
+        """The users at distance 1 to D from the user, who is not among them."""
+        seen = {user}
+        rim = {user}
+        distance = 0
+        while rim and distance < self.degree:
+            rim = {friend for one in rim for friend in self.friends_of.get(one, ())} - seen
+            seen |= rim
+            distance += 1
+        return seen - {user}
+
+    def window(self, user):
+        """The latest T purchases of the network: (time_us, seq, user, amount), newest first.
+
+        A higher timestamp is later; of two equal ones, the purchase read last is.
+        """
+        theirs = [p for other in self.network(user) for p in self.purchases_of.get(other, ())]
+        theirs.sort(reverse=True)  # seq is unique: users and amounts are never compared
+        return theirs[: self.tracked]
+
+    def judge(self, user, amount):
+        """The Flag if this purchase would be anomalous now, else None."""
+        amounts = [purchase[3] for purchase in self.window(user)]
+        n = len(amounts)
+        if n < 2:
+            return None
+        mean = sum(amounts) / n
+        variance = sum((x - mean) ** 2 for x in amounts) / n
+        if not exceeds(amount, mean, variance, self.sigmas):
+            return None
+        # floor(100 sqrt(v)) is floor(sqrt(10000 v)), and isqrt may be given the floor.
+        mean_text = cents_text(floor(mean * 100))
+        sd_text = cents_text(isqrt(floor(variance * 10000)))
+        return Flag(0, user, amount, n, mean, variance, mean_text, sd_text)
+
+
+def exceeds(amount, mean, variance, sigmas):
+    """Whether amount > mean + sigmas sqrt(variance), without taking the root.
+
+    As sigmas >= 0, that needs amount - mean > 0, and then both sides can be squared.
+    """
+    difference = amount - mean
+    return difference > 0 and difference**2 > sigmas**2 * variance
+
+
+def cents_text(cents):
+    """A whole number of cents as a decimal with two places."""
+    return f"{cents // 100}.{cents % 100:02d}"
+
+
+# Parameters
+
+
+def option_in_range(name, value, lowest):
+    """A parameter given as an option: an int within its range."""
+    if type(value) is not int or not lowest <= value <= MAX_PARAMETER:
+        raise ParameterError(f"{name}: {value!r} is not an integer from {lowest} to 2^31 - 1")
+    return value
+
+
+def parse_sigmas(sigmas):
+    """The factor k as a Fraction: a decimal from 0 to 10^6 with at most 3 decimals."""
+    if isinstance(sigmas, str):
+        if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", sigmas):
+            raise ParameterError(f"sigmas: {sigmas!r} is not a decimal number")
+    elif type(sigmas) is not int and not isinstance(sigmas, (Decimal, Fraction)):
+        raise ParameterError(f"sigmas: {sigmas!r} is not an exact number")
+    try:
+        exact = Fraction(sigmas)
+    except (ValueError, OverflowError):  # Decimal("NaN"), Decimal("Infinity")
+        raise ParameterError(f"sigmas: {sigmas!r} is not a number") from None
+    if not 0 <= exact <= 10**6 or (exact * 1000).denominator != 1:
+        raise ParameterError(f"sigmas: {sigmas!r} is not from 0 to 10^6 with 3 decimals")
+    return exact
+
+
+def parameter_from_file(fields, name, lowest):
+    """D or T of the parameter line: a JSON integer or a string of ASCII digits."""
+    if name not in fields:
+        raise ParameterError(f"batch log: the first line has no {name}")
+    value = fields[name]
+    is_text_of_digits = type(value) is str and re.fullmatch(r"[0-9]+", value)
+    if type(value) is JsonInteger or is_text_of_digits:
+        digits = value.lstrip("0")
+        # Ten digits hold the largest parameter; int() refuses texts of absurd length.
+        if 1 <= len(digits) <= 10 and lowest <= int(digits) <= MAX_PARAMETER:
+            return int(digits)
+    raise ParameterError(f"batch log: {name} is not an integer from {lowest}: {value!r:.99}")
+
+
+def parameter_fields(line, max_line):
+    """The fields of a parameter line, or None if the line is not one."""
+    try:
+        fields = parse_object(line, max_line)
+    except Reject:
+        return None
+    if "event_type" in fields or not ("D" in fields or "T" in fields):
+        return None
+    return fields
+
+
+# One line to one event
+
+
+class JsonNumber(str):
+    """The text of a JSON number, as it was written."""
+
+    __slots__ = ()
+
+
+class JsonInteger(JsonNumber):
+    """The text of a JSON number without fraction and exponent."""
+
+    __slots__ = ()
+
+
+class JsonObject(list):
+    """The members of a JSON object, as (name, value) pairs in their order."""
+
+    __slots__ = ()
+
+
+def refuse_constant(_name):
+    """Python's json knows NaN and Infinity, which are not JSON."""
+    raise Reject("not_json")
+
+
+DECODER = json.JSONDecoder(
+    object_pairs_hook=JsonObject,
+    parse_int=JsonInteger,
+    parse_float=JsonNumber,
+    parse_constant=refuse_constant,
+)
+
+# A whole JSON string, so that nothing inside one is taken for structure; or structure.
+STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{},]', re.DOTALL)
+
+
+def nesting_depth(line):
+    """How many objects and arrays lie inside each other at the deepest place."""
+    depth = deepest = 0
+    for token in STRUCTURE.findall(line):
+        if token in b"[{":
+            depth += 1
+            deepest = max(deepest, depth)
+        elif token in b"]}":
+            depth -= 1
+    return deepest
+
+
+def has_lone_surrogate(value):
+    """Whether any string in a decoded value, names included, holds half a pair."""
+    todo = [value]
+    while todo:
+        one = todo.pop()
+        if isinstance(one, str):
+            if any("\ud800" <= character <= "\udfff" for character in one):
+                return True
+        elif isinstance(one, (list, tuple)):  # an object, its pairs, or an array
+            todo.extend(one)
+    return False
+
+
+def parse_json(line):
+    """The value of a line, numbers as their text, objects as their pairs."""
+    try:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
+        raise Reject("invalid_utf8") from None
+    recursion_limit = sys.getrecursionlimit()
+    if line.count(b"[") + line.count(b"{") > 100:
+        if nesting_depth(line) > MAX_DEPTH:
+            raise Reject("not_json")
+        # The decoder recurses, and what is left of the limit may be less than 1,024.
+        sys.setrecursionlimit(recursion_limit + 5 * MAX_DEPTH)
+    try:
+        value = DECODER.decode(text)
+    except json.JSONDecodeError:
+        raise Reject("not_json") from None
+    finally:
+        if sys.getrecursionlimit() != recursion_limit:
+            sys.setrecursionlimit(recursion_limit)
+    if "\\u" in text and has_lone_surrogate(value):
+        raise Reject("not_json")
+    return value
+
+
+def parse_object(line, max_line):
+    """The fields of a line that is a JSON object; of equal names the last one wins."""
+    if len(line) > max_line:
+        raise Reject("line_too_long")
+    value = parse_json(line)
+    if type(value) is not JsonObject:
+        raise Reject("not_an_object")
+    return dict(value)
+
+
+def field(fields, name):
+    """A field that its event needs."""
+    if name not in fields:
+        raise Reject("missing_field")
+    return fields[name]
+
+
+def parse_id(value):
+    """A user's id: a string as it is, or the decimal text of an integer."""
+    if type(value) is JsonInteger:
+        return "0" if value == "-0" else str(value)
+    if type(value) is not str:
+        raise Reject("wrong_type")
+    if value == "":
+        raise Reject("bad_id")
+    return value
+
+
+TIMESTAMP = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})[ T]([0-9]{2}):([0-9]{2}):([0-9]{2})"
+    r"(?:\.([0-9]{1,6}))?"
+    r"(Z|([+-])([0-9]{2})(?::?([0-9]{2}))?)?"
+)
+EPOCH_DAY = date(1970, 1, 1).toordinal()
+
+
+def parse_timestamp(text):
+    """A timestamp's instant, in microseconds since 1970-01-01 UTC."""
+    match = TIMESTAMP.fullmatch(text)
+    if not match:
+        raise Reject("bad_timestamp")
+    hour, minute, second = int(match[4]), int(match[5]), int(match[6])
+    offset_hours, offset_minutes = int(match[10] or 0), int(match[11] or 0)
+    if hour > 23 or minute > 59 or second > 59 or offset_hours > 23 or offset_minutes > 59:
+        raise Reject("bad_timestamp")
+    try:
+        day = date(int(match[1]), int(match[2]), int(match[3])).toordinal() - EPOCH_DAY
+    except ValueError:
+        raise Reject("bad_timestamp") from None
+    offset = offset_hours * 60 + offset_minutes
+    if match[9] == "-":
+        offset = -offset
+    minutes = (day * 24 + hour) * 60 + minute - offset
+    microseconds = int((match[7] or "").ljust(6, "0"))
+    return (minutes * 60 + second) * 1_000_000 + microseconds
+
+
+AMOUNT = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?)([0-9]+))?")
+
+
+def parse_amount(text):
+    """The exact value of an amount's text: >= 0, below 10^12, a multiple of 10^-6."""
+    match = AMOUNT.fullmatch(text)
+    if not match:
+        raise Reject("bad_amount")
+    decimals = match[3] or match[4] or ""
+    digits = (match[2] or "") + decimals
+    significant = digits.strip("0")
+    if significant == "":
+        return Fraction(0)  # whatever its sign and exponent
+    exponent_digits = (match[6] or "").lstrip("0")
+    # No text is long enough for its digits to make up for such an exponent.
+    if match[1] == "-" or len(exponent_digits) > 20:
+        raise Reject("bad_amount")
+    exponent = int(exponent_digits or "0")
+    if match[5] == "-":
+        exponent = -exponent
+    trailing_zeros = len(digits) - len(digits.rstrip("0"))
+    # The value is int(significant) * 10**lowest; its highest digit is below 10**highest.
+    lowest = exponent - len(decimals) + trailing_zeros
+    highest = lowest + len(significant)
+    if lowest < -6 or highest > 12:
+        raise Reject("bad_amount")
+    return Fraction(int(significant) * 10 ** (lowest + 6), 10**6)
+
+
+def parse_event(line, max_line=1 << 20):
+    """A line as ("purchase", user, amount, time_us) or ("befriend" or "unfriend", a, b).
+
+    Raises Reject with the reason if it is not a valid event.
+    """
+    fields = parse_object(line, max_line)
+    event_type = fields.get("event_type")
+
+    if event_type == "purchase":
+        timestamp = field(fields, "timestamp")
+        if type(timestamp) is not str:
+            raise Reject("wrong_type")
+        time_us = parse_timestamp(timestamp)
+        user = parse_id(field(fields, "id"))
+        amount = field(fields, "amount")
+        if not isinstance(amount, str):  # a JsonNumber is a str too
+            raise Reject("wrong_type")
+        return ("purchase", user, parse_amount(amount), time_us)
+
+    if event_type in ("befriend", "unfriend"):
+        a = parse_id(field(fields, "id1"))
+        b = parse_id(field(fields, "id2"))
+        if event_type == "befriend" and a == b:
+            raise Reject("self_friendship")
+        return (event_type, a, b)
+
+    raise Reject("bad_event_type")
+
+
+# Two logs to the flagged purchases
+
+
+def numbered_lines(log, max_line):
+    """The (number, bytes) of a log's lines that are not skipped, without line ends."""
+    # What follows the last LF is no line if it is empty; as a blank one it is skipped.
+    unended = [line.removesuffix(b"\r") for line in log.removeprefix(BOM).split(b"\n")]
+    return [
+        (number, line)
+        for number, line in enumerate(unended, 1)
+        if line.strip(b" \t\r") or len(line) > max_line
+    ]
+
+
+def split_members(inside):
+    """The text between an object's braces, split at its top-level commas."""
+    parts = []
+    start = depth = 0
+    for token in STRUCTURE.finditer(inside):
+        if token[0] in b"[{":
+            depth += 1
+        elif token[0] in b"]}":
+            depth -= 1
+        elif token[0] == b"," and depth == 0:
+            parts.append(inside[start : token.start()])
+            start = token.end()
+    return [*parts, inside[start:]]
+
+
+def member_name(member):
+    """The name of a member, unescaped."""
+    name, _end = DECODER.raw_decode(member.decode("utf-8").lstrip(" \t\r\n"))
+    return name
+
+
+def flagged_line(line, mean_text, sd_text):
+    """An output line: the input's bytes, with mean and sd before the closing brace."""
+    opening, closing = line.index(b"{"), line.rindex(b"}")
+    members = split_members(line[opening + 1 : closing])
+    kept = [member for member in members if member_name(member) not in ("mean", "sd")]
+    new = f', "mean": "{mean_text}", "sd": "{sd_text}"'.encode()
+    return line[: opening + 1] + b",".join(kept) + new + line[closing:] + b"\n"
+
+
+def detect(batch, stream, *, degree=None, tracked=None, sigmas="3", max_line=1 << 20):
+    """Replay both logs: the past builds the state, the present is judged, too."""
+    batch_lines = numbered_lines(batch, max_line)
+    fields = parameter_fields(batch_lines[0][1], max_line) if batch_lines else None
+    if degree is None:
+        degree = parameter_from_file(fields or {}, "D", 1)
+    if tracked is None:
+        tracked = parameter_from_file(fields or {}, "T", 2)
+    if fields is not None:
+        batch_lines = batch_lines[1:]
+
+    detector = ReferenceDetector(degree, tracked, sigmas)
+    output, flags, rejects = [], [], []
+    for log, lines in (("batch", batch_lines), ("stream", numbered_lines(stream, max_line))):
+        for number, line in lines:
+            try:
+                event = parse_event(line, max_line)
+            except Reject as reject:
+                rejects.append(Rejected(log, number, reject.reason, line))
+                continue
+            if event[0] == "befriend":
+                detector.befriend(*event[1:])
+            elif event[0] == "unfriend":
+                detector.unfriend(*event[1:])
+            elif log == "batch":
+                detector.record(*event[1:])
+            else:
+                flag = detector.purchase(*event[1:])
+                if flag is not None:
+                    flags.append(replace(flag, line=number))
+                    output.append(flagged_line(line, flag.mean_text, flag.sd_text))
+    counts = {
+        "purchases": detector.purchases,
+        "befriends": detector.befriends,
+        "unfriends": detector.unfriends,
+    }
+    return Result(b"".join(output), flags, rejects, counts)
