@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Judges log_input/stream_log.json after log_input/batch_log.json, both beside this script,
+# and writes log_output/flagged_purchases.json. Sets up what is missing. Further arguments
+# go to `fastanomaly detect`.
+set -euo pipefail
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+# A copy of this script in a folder below the project uses the project's environment.
+root=$here
+until [ -f "$root/scripts/environment.sh" ]; do
+    if [ "$root" = / ]; then
+        echo "run.sh: no fastanomaly project in $here or above it" >&2
+        exit 1
+    fi
+    root=$(dirname "$root")
+done
+python=$(bash "$root/scripts/environment.sh")
+mkdir -p "$here/log_output"
+exec "$python" -P -m fastanomaly detect "$here/log_input/batch_log.json" \
+    "$here/log_input/stream_log.json" "$here/log_output/flagged_purchases.json" "$@"

@@ -1,0 +1,54 @@
+#!/usr/bin/env bash
+# Makes sure that ../.venv holds this source tree, installed, and prints its Python.
+# Usage: environment.sh [EXTRA]       (EXTRA: test, benchmark, lint)
+# What is installed is looked up by a checksum of the sources: a second call does nothing.
+set -euo pipefail
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+extra=${1:-}
+venv=$root/.venv
+python=$venv/bin/python
+
+say() { echo "fastanomaly: $*" >&2; }
+
+find_python() {
+    local name
+    for name in python3 python3.14 python3.13 python3.12 python3.11; do
+        if "$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
+            command -v "$name"
+            return
+        fi
+    done
+    say "needs Python 3.11 or newer, and found none (python3, python3.11, ...)"
+    exit 1
+}
+
+sources=$(
+    cd "$root"
+    find src pyproject.toml setup.py -type f \
+        \( -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' -o -name '*.toml' \) |
+        LC_ALL=C sort | xargs cat | cksum
+)
+stamp=$venv/installed-$extra
+if [ "$(cat "$stamp" 2>/dev/null)" = "$sources" ] && "$python" -c '' 2>/dev/null; then
+    echo "$python"
+    exit
+fi
+
+say "setting up $venv (once for these sources)"
+if ! "$python" -m pip --version >/dev/null 2>&1; then
+    base=$(find_python)
+    rm -rf "$venv"
+    if ! "$base" -m venv "$venv" >/dev/null 2>&1; then
+        # Some systems ship Python without ensurepip: their own pip serves then.
+        rm -rf "$venv"
+        if ! { "$base" -m venv --without-pip "$venv" &&
+            "$base" -m pip --python "$python" install --quiet pip; } >&2; then
+            say "cannot make a virtual environment (Debian, Ubuntu: apt-get install python3-venv)"
+            exit 1
+        fi
+    fi
+fi
+"$python" -m pip install --quiet --disable-pip-version-check "$root${extra:+[$extra]}" >&2
+echo "$sources" >"$venv/installed-"
+echo "$sources" >"$stamp"
+echo "$python"

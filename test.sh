@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Runs the tests on the installed package. Sets up what is missing. Arguments go to pytest.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+python=$(bash scripts/environment.sh test)
+exec "$python" -P -m pytest "$@"
