@@ -181,7 +181,7 @@ cdef class Engine:
             users_forget_last(&self.users)
 
     cdef int judge(self, const UserKey* buyer, int64_t amount_units) except -1 nogil:
-        """Set the verdict on a purchase, and count the flag."""
+        """Set the verdict on a purchase."""
         cdef int32_t uid = users_find(&self.users, buyer)
         cdef int64_t found = 0
         if uid >= 0:
@@ -195,7 +195,6 @@ cdef class Engine:
         ) == TOO_WIDE:
             with gil:
                 self.judge_wide(amount_units)
-        self.flags += self.verdict.anomalous
         return 0
 
     cdef object squares(self):
@@ -258,6 +257,7 @@ cdef class Engine:
             if a >= 0 and b >= 0:
                 graph_unfriend(&self.graph, a, b)
         self.events[event.kind] += 1
+        self.flags += self.verdict.anomalous
         return 0
 
     cdef tuple flag(self, const Event* event):

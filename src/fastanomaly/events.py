@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import orjson
 
+from fastanomaly.members import member_texts
+
 REASONS = (
     "line_too_long",
     "invalid_utf8",
@@ -89,15 +91,6 @@ def reread(line: bytes) -> tuple[int, object]:
     return _NOT_JSON, None
 
 
-def _shown(value: object) -> str:
-    """A value as JSON, cut to a length that a person reads."""
-    try:
-        text = orjson.dumps(value).decode()
-    except orjson.JSONEncodeError:
-        return f"a deeply nested {type(value).__name__}"
-    return text if len(text) <= 80 else f"{text[:77]}..."
-
-
 def describe(line: bytes, reason: str) -> str:
     """Say what is wrong with a line that was rejected for `reason`."""
     if reason == "line_too_long":
@@ -112,37 +105,34 @@ def describe(line: bytes, reason: str) -> str:
             orjson.loads(line)
         except orjson.JSONDecodeError as error:
             return f"byte {error.pos + 1}: {error.msg}"
-    try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
-        return "a number beyond any accepted"
     if reason == "not_an_object":
-        return f"is {_shown(value)}"
-    kind = value.get("event_type")
+        return f"is {_cut(line.decode().strip())}"
+    texts = member_texts(line)
     if reason == "bad_event_type":
-        return (
-            f"event_type: {_shown(kind)}" if "event_type" in value else "event_type: missing"
-        )
+        return f"event_type: {_cut(texts.get('event_type', 'missing'))}"
+    fields = _FIELDS[orjson.loads(texts["event_type"])]
     if reason == "missing_field":
-        return next(f"{name}: missing" for name in _FIELDS[kind] if name not in value)
-    if reason == "bad_timestamp":
-        return f"timestamp: {_shown(value['timestamp'])}"
-    if reason == "bad_amount":
-        return f"amount: {_shown(value['amount'])}"
-    if reason == "self_friendship":
-        return f"id1 and id2: {_shown(value['id1'])}"
+        return next(f"{name}: missing" for name in fields if name not in texts)
     if reason == "bad_id":
-        return next(f"{name}: empty" for name in _FIELDS[kind] if value.get(name) == "")
-    return ", ".join(
-        f"{name}: {_shown(value[name])}"
-        for name in _FIELDS[kind]
-        if name in value and not _has_a_right_type(name, value[name])
-    )
+        return next(f"{name}: empty" for name in fields if texts.get(name) == '""')
+    if reason == "self_friendship":
+        return f"id1 and id2: {_cut(texts['id1'])}"
+    if reason == "wrong_type":
+        wrong = (name for name in fields if name in texts and not _typed(name, texts[name]))
+    else:
+        wrong = (name for name in fields if reason == f"bad_{name}")
+    return ", ".join(f"{name}: {_cut(texts[name])}" for name in wrong)
 
 
-def _has_a_right_type(name: str, value: object) -> bool:
-    if isinstance(value, str):
+def _typed(name: str, text: str) -> bool:
+    """Whether a value's text has a type that the field may have."""
+    if text.startswith('"'):
         return True
-    if name == "timestamp" or isinstance(value, bool):
-        return False
-    return isinstance(value, int) or (name == "amount" and isinstance(value, float))
+    if name == "amount":
+        return text[0] in "-0123456789"
+    return name != "timestamp" and text.removeprefix("-").isdigit()
+
+
+def _cut(text: str) -> str:
+    """A text in the length that a person reads."""
+    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -25,7 +25,7 @@ class Member(NamedTuple):
 
 
 def members(line: bytes) -> list[Member]:
-    """List the top-level members of a line that is one valid, non-empty JSON object.
+    """List the top-level members of a line that is one valid JSON object.
 
     Costs the line's tokens.
     """
@@ -41,7 +41,8 @@ def members(line: bytes) -> list[Member]:
         elif depth == 1 and text == b":":
             colon = token.start()
         elif depth == 1 and text in (b",", b"}"):
-            found.append(Member(orjson.loads(name), start, colon, token.start()))
+            if colon:
+                found.append(Member(orjson.loads(name), start, colon, token.start()))
             start, colon = token.end(), 0
             depth -= text == b"}"
         elif text in (b"}", b"]"):
@@ -63,5 +64,9 @@ def exact_number(line: bytes, name: str) -> str:
         match = _NUMBER_AT.match(line, place + len(quoted))
         assert match is not None
         return match[1].decode()
-    member = next(m for m in reversed(members(line)) if m.name == name)
-    return line[member.colon + 1 : member.end].decode().strip()
+    return member_texts(line)[name]
+
+
+def member_texts(line: bytes) -> dict[str, str]:
+    """Map the names of an object's members to their values' texts, as written."""
+    return {m.name: line[m.colon + 1 : m.end].decode().strip() for m in members(line)}

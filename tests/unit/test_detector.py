@@ -1,0 +1,428 @@
+"""The API people import: what it takes, gives and refuses."""
+
+import subprocess
+import sys
+import threading
+from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from fastanomaly import (
+    BEFRIEND,
+    PURCHASE,
+    REASONS,
+    UNFRIEND,
+    Counts,
+    Detector,
+    ParameterError,
+    Rejected,
+    UsageError,
+    __version__,
+)
+from fastanomaly.verdict import cents_text
+
+TIME = "2017-06-13 11:33:01"
+
+
+def with_friend(*amounts, degree=2, tracked=50, sigmas=3):
+    """A detector in which "buyer" has one friend, who made these purchases."""
+    detector = Detector(degree, tracked, sigmas)
+    detector.befriend("buyer", "friend")
+    for second, amount in enumerate(amounts):
+        detector.record("friend", amount, second)
+    return detector
+
+
+def test_a_flag_says_everything():
+    flag = with_friend("16.83", "59.28", "11.20").purchase(
+        "buyer", "1601.83", "2017-06-13 11:33:02"
+    )
+    assert (flag.user, flag.n, flag.mean, flag.sd) == ("buyer", 3, "29.10", "21.46")
+    assert flag.amount == Decimal("1601.83")
+    assert flag.timestamp == datetime(2017, 6, 13, 11, 33, 2, tzinfo=UTC)
+    assert flag.exact_mean == Fraction(8731, 300)
+    assert (
+        flag.exact_variance
+        == Fraction(8731, 300) ** 2 * 0
+        + sum((Fraction(x) - Fraction(8731, 300)) ** 2 for x in ("16.83", "59.28", "11.20"))
+        / 3
+    )
+    assert (flag.log, flag.line, flag.raw) == (None, None, None)
+    with pytest.raises(ValueError, match="did not come as a line"):
+        flag.to_line()
+
+
+def test_equality_is_not_anomalous():
+    # mean 15, sd 5: the threshold is 30.
+    assert with_friend("10", "20").purchase("buyer", "30", TIME) is None
+    assert with_friend("10", "20").purchase("buyer", "30.000001", TIME).sd == "5.00"
+    assert with_friend("7", "7").purchase("buyer", "7", TIME) is None
+    assert with_friend("7", "7").purchase("buyer", "7.000001", TIME).sd == "0.00"
+
+
+def test_sums_beyond_128_bits_are_exact():
+    largest = "999999999999.999999"
+    detector = with_friend(*[largest, "0"] * 400, tracked=800, sigmas=1)
+    # mean = sd = half the largest: the threshold is the largest itself.
+    assert detector.purchase("buyer", largest, TIME) is None
+    detector = with_friend(*[largest, "0"] * 400, tracked=800, sigmas="0.999")
+    flag = detector.purchase("buyer", largest, TIME)
+    assert (flag.mean, flag.sd) == ("499999999999.99", "499999999999.99")
+    assert flag.exact_mean == Fraction(10**18 - 1, 2 * 10**6)
+    assert flag.exact_variance == Fraction(10**18 - 1, 2 * 10**6) ** 2
+
+
+def test_fewer_than_two_purchases_judge_nothing():
+    assert with_friend().purchase("buyer", "1e11", TIME) is None
+    assert with_friend("1").purchase("buyer", "1e11", TIME) is None
+    assert Detector(1, 2).purchase("stranger", "1e11", TIME) is None
+
+
+@pytest.mark.parametrize(
+    "amount", ["16.83", 16.83, Decimal("16.83"), "16.830000", "+1683e-2", Decimal("1.683E+1")]
+)
+def test_amounts_of_any_type(amount):
+    detector = with_friend("0", "0")
+    assert detector.purchase("buyer", amount, TIME).amount_units == 16_830_000
+
+
+def test_whole_amounts():
+    assert with_friend(0, 0).purchase("buyer", 16, TIME).amount == 16
+
+
+@pytest.mark.parametrize(
+    "amount",
+    [
+        -1,
+        "-0.01",
+        10**12,
+        "1e12",
+        "0.0000001",
+        "NaN",
+        Decimal("Infinity"),
+        float("nan"),
+        "",
+        "1,5",
+        " 1",
+        "0x10",
+        True,
+        None,
+        b"1",
+    ],
+)
+def test_bad_amounts(amount):
+    detector = with_friend()
+    with pytest.raises(ValueError, match="amount: "):
+        detector.record("buyer", amount, TIME)
+    assert detector.counts.purchases == 0
+
+
+@pytest.mark.parametrize(
+    "timestamp",
+    [
+        "2017-06-13 11:33:01",
+        "2017-06-13T13:33:01.000000+02:00",
+        1_497_353_581_000_000,
+        datetime(2017, 6, 13, 11, 33, 1),
+        datetime(2017, 6, 13, 13, 33, 1, tzinfo=timezone(timedelta(hours=2))),
+    ],
+)
+def test_timestamps_of_any_type(timestamp):
+    flag = with_friend("0", "0").purchase("buyer", "1", timestamp)
+    assert flag.time_us == 1_497_353_581_000_000
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "error"),
+    [
+        ("yesterday", ValueError),
+        ("2017-06-31 00:00:00", ValueError),
+        (2**63, ValueError),
+        (1.5, TypeError),
+        (True, TypeError),
+        (None, TypeError),
+    ],
+)
+def test_bad_timestamps(timestamp, error):
+    with pytest.raises(error, match="timestamp: "):
+        with_friend().record("buyer", "1", timestamp)
+
+
+@pytest.mark.parametrize(
+    ("user", "error"),
+    [
+        ("", ValueError),
+        ("a\ud800", ValueError),
+        (True, TypeError),
+        (1.0, TypeError),
+        (None, TypeError),
+        (b"a", TypeError),
+    ],
+)
+def test_bad_users(user, error):
+    detector = Detector(1, 2)
+    for call in (
+        lambda: detector.befriend(user, "a"),
+        lambda: detector.befriend("a", user),
+        lambda: detector.unfriend("a", user),
+        lambda: detector.record(user, "1", TIME),
+        lambda: detector.network(user),
+    ):
+        with pytest.raises(error, match="user id: "):
+            call()
+    assert detector.counts == Counts(0, 0, 0, 0, 0, 0, 0)
+
+
+def test_nobody_befriends_themself():
+    detector = Detector(1, 2)
+    with pytest.raises(ValueError, match="'2' cannot befriend themself"):
+        detector.befriend("2", 2)
+    detector.unfriend("2", 2)
+    assert detector.counts == Counts(0, 0, 1, 0, 0, 0, 0)
+
+
+def test_integers_are_their_decimal_text():
+    detector = Detector(1, 2)
+    detector.befriend(2, -(10**30))
+    detector.befriend("02", 2)
+    assert sorted(detector.network("2")) == ["-1" + "0" * 30, "02"]
+    assert detector.counts.users == 3
+
+
+def test_networks_reach_as_far_as_the_degree():
+    detector = Detector(3, 2)
+    for user in range(9):
+        detector.befriend(user, user + 1)
+    assert detector.network(0) == ["1", "2", "3"]
+    assert sorted(detector.network(5)) == ["2", "3", "4", "6", "7", "8"]
+    detector.unfriend(1, 0)
+    assert detector.network(0) == []
+    assert detector.network("stranger") == []
+
+
+@pytest.mark.parametrize("degree", [2**31 - 1, "2147483647"])
+def test_a_degree_beyond_the_graph_reaches_all_of_it(degree):
+    detector = Detector(degree, 2)
+    for user in range(100):
+        detector.befriend(user, user + 1)
+    assert len(detector.network(50)) == 100
+
+
+def test_late_purchases_take_their_place():
+    detector = Detector(1, 2)
+    detector.befriend("buyer", "friend")
+    for amount, time in (("5", 50), ("1", 10), ("3", 30), ("4", 40), ("2", 20)):
+        detector.record("friend", amount, time)
+    flag = detector.purchase("buyer", "100", 0)
+    assert (flag.n, flag.mean, flag.sd) == (2, "4.50", "0.50")
+    # Of equal timestamps the one read first is the earlier, and falls out first.
+    detector.record("friend", "6", 50)
+    assert detector.purchase("buyer", "100", 0).mean == "5.50"
+    detector.record("friend", "9", 49)
+    assert detector.purchase("buyer", "100", 0).mean == "5.50"
+    detector.check()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ((0, 2), "D: 0 is not in 1"),
+        (("-1", 2), "D: expected a whole number, got '-1'"),
+        ((1.0, 2), "D: expected a whole number, got 1.0"),
+        ((True, 2), "D: expected"),
+        ((2**31, 2), "D: 2147483648 is not in"),
+        ((1, 1), "T: 1 is not in 2"),
+        ((1, "9" * 5000), "T: "),
+        ((1, 2, "-1"), "sigmas: '-1'"),
+        ((1, 2, "0.0001"), "sigmas: "),
+        ((1, 2, 1_000_001), "sigmas: "),
+        ((1, 2, "three"), "sigmas: 'three'"),
+        ((1, 2, None), "sigmas: None"),
+    ],
+)
+def test_parameters_out_of_range(arguments, message):
+    with pytest.raises(ParameterError, match=message):
+        Detector(*arguments)
+    assert issubclass(ParameterError, UsageError)
+
+
+def test_parameters_can_be_read_back():
+    detector = Detector("2", "50", "2.5")
+    assert (detector.degree, detector.tracked) == (2, 50)
+    assert detector.sigmas == Fraction(5, 2)
+    assert repr(detector) == "Detector(degree=2, tracked=50, sigmas=5/2)"
+
+
+LINES = [
+    b'{"event_type":"befriend","id1":"buyer","id2":"friend"}',
+    b'{"event_type":"purchase","timestamp":"2017-06-13 11:33:01","id":"friend","amount":"1"}',
+    b'{"event_type":"purchase","timestamp":"2017-06-13 11:33:01","id":"friend","amount":2}',
+    b"",
+    b"rubbish",
+    b'{"event_type":"purchase","timestamp":"2017-06-13 11:33:02","id":"buyer","amount":9.5}',
+]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        b"\n".join(LINES),
+        b"\r\n".join(LINES) + b"\r\n",
+        bytearray(b"\n".join(LINES)),
+        memoryview(b"\n".join(LINES)),
+        b"\n".join(LINES).decode(),
+        LINES,
+        [line + b"\n" for line in LINES],
+        (line.decode() for line in LINES),
+    ],
+)
+def test_lines_in_any_form(lines):
+    detector = Detector(1, 50)
+    fed = detector.feed(lines, log="today", first_line=11)
+    assert fed.lines == 6
+    assert fed.rejected == [Rejected("today", 15, "not_json", b"rubbish")]
+    (flag,) = fed.flags
+    assert (flag.log, flag.line, flag.raw) == ("today", 16, LINES[5])
+    assert flag.to_line() == LINES[5][:-1] + b', "mean": "1.50", "sd": "0.50"}'
+    assert detector.counts == Counts(3, 1, 0, 1, 2, 1, 3)
+    assert detector.counts.events == 4
+
+
+def test_lines_are_recorded_or_judged():
+    detector = Detector(1, 50)
+    assert detector.feed(LINES, judge=False).flags == []
+    assert len(detector.feed(LINES[-1]).flags) == 1
+
+
+def test_strict_stops_after_the_first_rejected_line():
+    detector = Detector(1, 50)
+    fed = detector.feed(LINES, strict=True)
+    assert (fed.lines, len(fed.rejected), len(fed.flags)) == (5, 1, 0)
+    assert detector.counts.purchases == 2
+
+
+def test_a_limit_on_the_length_of_lines():
+    fed = Detector(1, 50).feed(LINES, max_line=len(LINES[0]))
+    assert [(r.line, r.reason) for r in fed.rejected] == [
+        (2, "line_too_long"),
+        (3, "line_too_long"),
+        (5, "not_json"),
+        (6, "line_too_long"),
+    ]
+    for limit in (0, 2**31):
+        with pytest.raises(ValueError, match="max_line"):
+            Detector(1, 50).feed(LINES, max_line=limit)
+
+
+COLUMNS = {
+    "kinds": [BEFRIEND, PURCHASE, PURCHASE, PURCHASE, UNFRIEND, PURCHASE],
+    "times_us": [0, 1, 2, 3, 0, 4],
+    "users": [1, 2, 2, 1, 2, 1],
+    "friends": [2, 0, 0, 0, 1, 0],
+    "amounts_units": [0, 10**6, 2 * 10**6, 95 * 10**5, 0, 10**9],
+}
+
+
+@pytest.mark.parametrize("ids", [np.array, list, lambda ids: [f"user {i}" for i in ids]])
+def test_columns(ids):
+    detector = Detector(1, 50)
+    columns = {**COLUMNS, "users": ids(COLUMNS["users"]), "friends": ids(COLUMNS["friends"])}
+    flags = detector.feed_columns(**columns)
+    assert [flags.rows.tolist(), flags.n.tolist()] == [[3], [2]]
+    assert [flags.mean_cents.tolist(), flags.sd_cents.tolist()] == [[150], [50]]
+    assert flags.rows.dtype == np.int64
+    assert detector.counts == Counts(4, 1, 1, 1, 2, 0, 4)
+
+
+def test_columns_that_are_only_recorded_or_empty():
+    detector = Detector(1, 50)
+    assert detector.feed_columns(**COLUMNS, judge=False).rows.size == 0
+    empty = {name: [] for name in COLUMNS}
+    assert detector.feed_columns(**empty).rows.size == 0
+    assert detector.counts.flags == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"kinds": [0, 0, 0, 0, 0, 3]}, "row 5: kind 3 is none of"),
+        ({"kinds": [0, 0, 0, 0, 0, 256]}, "row 5: kinds 256 is beyond uint8"),
+        ({"amounts_units": [0, -1, 0, 0, 0, 0]}, "row 1: amount_units -1 is not in"),
+        ({"amounts_units": [0, 10**18, 0, 0, 0, 0]}, "row 1: amount_units 1000000"),
+        ({"friends": [1, 0, 0, 0, 1, 0]}, "row 0: user '1' cannot befriend themself"),
+        ({"friends": [2**63] * 6}, "row 0: friends 9223372036854775808 is beyond int64"),
+        ({"times_us": [0]}, "lengths differ, 6 and 1"),
+        ({"times_us": [[0] * 6]}, "times_us has 2 dimensions"),
+        ({"users": ["1", "2", "", "1", "1", "1"]}, "row 2: user id: empty"),
+    ],
+)
+def test_columns_that_are_no_events(change, message):
+    detector = Detector(1, 50)
+    with pytest.raises(ValueError, match=message):
+        detector.feed_columns(**{**COLUMNS, **change})
+    assert detector.counts == Counts(0, 0, 0, 0, 0, 0, 0)
+
+
+def test_columns_of_wrong_types():
+    with pytest.raises(TypeError, match="amounts_units holds float64, not integers"):
+        Detector(1, 50).feed_columns(**{**COLUMNS, "amounts_units": [0.5] * 6})
+    with pytest.raises(TypeError, match="row 0: user id: expected str or int, got float"):
+        Detector(1, 50).feed_columns(**{**COLUMNS, "users": [1.5] * 6})
+
+
+def test_one_thread_at_a_time():
+    detector = Detector(1, 2)
+    rows = 300_000
+    columns = (np.zeros(rows, np.uint8), *[np.arange(rows)] * 3, np.zeros(rows, np.int64))
+    refused = ""
+    for _ in range(100):
+        thread = threading.Thread(
+            target=detector.feed_columns, args=columns, kwargs={"judge": False}
+        )
+        thread.start()
+        while thread.is_alive() and not refused:
+            try:
+                detector.befriend("a", "b")
+            except RuntimeError as error:
+                refused = str(error)
+        thread.join()
+        if refused:
+            break
+    assert "one thread at a time" in refused
+    detector.check()
+
+
+def test_hubs_stay_right_while_they_grow_and_shrink():
+    detector = Detector(1, 2)
+    friends = set()
+    for step in range(3000):
+        user = step * 7919 % 1009
+        if step % 3 == 2:
+            detector.unfriend(user, "hub")
+            friends.discard(str(user))
+        else:
+            detector.befriend("hub", user)
+            friends.add(str(user))
+        if step % 500 == 0:
+            detector.check()
+    detector.check()
+    assert set(detector.network("hub")) == friends
+
+
+def test_importing_is_light():
+    code = (
+        "import sys, fastanomaly; print(sorted({'numpy', 'tqdm', 'gzip'} & set(sys.modules)))"
+    )
+    out = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert out.stdout == "[]\n"
+
+
+def test_small_things():
+    assert __version__.count(".") == 2
+    assert len(set(REASONS)) == 11
+    assert [cents_text(cents) for cents in (0, 9, 2910)] == ["0.00", "0.09", "29.10"]

@@ -1,0 +1,91 @@
+"""Failed allocations: a MemoryError leaves the state as it was."""
+
+from contextlib import contextmanager
+
+import numpy as np
+import pytest
+
+from fastanomaly import BEFRIEND, Detector
+from fastanomaly._core import fail_allocations_after
+
+
+@contextmanager
+def failing_after(count):
+    fail_allocations_after(count)
+    try:
+        yield
+    finally:
+        fail_allocations_after(-1)
+
+
+def populated():
+    """A detector at the brink: tables, lists, rings and a hub's index are full."""
+    detector = Detector(2, 4)
+    for friend in range(63):
+        detector.befriend("hub", friend)
+    for purchase in range(4):
+        detector.record("hub", purchase, purchase)
+        detector.record("0", purchase, purchase)
+    return detector
+
+
+OPERATIONS = {
+    "befriend strangers": lambda detector: detector.befriend("new " * 50, "other new " * 50),
+    "befriend a hub": lambda detector: detector.befriend("hub", "new"),
+    "record for a stranger": lambda detector: detector.record("new", 1, 1),
+    "record for a user": lambda detector: detector.record("1", 1, 1),
+    "judge": lambda detector: detector.purchase("2", 100, 9),
+}
+
+
+@pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
+def test_an_event_happens_wholly_or_not_at_all(operation):
+    done = populated()
+    operation(done)
+    failures = 0
+    while True:
+        detector = populated()
+        before = detector.counts, sorted(detector.network("0"))
+        try:
+            with failing_after(failures):
+                operation(detector)
+        except MemoryError:
+            assert (detector.counts, sorted(detector.network("0"))) == before
+            detector.check()
+            operation(detector)
+            assert detector.counts == done.counts
+            failures += 1
+        else:
+            break
+    assert detector.counts == done.counts
+    assert failures > 0
+
+
+def test_growth_from_nothing():
+    """Every allocation of a first load fails once; each retry goes on from there."""
+    detector, user = Detector(2, 4), 0
+    while user < 300:
+        try:
+            with failing_after(user % 5):
+                detector.befriend(user, f"friend of {user}")
+                user += 1
+        except MemoryError:
+            detector.check()
+            detector.befriend(user, f"friend of {user}")
+            user += 1
+    assert detector.counts.users == 600
+    assert detector.counts.befriends == 300
+    detector.check()
+
+
+def test_bulk_calls_keep_what_came_before():
+    rows = 1000
+    users = np.arange(rows)
+    detector = Detector(1, 2)
+    columns = (np.full(rows, BEFRIEND, np.uint8), users, users, users + rows, users)
+    with failing_after(50), pytest.raises(MemoryError, match="no memory for"):
+        detector.feed_columns(*columns)
+    detector.check()
+    assert 0 < detector.counts.befriends < rows
+    detector.feed_columns(*columns)
+    assert detector.counts.friendships == rows
