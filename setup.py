@@ -10,7 +10,6 @@ import os
 import shutil
 import sys
 
-from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
@@ -29,8 +28,26 @@ if SANITIZERS:
     link_args += [f"-fsanitize={SANITIZERS}"]
 
 
+DIRECTIVES = {
+    "language_level": 3,
+    "embedsignature": True,
+    "boundscheck": CHECKED,
+    "wraparound": False,
+    "initializedcheck": CHECKED,
+    "nonecheck": CHECKED,
+    "cdivision": not CHECKED,
+}
+
+
 class BuildExtension(build_ext):
-    """Says plainly that the compiler is missing, where distutils would only say 'failed'."""
+    """Builds anew each time, and says plainly when there is no compiler."""
+
+    def initialize_options(self):
+        super().initialize_options()
+        # What was built under other switches must not be taken for up to date.
+        self.force = True
+        self.cython_c_in_temp = True
+        self.cython_directives = DIRECTIVES
 
     def build_extensions(self):
         command = getattr(self.compiler, "compiler_so", None) or ["cc"]
@@ -46,23 +63,13 @@ class BuildExtension(build_ext):
 
 setup(
     cmdclass={"build_ext": BuildExtension},
-    ext_modules=cythonize(
+    ext_modules=[
         Extension(
             "fastanomaly._core",
             ["src/fastanomaly/_core.pyx"],
             extra_compile_args=compile_args,
             extra_link_args=link_args,
             define_macros=[] if CHECKED else [("CYTHON_WITHOUT_ASSERTIONS", "1")],
-        ),
-        compiler_directives={
-            "language_level": 3,
-            "embedsignature": True,
-            "boundscheck": CHECKED,
-            "wraparound": False,
-            "initializedcheck": CHECKED,
-            "nonecheck": CHECKED,
-            "cdivision": not CHECKED,
-        },
-        force=True,
-    ),
+        )
+    ],
 )

@@ -9,6 +9,7 @@ from fastanomaly.detector import (
     Counts,
     Detector,
     Fed,
+    FeedError,
     Flag,
 )
 from fastanomaly.events import REASONS, Rejected
@@ -23,6 +24,7 @@ __all__ = [
     "Counts",
     "Detector",
     "Fed",
+    "FeedError",
     "Flag",
     "ParameterError",
     "Rejected",

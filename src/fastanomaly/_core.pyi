@@ -20,7 +20,10 @@ class Engine:
     def feed(
         self, data: Buffer, *, judged: bool, max_line: int, first_line: int, strict: bool
     ) -> tuple[
-        int, list[tuple[int, int, int, FlagValues]], list[tuple[int, int, int, int]]
+        int,
+        list[tuple[int, int, int, FlagValues]],
+        list[tuple[int, int, int, int]],
+        Exception | None,
     ]: ...
     def feed_columns(
         self,

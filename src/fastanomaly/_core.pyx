@@ -226,7 +226,7 @@ cdef class Engine:
             known = self.users.count
         finally:
             self.forget_since(known)
-        self.seq += 1
+        self.seq = self.seq + 1     # the checked build has no += on self without the GIL
         return 0
 
     cdef int befriend_keys(self, const UserKey* a, const UserKey* b) except -1 nogil:
@@ -256,8 +256,8 @@ cdef class Engine:
             b = users_find(&self.users, &event.friend)
             if a >= 0 and b >= 0:
                 graph_unfriend(&self.graph, a, b)
-        self.events[event.kind] += 1
-        self.flags += self.verdict.anomalous
+        self.events[event.kind] = self.events[event.kind] + 1
+        self.flags = self.flags + self.verdict.anomalous
         return 0
 
     cdef tuple flag(self, const Event* event):
@@ -307,9 +307,10 @@ cdef class Engine:
     ):
         """Apply the events of newline-delimited JSON.
 
-        Returns the number of lines looked at, a list of (line, start, end, flag values)
-        and a list of (line, start, end, reason index), `data[start:end]` being the line.
-        `strict` stops after the first line rejected.
+        Returns the number of lines looked at, a list of (line, start, end, flag values),
+        a list of (line, start, end, reason index), `data[start:end]` being the line, and
+        the exception that ended it early, or None. `strict` stops after the first line
+        rejected.
         """
         self.enter()
         try:
@@ -349,7 +350,11 @@ cdef class Engine:
                     else:
                         reason = decode_event(value, raw, exact_number, inexact, &event)
                 if reason == VALID:
-                    self.apply(&event, judged)
+                    try:
+                        self.apply(&event, judged)
+                    except Exception as error:
+                        # What came before it stands, and is told.
+                        return line - first_line, flags, rejected, error
                     if self.verdict.anomalous:
                         flags.append((line, start, end, self.flag(&event)))
             line += 1
@@ -358,7 +363,7 @@ cdef class Engine:
                 if strict:
                     break
             start = next_start
-        return line - first_line, flags, rejected
+        return line - first_line, flags, rejected, None
 
     def feed_columns(
         self, const uint8_t[::1] kinds, const int64_t[::1] times_us, users, friends,

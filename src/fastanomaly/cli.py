@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 from fastanomaly._version import __version__
 from fastanomaly.commands import detect, simulate
+from fastanomaly.detector import FeedError
 from fastanomaly.parameters import UsageError
 
 COMMANDS = (detect, simulate)
@@ -42,10 +43,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.command.run(args))
     except UsageError as error:
         status, message = 2, str(error)
-    except OSError as error:
+    except (OSError, FeedError) as error:
         status, message = 1, str(error)
-    except MemoryError as error:
-        status, message = 1, str(error) or "out of memory"
+    except MemoryError:
+        status, message = 1, "out of memory"
     try:
         print(f"fastanomaly {args.command.NAME}: error: {message}", file=sys.stderr)
     except BrokenPipeError:

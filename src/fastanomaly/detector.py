@@ -165,6 +165,14 @@ class Fed:
     rejected: list[Rejected]
 
 
+class FeedError(Exception):
+    """Lines could not all be applied; `fed` is what came of those before the failure."""
+
+    def __init__(self, fed: Fed, error: Exception) -> None:
+        super().__init__(f"after {fed.lines} lines: {error}")
+        self.fed = fed
+
+
 @dataclass(frozen=True, slots=True)
 class ColumnFlags:
     """The flagged rows of columns: one-dimensional int64 arrays of one length.
@@ -390,6 +398,14 @@ class Detector:
         Fed
             Flags and rejected lines. A line that is not a valid event changes nothing.
 
+        Raises
+        ------
+        ValueError
+            If `max_line` is out of range.
+        FeedError
+            If an event could not be applied, for want of memory: what came of the lines
+            before it is in its `fed`, and the detector is as they left it.
+
         Notes
         -----
         Crosses into compiled code once a call: feed blocks of lines, not single ones.
@@ -397,10 +413,10 @@ class Detector:
         if not 1 <= max_line <= LARGEST_LINE:
             raise ValueError(f"max_line: {max_line!r} is not in 1..{LARGEST_LINE}")
         data = memoryview(_joined(lines)).cast("B")
-        count, flags, rejected = self._engine.feed(
+        count, flags, rejected, error = self._engine.feed(
             data, judged=judge, max_line=max_line, first_line=first_line, strict=strict
         )
-        return Fed(
+        fed = Fed(
             count,
             [
                 Flag(*values, log, line, bytes(data[start:end]))
@@ -411,6 +427,9 @@ class Detector:
                 for line, start, end, reason in rejected
             ],
         )
+        if error is not None:
+            raise FeedError(fed, error) from error
+        return fed
 
     def feed_columns(
         self,

@@ -11,7 +11,7 @@ from itertools import chain
 
 import orjson
 
-from fastanomaly.detector import LARGEST_LINE, MAX_LINE, Detector
+from fastanomaly.detector import LARGEST_LINE, MAX_LINE, Detector, FeedError
 from fastanomaly.events import Rejected
 from fastanomaly.logs import STANDARD, Lines, Log, LongLine
 from fastanomaly.output import LineWriter, same_file
@@ -122,6 +122,8 @@ def detect(
         A parameter or a log that is not right: nothing has been written.
     LogReadError, OutputError
         An I/O error: what was judged before it is in the output.
+    FeedError
+        Memory ran out: what was judged before it is in the output.
     StrictError
         A line was rejected, and `strict` is set.
 
@@ -270,18 +272,24 @@ class _Run:
         self.judge = True
 
     def _feed_block(self, log: Log, block: bytes, line: int) -> int:
-        fed = self.detector.feed(
-            block,
-            judge=self.judge,
-            log=log.path,
-            first_line=line,
-            max_line=self.max_line,
-            strict=self.strict,
-        )
+        failure = None
+        try:
+            fed = self.detector.feed(
+                block,
+                judge=self.judge,
+                log=log.path,
+                first_line=line,
+                max_line=self.max_line,
+                strict=self.strict,
+            )
+        except FeedError as error:
+            fed, failure = error.fed, error
         if fed.flags:
             self.flags.write([b"".join(flag.to_line() + b"\n" for flag in fed.flags)])
         if fed.rejected:
             self._reject(fed.rejected)
+        if failure is not None:
+            raise failure
         return fed.lines
 
     def _reject(self, rejected: list[Rejected], pieces: Iterable[bytes] | None = None) -> None:

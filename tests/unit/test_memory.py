@@ -5,7 +5,7 @@ from contextlib import contextmanager
 import numpy as np
 import pytest
 
-from fastanomaly import BEFRIEND, Detector
+from fastanomaly import BEFRIEND, Detector, FeedError
 from fastanomaly._core import fail_allocations_after
 
 
@@ -89,3 +89,21 @@ def test_bulk_calls_keep_what_came_before():
     assert 0 < detector.counts.befriends < rows
     detector.feed_columns(*columns)
     assert detector.counts.friendships == rows
+
+
+def test_fed_lines_keep_what_came_before():
+    line = '{"event_type":"befriend","id1":%d,"id2":%d}\n'
+    text = "rubbish\n" + "".join(line % (user, -user) for user in range(1, 1000))
+    detector = Detector(1, 2)
+    with failing_after(50), pytest.raises(FeedError, match="no memory for") as caught:
+        detector.feed(text)
+    fed = caught.value.fed
+    assert isinstance(caught.value.__cause__, MemoryError)
+    assert 1 < fed.lines < 1000
+    assert detector.counts.befriends == fed.lines - 1
+    assert [rejected.line for rejected in fed.rejected] == [1]
+    detector.check()
+    # The lines from there on can be fed when there is memory again.
+    rest = text.splitlines()[fed.lines :]
+    assert detector.feed(rest, first_line=fed.lines + 1).lines == 1000 - fed.lines
+    assert detector.counts.friendships == 999
