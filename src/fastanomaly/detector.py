@@ -10,7 +10,7 @@ from fastanomaly._core import Engine, time_us
 from fastanomaly.events import REASONS, Rejected
 from fastanomaly.members import members
 from fastanomaly.parameters import Number, check_sigmas, check_whole, exact_units
-from fastanomaly.verdict import UNITS, cents_text
+from fastanomaly.verdict import UNITS, UNITS_PER_CENT, cents_text
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -97,10 +97,11 @@ class Flag:
 
     @property
     def amount(self) -> Decimal:
-        """The amount itself."""
+        """The amount itself, with two decimals, or as many as it needs."""
         from decimal import Decimal  # noqa: PLC0415
 
-        return Decimal(self.amount_units).scaleb(-6)
+        cents, rest = divmod(self.amount_units, UNITS_PER_CENT)
+        return Decimal(self.amount_units).scaleb(-6) if rest else Decimal(cents).scaleb(-2)
 
     @property
     def timestamp(self) -> datetime:

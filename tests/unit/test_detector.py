@@ -41,7 +41,7 @@ def test_a_flag_says_everything():
         "buyer", "1601.83", "2017-06-13 11:33:02"
     )
     assert (flag.user, flag.n, flag.mean, flag.sd) == ("buyer", 3, "29.10", "21.46")
-    assert flag.amount == Decimal("1601.83")
+    assert str(flag.amount) == "1601.83"
     assert flag.timestamp == datetime(2017, 6, 13, 11, 33, 2, tzinfo=UTC)
     assert flag.exact_mean == Fraction(8731, 300)
     assert (
@@ -90,7 +90,8 @@ def test_amounts_of_any_type(amount):
 
 
 def test_whole_amounts():
-    assert with_friend(0, 0).purchase("buyer", 16, TIME).amount == 16
+    assert str(with_friend(0, 0).purchase("buyer", 16, TIME).amount) == "16.00"
+    assert str(with_friend(0, 0).purchase("buyer", "0.0625", TIME).amount) == "0.062500"
 
 
 @pytest.mark.parametrize(
