@@ -80,12 +80,14 @@ class LineWriter:
         self._end += written
 
 
-def same_file(path: str, other: str) -> bool:
-    """Whether two paths are one regular file, under whatever names."""
-    if STANDARD in (path, other):
-        return False
+def same_file(output: str, other: str, other_is_output: bool) -> bool:
+    """Whether an output and another path are one regular file, under whatever names."""
     try:
-        here, there = os.stat(path), os.stat(other)
+        here, there = _stat(output, 1), _stat(other, 1 if other_is_output else 0)
     except OSError:
         return False
     return stat.S_ISREG(here.st_mode) and os.path.samestat(here, there)
+
+
+def _stat(path: str, standard_fd: int) -> os.stat_result:
+    return os.fstat(standard_fd) if path == STANDARD else os.stat(path)

@@ -161,11 +161,11 @@ def detect(
 def _check_outputs(inputs: list[str], outputs: list[str]) -> None:
     """Refuse to overwrite an input, or to write two outputs to one file."""
     for i, output in enumerate(outputs):
-        for other in inputs:
-            if same_file(output, other):
-                raise UsageError(f"{output}: is to be written, but is also the log {other}")
+        for log in inputs:
+            if same_file(output, log, other_is_output=False):
+                raise UsageError(f"{output}: is to be written, but is also the log {log}")
         for other in outputs[:i]:
-            if output == other or same_file(output, other):
+            if output == other or same_file(output, other, other_is_output=True):
                 raise UsageError(f"{output}: is to be written twice, as {other} too")
 
 
