@@ -1,0 +1,76 @@
+"""The challenge's layout: run.sh in its place, and where its grader copies it."""
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ["run.sh", "scripts", "src", "setup.py", "pyproject.toml", "README.md", "LICENSE"]
+PARTS += ["log_input", "log_output", "insight_testsuite"]
+
+pytestmark = pytest.mark.skipif(
+    not all((ROOT / part).exists() for part in PARTS),
+    reason="the tests are not in a checkout: there is no run.sh beside them",
+)
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A copy of the project, set up as far as the original is."""
+    project = tmp_path / "a project"
+    project.mkdir()
+    for part in PARTS:
+        copy = shutil.copytree if (ROOT / part).is_dir() else shutil.copy
+        copy(ROOT / part, project / part)
+    if (ROOT / ".venv").exists():
+        (project / ".venv").symlink_to(ROOT / ".venv")
+    (project / "log_output" / "flagged_purchases.json").unlink(missing_ok=True)
+    return project
+
+
+def run(*command, **options):
+    arguments = [str(part) for part in command]
+    return subprocess.run(arguments, check=False, capture_output=True, text=True, **options)
+
+
+def test_run_sh_does_the_main_job_from_any_folder(project, tmp_path):
+    done = run(project / "run.sh", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "flagged" in done.stderr
+    flagged = (project / "log_output" / "flagged_purchases.json").read_text().splitlines()
+    assert len(flagged) == 2
+    assert all(line.endswith('"}') and '", "mean": "' in line for line in flagged)
+
+
+def test_run_sh_passes_options_and_statuses_on(project):
+    assert run(project / "run.sh", "-D", "0").returncode == 2
+    assert not (project / "log_output" / "flagged_purchases.json").exists()
+    done = run(project / "run.sh", "--quiet", "-k", "1000")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert (project / "log_output" / "flagged_purchases.json").read_bytes() == b""
+
+
+def test_the_grader_can_copy_four_things_and_run_there(project):
+    done = run("bash", project / "insight_testsuite" / "run_tests.sh")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[PASS]: latest_three" in done.stdout
+    assert done.stdout.endswith("2 passed, 0 failed\n")
+    assert "setting up" not in done.stderr
+
+
+def test_the_grader_sees_a_wrong_answer(project):
+    tests = project / "insight_testsuite" / "tests"
+    (tests / "latest_three" / "log_output" / "flagged_purchases.json").write_text("{}\n")
+    done = run("bash", project / "insight_testsuite" / "run_tests.sh")
+    assert done.returncode == 1
+    assert "[FAIL]: latest_three" in done.stdout
+    assert done.stdout.endswith("1 passed, 1 failed\n")
+
+
+def test_run_sh_alone_says_what_it_misses(tmp_path):
+    shutil.copy(ROOT / "run.sh", tmp_path)
+    done = run("bash", tmp_path / "run.sh")
+    assert done.returncode == 1
+    assert "no fastanomaly project" in done.stderr
