@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import os
-import sys
 from collections.abc import Sequence
 
 from fastanomaly._version import __version__
 from fastanomaly.commands import detect, simulate
 from fastanomaly.detector import FeedError
+from fastanomaly.output import say
 from fastanomaly.parameters import UsageError
 
 COMMANDS = (detect, simulate)
@@ -47,9 +46,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         status, message = 1, str(error)
     except MemoryError:
         status, message = 1, "out of memory"
-    try:
-        print(f"fastanomaly {args.command.NAME}: error: {message}", file=sys.stderr)
-    except BrokenPipeError:
-        # Nobody reads the message: leave quietly, with the status that tells.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+    say(f"fastanomaly {args.command.NAME}: error: {message}")
     return status

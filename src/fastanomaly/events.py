@@ -31,7 +31,8 @@ REASONS = (
 _INVALID_UTF8 = REASONS.index("invalid_utf8")
 _NOT_JSON = REASONS.index("not_json")
 
-_STRING_OR_RUN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[-+.eE0-9]+')
+# A string may lack its end: then the line is no JSON, but is read only once.
+_STRING_OR_RUN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[-+.eE0-9]+')
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
 _FIELDS = {

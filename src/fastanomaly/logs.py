@@ -9,6 +9,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import select
 import sys
 import zlib
 from collections.abc import Callable, Iterator
@@ -81,7 +82,8 @@ class Log:
         self._waiting = waiting
         try:
             if path != STANDARD:
-                self._raw = io.FileIO(path)
+                with waiting():  # for somebody to open the other end of a FIFO
+                    self._raw = io.FileIO(path)
             elif sys.stdin is not None:
                 self._raw = io.FileIO(sys.stdin.fileno(), closefd=False)
             else:
@@ -113,7 +115,10 @@ class Log:
         """Some bytes as they come, b"" at the end."""
         try:
             with self._waiting():
-                return self._read(_BLOCK)
+                while (piece := self._read(_BLOCK)) is None:
+                    # A pipe that somebody set not to wait: no data yet is not the end.
+                    select.select([self._raw], [], [])
+                return piece
         except self._errors as error:
             raise LogReadError(f"{self.path}: {_reason(error)}") from error
 
@@ -170,12 +175,12 @@ class Log:
 
 def _reader(
     path: str, raw: io.FileIO
-) -> tuple[Callable[[int], bytes], _Closable | None, tuple[type[Exception], ...]]:
+) -> tuple[Callable[[int], bytes | None], _Closable | None, tuple[type[Exception], ...]]:
     """What reads a log, what is to be closed beside it, and the errors it may raise."""
     name = path.lower()
     if name.endswith(".gz"):
         unzipped = gzip.GzipFile(fileobj=raw, mode="rb")
-        return unzipped.read1, unzipped, (OSError, EOFError, zlib.error)
+        return _whole(unzipped), unzipped, (OSError, EOFError, zlib.error)
     if name.endswith((".zst", ".zstd")):
         try:
             if sys.version_info >= (3, 14):
@@ -189,6 +194,18 @@ def _reader(
         unpacked = zstd.ZstdFile(raw)
         return unpacked.read1, unpacked, (OSError, EOFError, zstd.ZstdError)
     return raw.read, None, (OSError,)
+
+
+def _whole(unzipped: gzip.GzipFile) -> Callable[[int], bytes]:
+    """A reader that does not take a file of no bytes for a compressed empty one."""
+
+    def read(size: int) -> bytes:
+        data = unzipped.read1(size)
+        if not data and unzipped.mtime is None:  # no header has been read
+            raise EOFError("Compressed file ended before its beginning")
+        return data
+
+    return read
 
 
 def _reason(error: BaseException) -> str:

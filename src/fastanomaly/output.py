@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import stat
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager, nullcontext
 
 from fastanomaly.logs import STANDARD
+from fastanomaly.parameters import UsageError
 
 
 class OutputError(OSError):
@@ -23,6 +25,8 @@ class LineWriter:
     ----------
     path : str
         ``-`` for standard output.
+    waiting : callable, optional
+        Gives the context in which a pipe is opened that nobody reads yet.
 
     Raises
     ------
@@ -30,12 +34,17 @@ class LineWriter:
         If it cannot be opened.
     """
 
-    def __init__(self, path: str) -> None:
+    def __init__(
+        self,
+        path: str,
+        waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
+    ) -> None:
         self.path = path
         self._end = 0
         try:
             if path != STANDARD:
-                self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                with waiting():
+                    self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
             elif sys.stdout is not None:
                 self._fd = os.dup(sys.stdout.fileno())
             else:
@@ -59,33 +68,74 @@ class LineWriter:
     def write(self, pieces: Iterable[bytes]) -> None:
         """Write what is one or more whole lines when put together.
 
+        Whatever breaks it off, an exception from `pieces` included, a regular file then
+        ends with the last line that was whole.
+
         Raises
         ------
         OutputError
-            If it fails; a regular file then ends with the last line that was whole.
+            If it fails.
         """
         written = whole = 0
         try:
             for piece in pieces:
                 view = memoryview(piece)
                 while view:
-                    count = os.write(self._fd, view)
-                    whole = max(whole, written + bytes(view[:count]).rfind(b"\n") + 1)
+                    count = self._write_some(view)
+                    line_end = bytes(view[:count]).rfind(b"\n") + 1
+                    whole = written + line_end if line_end else whole
                     written += count
                     view = view[count:]
-        except OSError as error:
+        except BaseException:
             if self._regular:
                 os.ftruncate(self._fd, self._end + whole)
-            raise OutputError(f"{self.path}: {error.strerror}") from error
+            raise
         self._end += written
 
+    def _write_some(self, data: memoryview) -> int:
+        try:
+            return os.write(self._fd, data)
+        except OSError as error:
+            raise OutputError(f"{self.path}: {error.strerror}") from error
 
-def same_file(output: str, other: str, other_is_output: bool) -> bool:
-    """Whether an output and another path are one regular file, under whatever names."""
+
+def say(text: str) -> None:
+    """Tell people something on standard error, if it is open and somebody listens."""
+    if sys.stderr is None:
+        return  # print would turn to standard output
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        # What cannot be said does not change what was done, nor the exit status.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
+
+
+def check_outputs(inputs: list[str], outputs: list[str]) -> None:
+    """Refuse to overwrite an input, or to write two outputs to one file.
+
+    Raises
+    ------
+    UsageError
+        Names both paths.
+    """
+    for i, output in enumerate(outputs):
+        for log in inputs:
+            if _same_file(output, log, other_is_output=False):
+                raise UsageError(f"{output}: is to be written, but is also the log {log}")
+        for other in outputs[:i]:
+            if output == other == STANDARD or _same_file(output, other, other_is_output=True):
+                raise UsageError(f"{output}: is to be written twice, as {other} too")
+
+
+def _same_file(output: str, other: str, other_is_output: bool) -> bool:
+    """Whether an output and another path are one regular file, or will be."""
     try:
         here, there = _stat(output, 1), _stat(other, 1 if other_is_output else 0)
     except OSError:
-        return False
+        # One is not there yet: then they are the same if their names lead to one place.
+        return STANDARD not in (output, other) and (
+            os.path.realpath(output) == os.path.realpath(other)
+        )
     return stat.S_ISREG(here.st_mode) and os.path.samestat(here, there)
 
 

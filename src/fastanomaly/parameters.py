@@ -10,6 +10,8 @@ from typing import TypeAlias
 import orjson
 
 from fastanomaly._core import amount_units
+from fastanomaly.events import reread
+from fastanomaly.members import member_texts
 from fastanomaly.verdict import UNITS
 
 Number: TypeAlias = int | float | str | Decimal
@@ -86,11 +88,21 @@ def check_sigmas(value: Number) -> tuple[int, int]:
 
 
 def parameter_line(line: bytes) -> dict[str, object] | None:
-    """The object of a parameter line, or None if the line is not one."""
+    """The D and T of a parameter line, or None if the line is not one."""
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
-        return None
+        value = reread(line)[1]
     if not isinstance(value, dict) or "event_type" in value:
         return None
-    return value if "D" in value or "T" in value else None
+    texts = member_texts(line)
+    found = {name: _decoded(texts[name]) for name in SMALLEST if name in texts}
+    return found or None
+
+
+def _decoded(text: str) -> object:
+    """A JSON value; the text itself where orjson does not read it."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return text

@@ -14,7 +14,7 @@ import orjson
 from fastanomaly.detector import LARGEST_LINE, MAX_LINE, Detector, FeedError
 from fastanomaly.events import Rejected
 from fastanomaly.logs import STANDARD, Lines, Log, LongLine
-from fastanomaly.output import LineWriter, same_file
+from fastanomaly.output import LineWriter, check_outputs
 from fastanomaly.parameters import (
     Number,
     ParameterError,
@@ -137,15 +137,17 @@ def detect(
             raise UsageError(f"max-line: {max_line!r} is not in 1..{LARGEST_LINE}")
         if batch == stream == STANDARD:
             raise UsageError("-: standard input cannot be both logs")
-        _check_outputs([batch, stream], [out, *([rejects] if rejects is not None else [])])
+        check_outputs([batch, stream], [out, *([rejects] if rejects is not None else [])])
         logs = [stack.enter_context(Log(path, max_line, waiting)) for path in (batch, stream)]
         begun = time.perf_counter()
         batch_lines, batch_line, parameters = _take_parameters(
             logs[0], {"D": degree, "T": tracked}, max_line
         )
         detector = Detector(parameters["D"], parameters["T"], sigmas)
-        flag_writer = stack.enter_context(LineWriter(out))
-        reject_writer = None if rejects is None else stack.enter_context(LineWriter(rejects))
+        flag_writer = stack.enter_context(LineWriter(out, waiting))
+        reject_writer = (
+            None if rejects is None else stack.enter_context(LineWriter(rejects, waiting))
+        )
         flag_writer.start()
         if reject_writer is not None:
             reject_writer.start()
@@ -156,17 +158,6 @@ def detect(
         ):
             run.feed_log(log, lines, line, on_read)
     return summary
-
-
-def _check_outputs(inputs: list[str], outputs: list[str]) -> None:
-    """Refuse to overwrite an input, or to write two outputs to one file."""
-    for i, output in enumerate(outputs):
-        for log in inputs:
-            if same_file(output, log, other_is_output=False):
-                raise UsageError(f"{output}: is to be written, but is also the log {log}")
-        for other in outputs[:i]:
-            if output == other or same_file(output, other, other_is_output=True):
-                raise UsageError(f"{output}: is to be written twice, as {other} too")
 
 
 def _take_parameters(

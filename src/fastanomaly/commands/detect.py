@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import resource
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastanomaly.detector import MAX_LINE
+from fastanomaly.output import LineWriter, check_outputs, say
 from fastanomaly.replay import StrictError, Summary, detect, summary_json
 from fastanomaly.stopping import Stopped, StopSignals
 
@@ -53,6 +53,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
+    if args.summary_json is not None:
+        outputs = [args.out, args.rejects, args.summary_json]
+        check_outputs(
+            [args.batch, args.stream], [path for path in outputs if path is not None]
+        )
     summary = Summary()
     ended = "failed"
     try:
@@ -74,7 +79,7 @@ def run(args: argparse.Namespace) -> int:
         ended = "done"
         status = 0
     except StrictError as error:
-        print(f"fastanomaly detect: error: {error}", file=sys.stderr)
+        say(f"fastanomaly detect: error: {error}")
         status = 3
     except Stopped as stop:
         ended = f"stopped by {stop}"
@@ -87,16 +92,23 @@ def run(args: argparse.Namespace) -> int:
 
 def _report(summary: Summary, args: argparse.Namespace, ended: str) -> None:
     if summary.rejected or not args.quiet:
-        print(_text(summary, ended, args.quiet), file=sys.stderr)
+        say(_text(summary, ended, args.quiet))
     if args.summary_json is not None:
         report = summary_json(summary, ended=ended, peak_memory_bytes=_peak_memory())
-        Path(args.summary_json).write_bytes(report)
+        with LineWriter(args.summary_json) as writer:
+            writer.start()
+            writer.write([report])
 
 
 def _peak_memory() -> int:
     """The most memory the process has had resident, in bytes."""
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak if sys.platform == "darwin" else peak * 1024
+    try:
+        # On Linux, getrusage begins with what the parent had when it started us.
+        with open("/proc/self/status") as status:
+            return next(int(line.split()[1]) for line in status if "VmHWM" in line) * 1024
+    except (OSError, StopIteration):
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return peak if sys.platform == "darwin" else peak * 1024
 
 
 def _text(summary: Summary, ended: str, quiet: bool) -> str:

@@ -1,7 +1,8 @@
 """``fastanomaly simulate``: write made-up logs of any size."""
 
 import argparse
-import sys
+
+from fastanomaly.parameters import UsageError
 
 NAME = "simulate"
 HELP = "write made-up logs of any size, in the shape of the published sample"
@@ -86,8 +87,7 @@ def run(args: argparse.Namespace) -> int:
         )
         simulate(args.batch, args.stream, options)
     except ValueError as error:
-        print(f"fastanomaly {NAME}: error: {error}", file=sys.stderr)
-        return 2
+        raise UsageError(str(error)) from error
     return 0
 
 

@@ -1,0 +1,122 @@
+"""The command as a real process, and the small logs that most tests feed it."""
+
+import contextlib
+import importlib
+import os
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+
+import pytest
+
+COMMAND = (sys.executable, "-m", "fastanomaly")
+EXIT_STATUSES = (0, 1, 2, 3, 130, 143)
+PATIENCE = 300  # seconds; nothing that works comes near it, even under a sanitizer
+SANITIZED = bool(os.environ.get("FASTANOMALY_SANITIZED"))  # memory is much bigger then
+
+# The published example.
+BATCH = b"""\
+{"D":"3", "T":"50"}
+{"event_type":"purchase", "timestamp":"2017-06-13 11:33:01", "id": "1", "amount": "16.83"}
+{"event_type":"purchase", "timestamp":"2017-06-13 11:33:01", "id": "1", "amount": "59.28"}
+{"event_type":"befriend", "timestamp":"2017-06-13 11:33:01", "id1": "1", "id2": "2"}
+{"event_type":"befriend", "timestamp":"2017-06-13 11:33:01", "id1": "3", "id2": "1"}
+{"event_type":"purchase", "timestamp":"2017-06-13 11:33:01", "id": "1", "amount": "11.20"}
+{"event_type":"unfriend", "timestamp":"2017-06-13 11:33:01", "id1": "1", "id2": "3"}
+"""
+STREAM = b"""\
+{"event_type":"purchase", "timestamp":"2017-06-13 11:33:02", "id": "2", "amount": "1601.83"}
+"""
+FLAGS = (
+    b'{"event_type":"purchase", "timestamp":"2017-06-13 11:33:02", "id": "2", '
+    b'"amount": "1601.83", "mean": "29.10", "sd": "21.46"}\n'
+)
+
+# Prefixes of a command line. The shell's parameters are the command.
+NO_STDIN = ("sh", "-c", 'exec "$@" <&-', "sh")
+NO_STDOUT = ("sh", "-c", 'exec "$@" >&-', "sh")
+NO_STDERR = ("sh", "-c", 'exec "$@" 2>&-', "sh")
+# A process starts with the peak memory of the one that it was forked from, and that may
+# be a big test run; the shell, which forks once more, is small.
+SMALL_PARENT = ("sh", "-c", '"$@"; exit $?', "sh")
+
+
+def file_size_limit(size):
+    """A prefix: files end at this size, like those on a disk that is full."""
+    code = (
+        "import os, resource, signal, sys\n"
+        "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({size}, {size}))\n"
+        "os.execv(sys.argv[1], sys.argv[1:])\n"
+    )
+    return (sys.executable, "-c", code)
+
+
+def purchase(user, amount, timestamp="2017-06-13 11:33:02"):
+    """A purchase's line."""
+    text = (
+        f'{{"event_type":"purchase", "timestamp":"{timestamp}", "id": "{user}", '
+        f'"amount": "{amount}"}}\n'
+    )
+    return text.encode()
+
+
+def befriend(one, other):
+    """A befriend's line."""
+    return f'{{"event_type":"befriend", "id1":"{one}", "id2":"{other}"}}\n'.encode()
+
+
+@dataclass
+class Ended:
+    """How a process ended."""
+
+    status: int
+    out: bytes
+    err: str
+
+
+def check_manners(status, err):
+    """What holds of every process: a documented exit status, and never a traceback."""
+    assert "Traceback" not in err, err
+    assert status in EXIT_STATUSES, (status, err)
+
+
+def run_command(*args, cwd, stdin=b"", stdout=subprocess.PIPE, under=(), patience=PATIENCE):
+    """Run the command to its end, under a prefix; `stdin` is bytes or a file."""
+    feed = {"input": stdin} if isinstance(stdin, bytes) else {"stdin": stdin}
+    done = subprocess.run(
+        [*under, *COMMAND, *args],
+        cwd=cwd,
+        stdout=stdout,
+        stderr=subprocess.PIPE,
+        timeout=patience,
+        check=False,
+        **feed,
+    )
+    ended = Ended(done.returncode, done.stdout or b"", done.stderr.decode())
+    check_manners(ended.status, ended.err)
+    return ended
+
+
+def wait_until(condition, what, patience=PATIENCE):
+    """Wait for another process to have done something."""
+    deadline = time.monotonic() + patience
+    while not condition():
+        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        time.sleep(0.005)
+
+
+def rows(path):
+    """The rows of a rejects file: log, line number, reason, detail and the line, as bytes."""
+    data = path.read_bytes()
+    assert data == b"" or data.endswith(b"\n")
+    return [tuple(row.split(b"\t", 4)) for row in data.split(b"\n")[:-1]]
+
+
+def zstd_module():
+    """The zstd of this Python; skip where there is none."""
+    for name in ("compression.zstd", "backports.zstd"):
+        with contextlib.suppress(ImportError):
+            return importlib.import_module(name)
+    return pytest.skip("neither compression.zstd nor backports.zstd is here")

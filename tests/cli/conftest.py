@@ -1,0 +1,44 @@
+"""Fixtures: a folder with the published example's logs, and processes that run in it."""
+
+import subprocess
+from functools import partial
+
+import pytest
+from cli.commandline import BATCH, COMMAND, PATIENCE, STREAM, run_command
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder that holds batch.json and stream.json."""
+    (tmp_path / "batch.json").write_bytes(BATCH)
+    (tmp_path / "stream.json").write_bytes(STREAM)
+    return tmp_path
+
+
+@pytest.fixture
+def run(tmp_path):
+    """Run the command in the test's folder, see `run_command`."""
+    return partial(run_command, cwd=tmp_path)
+
+
+@pytest.fixture
+def start(tmp_path):
+    """Start the command in the test's folder; what still runs at the end is killed."""
+    processes = []
+
+    def start_command(*args, under=(), **options):
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        process = subprocess.Popen(
+            [*under, *COMMAND, *args], cwd=tmp_path, bufsize=0, **{**pipes, **options}
+        )
+        processes.append(process)
+        return process
+
+    yield start_command
+    for process in processes:
+        if process.poll() is None:
+            process.kill()
+        process.wait(PATIENCE)
+        for pipe in (process.stdin, process.stdout, process.stderr):
+            if pipe is not None:
+                pipe.close()

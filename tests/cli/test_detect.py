@@ -1,0 +1,704 @@
+"""fastanomaly detect: what it reads, what it writes, what it says."""
+
+import contextlib
+import gzip
+import json
+import os
+import re
+import subprocess
+import sys
+import termios
+from pathlib import Path
+
+import pytest
+import reference
+from cli.commandline import (
+    BATCH,
+    COMMAND,
+    FLAGS,
+    PATIENCE,
+    SANITIZED,
+    SMALL_PARENT,
+    STREAM,
+    befriend,
+    purchase,
+    rows,
+    run_command,
+    zstd_module,
+)
+from randomlogs import random_logs
+
+import fastanomaly
+
+LOGS = ("batch.json", "stream.json")
+EVENTS = BATCH.split(b"\n", 1)[1]  # the batch log without its first line
+DIRTY = STREAM + b"garbage\n" + STREAM + b"[]\n"
+
+
+# The job
+
+
+def test_published_example(folder, run):
+    ended = run("detect", *LOGS, "out.json")
+    assert ended.status == 0
+    assert (folder / "out.json").read_bytes() == FLAGS
+    assert ended.out == b""
+
+
+def test_console_script(folder):
+    script = Path(sys.executable).with_name("fastanomaly")
+    assert script.exists()
+    subprocess.run(
+        [script, "detect", *LOGS, "out.json", "--quiet"],
+        cwd=folder,
+        check=True,
+        timeout=PATIENCE,
+    )
+    assert (folder / "out.json").read_bytes() == FLAGS
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_random_logs_agree_with_the_reference(seed, tmp_path, run):
+    logs = random_logs(seed)
+    expected = reference.detect(
+        logs.batch, logs.stream, sigmas=logs.sigmas, max_line=logs.max_line, **logs.options
+    )
+    (tmp_path / "batch").write_bytes(logs.batch)
+    (tmp_path / "stream").write_bytes(logs.stream)
+    options = [f"--{name}={value}" for name, value in logs.options.items()]
+    options += ["-k", logs.sigmas, "--max-line", str(logs.max_line), "--rejects", "rejects"]
+    ended = run("detect", "batch", "stream", "out", *options)
+    assert ended.status == 0
+    assert (tmp_path / "out").read_bytes() == expected.output
+    found = [
+        (log, int(n), reason, raw) for log, n, reason, _, raw in rows(tmp_path / "rejects")
+    ]
+    assert found == [
+        (r.log.encode(), r.line, r.reason.encode(), r.raw) for r in expected.rejects
+    ]
+
+
+def test_no_flags_leave_an_empty_file(folder, run):
+    (folder / "stream.json").write_bytes(purchase(2, "29.10"))
+    (folder / "out.json").write_bytes(b"what an earlier run has left\n")
+    assert run("detect", *LOGS, "out.json").status == 0
+    assert (folder / "out.json").read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("batch", "stream"),
+    [
+        (BATCH.replace(b"\n", b"\r\n"), STREAM.replace(b"\n", b"\r\n")),
+        (b"\xef\xbb\xbf" + BATCH, b"\xef\xbb\xbf" + STREAM),
+        (BATCH.replace(b"\n", b"\n\n \t\n\r\n"), b"\n\r\n" + STREAM + b"\n\n"),
+        (b"\n \n\r\n" + BATCH, b" " + b"\n" + STREAM),
+        (b"\xef\xbb\xbf\r\n" + BATCH, b"\xef\xbb\xbf\r\n" + STREAM),
+        (BATCH.rstrip(b"\n"), STREAM.rstrip(b"\n")),
+        (BATCH.rstrip(b"\n") + b"\r", STREAM.rstrip(b"\n") + b"\r"),
+        (BATCH.rstrip(b"\n") + b"\n ", STREAM.rstrip(b"\n") + b"\n\t"),
+    ],
+    ids=[
+        "crlf",
+        "byte order mark",
+        "blank lines",
+        "blank first lines",
+        "blank after a byte order mark",
+        "no last line feed",
+        "last is a carriage return",
+        "last line is blank",
+    ],
+)
+def test_line_ends_and_blank_lines(folder, run, batch, stream):
+    (folder / "batch.json").write_bytes(batch)
+    (folder / "stream.json").write_bytes(stream)
+    ended = run("detect", *LOGS, "out.json", "--rejects", "rejects.tsv")
+    assert ended.status == 0
+    assert (folder / "out.json").read_bytes() == FLAGS
+    assert (folder / "rejects.tsv").read_bytes() == b""
+
+
+def test_only_the_first_byte_order_mark_is_skipped(folder, run):
+    bom = b"\xef\xbb\xbf"
+    (folder / "stream.json").write_bytes(bom + bom + STREAM + bom + STREAM + STREAM)
+    run("detect", *LOGS, "out.json", "--rejects", "rejects.tsv")
+    assert (folder / "out.json").read_bytes() == FLAGS
+    assert [(row[1], row[2], row[4]) for row in rows(folder / "rejects.tsv")] == [
+        (b"1", b"not_json", bom + STREAM[:-1]),
+        (b"2", b"not_json", bom + STREAM[:-1]),
+    ]
+
+
+def test_empty_logs(folder, run):
+    for name in LOGS:
+        (folder / name).write_bytes(b"")
+    assert run("detect", *LOGS, "out.json", "-D", "1", "-T", "2").status == 0
+    assert (folder / "out.json").read_bytes() == b""
+
+
+# D, T and k
+
+NETWORK = (
+    befriend("1", "2")
+    + befriend("2", "3")
+    + b"".join(purchase(2, amount) for amount in (10, 20, 30))
+    + purchase(3, 100, "2017-06-13 11:33:03")
+)
+
+
+@pytest.mark.parametrize(
+    ("options", "mean", "sd"),
+    [
+        ([], "25.00", "5.00"),
+        (["-T", "3"], "20.00", "8.16"),
+        (["--tracked", "3"], "20.00", "8.16"),
+        (["-D", "2"], "65.00", "35.00"),
+        (["--degree=2"], "65.00", "35.00"),
+        (["-D", "02", "-T", "03"], "50.00", "35.59"),
+        (["-D", "2147483647", "-T", "2147483647"], "40.00", "35.35"),
+        (["-k", "1000"], "25.00", "5.00"),
+    ],
+)
+def test_options_win_over_the_file(tmp_path, run, options, mean, sd):
+    (tmp_path / "batch").write_bytes(b'{"D":"1", "T":2}\n' + NETWORK)
+    (tmp_path / "stream").write_bytes(purchase(1, 9999))
+    assert run("detect", "batch", "stream", "out", *options).status == 0
+    (flag,) = map(json.loads, (tmp_path / "out").read_bytes().splitlines())
+    assert (flag["mean"], flag["sd"]) == (mean, sd)
+
+
+@pytest.mark.parametrize(
+    ("sigmas", "amount", "flagged"),
+    [
+        ([], "40", False),
+        ([], "40.000001", True),
+        (["-k", "3.2"], "41", False),
+        (["-k", "3.199"], "41", True),
+        (["--sigmas", "0"], "25", False),
+        (["--sigmas=.0"], "25.000001", True),
+        (["-k", "1000000"], "5000025", False),
+        (["-k", "1e6"], "5000025.000001", True),
+    ],
+)
+def test_the_threshold_is_exact(tmp_path, run, sigmas, amount, flagged):
+    (tmp_path / "batch").write_bytes(b'{"D":"1", "T":"2"}\n' + NETWORK)
+    (tmp_path / "stream").write_bytes(purchase(1, amount))
+    assert run("detect", "batch", "stream", "out", *sigmas).status == 0
+    assert bool((tmp_path / "out").read_bytes()) is flagged
+
+
+@pytest.mark.parametrize(
+    ("first_line", "rejected"),
+    [
+        (b"", 0),
+        (b'{"D":"0", "T":null}\n', 0),  # a parameter line, but nobody looks at its values
+        (b'{"event_type":"befriend", "D":"9", "id1":"3", "id2":"1"}\n', 0),
+        (b"{}\n", 1),
+        (b"garbage\n", 1),
+    ],
+)
+def test_the_first_line_may_be_missing(folder, run, first_line, rejected):
+    (folder / "batch.json").write_bytes(first_line + EVENTS)
+    ended = run("detect", *LOGS, "out.json", "-D3", "-T50", "--rejects", "rejects.tsv")
+    assert ended.status == 0
+    assert (folder / "out.json").read_bytes() == FLAGS
+    assert len(rows(folder / "rejects.tsv")) == rejected
+
+
+def test_other_fields_of_the_parameter_line_are_ignored(folder, run):
+    first_line = b'{"x":[1e400], "T":"50", "D":"nine", "D":3, "id":null}\n'
+    (folder / "batch.json").write_bytes(first_line + EVENTS)
+    assert run("detect", *LOGS, "out.json").status == 0
+    assert (folder / "out.json").read_bytes() == FLAGS
+
+
+def test_a_parameter_line_elsewhere_is_no_event(folder, run):
+    line = b'{"D":"1", "T":"2"}'
+    (folder / "batch.json").write_bytes(BATCH + line + b"\n")
+    (folder / "stream.json").write_bytes(line + b"\n" + STREAM)
+    assert run("detect", *LOGS, "out.json", "--rejects", "rejects.tsv").status == 0
+    assert (folder / "out.json").read_bytes() == FLAGS
+    assert rows(folder / "rejects.tsv") == [
+        (b"batch.json", b"8", b"bad_event_type", b"event_type: missing", line),
+        (b"stream.json", b"1", b"bad_event_type", b"event_type: missing", line),
+    ]
+
+
+def check_nothing_was_written(folder, names=("batch.json", "out.json", "stream.json")):
+    """An earlier output is as it was, and no other file has come."""
+    assert sorted(os.listdir(folder)) == sorted(names)
+    assert (folder / "out.json").read_bytes() == b"kept\n"
+
+
+@pytest.mark.parametrize(
+    ("first_lines", "options", "named"),
+    [
+        (b"", [], ["line 1", "D", "T"]),
+        (b'{"T":"50"}\n', [], ["line 1", "D"]),
+        (b'{"D":"3"}\n', [], ["line 1", "T"]),
+        (b'\n \r\n{"D":"0", "T":"50"}\n', [], ["line 3", "D", "'0'"]),
+        (b'\xef\xbb\xbf{"D":"3", "T":"1"}\r\n', [], ["line 1", "T", "'1'"]),
+        (b'{"D":0, "T":"50"}\n', [], ["line 1", "D", "0"]),
+        (b'{"D":"-3", "T":"50"}\n', [], ["line 1", "D", "'-3'"]),
+        (b'{"D":"+3", "T":"50"}\n', [], ["line 1", "D", "'+3'"]),
+        (b'{"D":" 3", "T":"50"}\n', [], ["line 1", "D", "' 3'"]),
+        (b'{"D":"", "T":"50"}\n', [], ["line 1", "D", "''"]),
+        (b'{"D":"nine", "T":"50"}\n', [], ["line 1", "D", "'nine'"]),
+        (b'{"D":"\xd9\xa3", "T":"50"}\n', [], ["line 1", "D", "\N{ARABIC-INDIC DIGIT THREE}"]),
+        (b'{"D":2.5, "T":"50"}\n', [], ["line 1", "D", "2.5"]),
+        (b'{"D":3.0, "T":"50"}\n', [], ["line 1", "D", "3.0"]),
+        (b'{"D":true, "T":"50"}\n', [], ["line 1", "D", "True"]),
+        (b'{"D":null, "T":"50"}\n', [], ["line 1", "D", "None"]),
+        (b'{"D":["3"], "T":"50"}\n', [], ["line 1", "D", "['3']"]),
+        (b'{"D":2147483648, "T":"50"}\n', [], ["line 1", "D", "2147483648"]),
+        (b'{"D":"3", "T":"2147483648"}\n', [], ["line 1", "T", "'2147483648'"]),
+        (b'{"D":"3", "T":18446744073709551616}\n', [], ["line 1", "T"]),
+        (b'{"D":"3", "T":"%b"}\n' % (b"9" * 5000), [], ["line 1", "T", "'999"]),
+        (b'{"D":"3", "T":"x", "T":"y"}\n', [], ["line 1", "T", "'y'"]),
+        (b"garbage\n", [], ["line 1", "garbage"]),
+        (b'"D"\n', [], ["line 1", '"D"']),
+        (b'{"D":"3", "T":"50"\n', [], ["line 1", "no parameter line"]),
+        (b'{"D":"3", "T":"50", "x":"\xff"}\n', [], ["line 1", "no parameter line"]),
+        (b'{"D":"3", "T":"50", "event_type":"x"}\n', [], ["line 1", "no parameter line"]),
+        (b'{"D":"3", "T":"50"}' + b" " * 99 + b"\n", ["--max-line=99"], ["line 1"]),
+        (b" " * 5_000_000 + b"\n", [], ["line 1", "no parameter line"]),
+        (b"", ["-D", "3"], ["line 1", "T"]),
+        (b'{"D":"3"}\n', ["-D", "3"], ["line 1", "T"]),
+        (b'{"D":"3", "T":"1"}\n', ["-D", "3"], ["line 1", "T", "'1'"]),
+    ],
+)
+def test_bad_parameters_of_the_file(folder, run, first_lines, options, named):
+    (folder / "batch.json").write_bytes(first_lines + EVENTS)
+    (folder / "out.json").write_bytes(b"kept\n")
+    ended = run("detect", *LOGS, "out.json", "--rejects", "rejects.tsv", *options)
+    assert ended.status == 2
+    assert all(name in ended.err for name in ["error: batch.json", *named]), ended.err
+    check_nothing_was_written(folder)
+
+
+def test_an_empty_batch_log_has_no_parameters(folder, run):
+    (folder / "batch.json").write_bytes(b"")
+    (folder / "out.json").write_bytes(b"kept\n")
+    ended = run("detect", *LOGS, "out.json")
+    assert ended.status == 2
+    assert all(name in ended.err for name in ("batch.json", "line 1", "D", "T"))
+    check_nothing_was_written(folder)
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "name"),
+    [
+        ("--degree", "0", "D"),
+        ("--degree", "-1", "D"),
+        ("--degree", "2.0", "D"),
+        ("--degree", "1e3", "D"),
+        ("--degree", "1_0", "D"),
+        ("--degree", "2147483648", "D"),
+        ("--degree", "", "D"),
+        ("--tracked", "1", "T"),
+        ("--tracked", " 5", "T"),
+        ("--tracked", "many", "T"),
+        ("--tracked", "9" * 5000, "T"),
+        ("--sigmas", "-1", "sigmas"),
+        ("--sigmas", "3.0001", "sigmas"),
+        ("--sigmas", "1000000.001", "sigmas"),
+        ("--sigmas", "nan", "sigmas"),
+        ("--sigmas", "inf", "sigmas"),
+        ("--sigmas", "", "sigmas"),
+        ("--max-line", "0", "max-line"),
+        ("--max-line", "-1", "max-line"),
+        ("--max-line", "2147483648", "max-line"),
+        ("--max-line", "long", "max-line"),
+    ],
+)
+def test_bad_parameters_as_options(folder, run, option, value, name):
+    (folder / "out.json").write_bytes(b"kept\n")
+    ended = run("detect", *LOGS, "out.json", f"{option}={value}", "--rejects=rejects.tsv")
+    assert ended.status == 2
+    assert re.search(rf"error: .*{name}\b.*{re.escape(value[:9])}", ended.err), ended.err
+    check_nothing_was_written(folder)
+
+
+# Rejected lines
+
+
+def test_rejects_file(folder, run):
+    lines = (b"not\tJSON \\ at all\t", b"\xff\x00\r", b'{"event_type":"x\\ty\\u0000"}')
+    (folder / "batch.json").write_bytes(BATCH + lines[0] + b"\r\n\n")
+    (folder / "stream.json").write_bytes(
+        lines[1] + b"\r\n" + STREAM + b"\n" + lines[2] + b"\n" + b"last"
+    )
+    ended = run("detect", *LOGS, "out.json", "--rejects", "rejects.tsv")
+    assert ended.status == 0
+    assert (folder / "out.json").read_bytes() == FLAGS
+    found = rows(folder / "rejects.tsv")
+    assert [(log, number, reason, raw) for log, number, reason, _, raw in found] == [
+        (b"batch.json", b"8", b"not_json", lines[0]),
+        (b"stream.json", b"1", b"invalid_utf8", lines[1]),
+        (b"stream.json", b"4", b"bad_event_type", lines[2]),
+        (b"stream.json", b"5", b"not_json", b"last"),
+    ]
+    # The detail is escaped: the JSON text's backslashes are doubled.
+    assert found[2][3] == rb'event_type: "x\\ty\\u0000"'
+    cut = subprocess.run(
+        ["cut", "-f5-", "rejects.tsv"],
+        cwd=folder,
+        env={**os.environ, "LC_ALL": "C"},
+        capture_output=True,
+        check=True,
+    )
+    assert cut.stdout == b"".join(line + b"\n" for line in (*lines, b"last"))
+
+
+def test_a_repaired_rejects_file_can_be_fed_again(folder, run):
+    (folder / "stream.json").write_bytes(STREAM.replace(b"purchase", b"Purchase"))
+    run("detect", *LOGS, "out.json", "--rejects", "rejects.tsv")
+    (row,) = rows(folder / "rejects.tsv")
+    (folder / "stream.json").write_bytes(row[4].replace(b"Purchase", b"purchase"))
+    run("detect", *LOGS, "out.json")
+    assert (folder / "out.json").read_bytes() == FLAGS
+
+
+def test_the_log_of_a_reject_is_its_path_as_given_escaped(folder, run):
+    names = ("./a\tb", "sub/../c\\d\ne\rf")
+    (folder / "sub").mkdir()
+    for name in names:
+        (folder / name).write_bytes(BATCH + b"garbage\n")
+    ended = run("detect", *names, "out.json", "--rejects", "rejects.tsv")
+    assert ended.status == 0
+    logs = [row[0] for row in rows(folder / "rejects.tsv")]
+    assert logs == [rb"./a\tb", rb"sub/../c\\d\ne\rf", rb"sub/../c\\d\ne\rf"]
+
+
+def test_rejects_of_standard_input_and_to_standard_output(folder, run):
+    ended = run(
+        "detect", "batch.json", "-", "out.json", "--rejects", "-", "--quiet", stdin=DIRTY
+    )
+    assert ended.status == 0
+    logs = [row.split(b"\t")[:3] for row in ended.out.splitlines()]
+    assert logs == [[b"-", b"2", b"not_json"], [b"-", b"4", b"not_an_object"]]
+
+
+def test_rejects_file_is_created_empty(folder, run):
+    (folder / "rejects.tsv").write_bytes(b"what an earlier run has left\n")
+    assert run("detect", *LOGS, "out.json", "--rejects", "rejects.tsv").status == 0
+    assert (folder / "rejects.tsv").read_bytes() == b""
+
+
+def test_strict_ends_at_the_first_rejected_line(folder, run):
+    (folder / "stream.json").write_bytes(STREAM + b"\n" + b"garbage\n" + b"[]\n" + STREAM)
+    ended = run("detect", *LOGS, "out.json", "--strict", "--rejects", "rejects.tsv")
+    assert ended.status == 3
+    assert "error: stream.json, line 3: not_json" in ended.err
+    assert (folder / "out.json").read_bytes() == FLAGS
+    assert [row[1:3] for row in rows(folder / "rejects.tsv")] == [(b"3", b"not_json")]
+
+
+def test_strict_looks_at_the_batch_log_too(folder, run):
+    (folder / "batch.json").write_bytes(BATCH + b'{"event_type":"purchase"}\n')
+    ended = run("detect", *LOGS, "out.json", "--strict", "--quiet")
+    assert ended.status == 3
+    assert "error: batch.json, line 8: missing_field: timestamp: missing" in ended.err
+    assert (folder / "out.json").read_bytes() == b""
+
+
+def test_strict_with_nothing_rejected(folder, run):
+    assert run("detect", *LOGS, "out.json", "--strict").status == 0
+    assert (folder / "out.json").read_bytes() == FLAGS
+
+
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n", b"", b"\r"])
+@pytest.mark.parametrize("excess", [0, 1, 2])
+def test_max_line_does_not_count_the_line_end(folder, run, line_end, excess):
+    line = STREAM[:-1] + b" " * excess
+    (folder / "stream.json").write_bytes(line + line_end)
+    limit = str(len(STREAM) - 1)
+    run("detect", *LOGS, "out.json", "--max-line", limit, "--rejects", "rejects.tsv")
+    if excess == 0:
+        assert (folder / "out.json").read_bytes() == FLAGS
+    else:
+        (row,) = rows(folder / "rejects.tsv")
+        assert (row[2], row[4]) == (b"line_too_long", line)
+
+
+def test_long_blank_lines_are_too_long(folder, run):
+    blank = b" " * 120
+    (folder / "stream.json").write_bytes(blank[:119] + b"\n" + blank + b"\n" + STREAM)
+    run("detect", *LOGS, "out.json", "--max-line=119", "--rejects=rejects.tsv")
+    assert [row[1:3] for row in rows(folder / "rejects.tsv")] == [(b"2", b"line_too_long")]
+    assert (folder / "out.json").read_bytes() == FLAGS
+
+
+# What is said
+
+
+def test_summary_text(folder, run):
+    (folder / "stream.json").write_bytes(DIRTY)
+    err = run("detect", *LOGS, "out.json").err
+    assert "done: 8 events" in err
+    assert "5 purchases, 2 befriends, 1 unfriends; 3 users, 1 friendships" in err
+    assert "2 flagged" in err
+    assert "2 lines rejected: not_json 1, not_an_object 1" in err
+    assert "the first: stream.json, line 2: not_json" in err
+
+
+def test_summary_json(folder, run):
+    (folder / "stream.json").write_bytes(DIRTY)
+    run("detect", *LOGS, "out.json", "--summary-json", "summary.json", "--quiet")
+    summary = json.loads((folder / "summary.json").read_bytes())
+    assert summary.pop("seconds") > 0
+    assert summary.pop("events_per_second") > 0
+    assert summary.pop("peak_memory_bytes") > 1_000_000
+    assert summary == {
+        "ended": "done",
+        "events": 8,
+        "purchases": 5,
+        "befriends": 2,
+        "unfriends": 1,
+        "flags": 2,
+        "users": 3,
+        "friendships": 1,
+        "rejected": {"not_json": 1, "not_an_object": 1},
+    }
+
+
+def test_summary_json_of_a_run_that_fails(folder, run):
+    (folder / "stream.json").write_bytes(DIRTY)
+    options = ("--summary-json", "summary.json", "--quiet")
+    assert run("detect", *LOGS, "out.json", "--strict", *options).status == 3
+    summary = json.loads((folder / "summary.json").read_bytes())
+    assert summary["ended"] == "failed"
+    assert (summary["flags"], summary["rejected"]) == (1, {"not_json": 1})
+
+
+def test_summary_json_that_cannot_be_written(folder, run):
+    ended = run("detect", *LOGS, "out.json", "--summary-json", "missing/summary.json")
+    assert ended.status == 1
+    assert "missing/summary.json" in ended.err
+    assert (folder / "out.json").read_bytes() == FLAGS
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how it is known differs")
+def test_peak_memory_is_that_of_the_process_alone(folder):
+    big = 300_000_000
+    code = "import subprocess, sys; held = bytes([1]) * int(sys.argv[1]); "
+    code += "sys.exit(subprocess.run(sys.argv[2:]).returncode)"
+    parent = (*SMALL_PARENT, sys.executable, "-c", code, str(big))
+    options = ("--summary-json", "summary.json", "--quiet")
+    assert run_command("detect", *LOGS, "out", *options, cwd=folder, under=parent).status == 0
+    summary = json.loads((folder / "summary.json").read_bytes())
+    if not SANITIZED:
+        assert summary["peak_memory_bytes"] < big / 2
+
+
+def test_quiet_is_silent_unless_lines_are_rejected(folder, run):
+    ended = run("detect", *LOGS, "out.json", "--quiet")
+    assert (ended.out, ended.err) == (b"", "")
+    (folder / "stream.json").write_bytes(DIRTY)
+    err = run("detect", *LOGS, "out.json", "--quiet").err
+    assert "2 lines rejected: not_json 1, not_an_object 1" in err
+    assert "the first: stream.json, line 2: not_json" in err
+    assert "events" not in err
+
+
+def on_terminal(folder, *args):
+    """Run the command with a terminal as its standard error; return what appears there."""
+    ours, theirs = os.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))  # on a screen without lines there is no bar
+    process = subprocess.Popen(
+        [*COMMAND, "detect", *args],
+        cwd=folder,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+    )
+    os.close(theirs)
+    shown = b""
+    # When the other side is closed, Linux says so with an error, others with an end.
+    with contextlib.suppress(OSError):
+        while piece := os.read(ours, 65536):
+            shown += piece
+    os.close(ours)
+    assert process.wait(PATIENCE) == 0
+    return shown.decode()
+
+
+def test_progress_bar_on_a_terminal_only(tmp_path, run):
+    size = ("--users=1000", "--batch-events=100000", "--stream-events=1000")
+    assert run("simulate", "batch", "stream", *size).status == 0
+    shown = on_terminal(tmp_path, "batch", "stream", "out")
+    assert re.search(r"batch: .*\d+%\|.*B/s", shown)
+    assert re.search(r"stream: .*\d+%\|", shown)
+    assert "\rfastanomaly: done: 101,000 events" in shown  # the bar is gone from its line
+
+    assert on_terminal(tmp_path, "batch", "stream", "out", "--quiet") == ""
+    err = run("detect", "batch", "stream", "out").err
+    assert "\r" not in err
+    assert "%" not in err
+
+
+# Where logs come from and flags go
+
+
+def test_gzip_by_suffix(folder, run):
+    # Two members make one log, as with `cat a.gz b.gz`.
+    half = BATCH.index(b"\n", 200) - 7
+    packed = gzip.compress(BATCH[:half]) + gzip.compress(BATCH[half:])
+    (folder / "batch.json.gz").write_bytes(packed)
+    (folder / "stream.GZ").write_bytes(gzip.compress(STREAM + b"garbage"))
+    args = ("batch.json.gz", "stream.GZ", "out.json.gz", "--rejects", "rejects.tsv")
+    assert run("detect", *args).status == 0
+    assert (folder / "out.json.gz").read_bytes() == FLAGS  # outputs are never compressed
+    assert [row[:2] for row in rows(folder / "rejects.tsv")] == [(b"stream.GZ", b"2")]
+
+
+def test_zstd_by_suffix(folder, run):
+    zstd = zstd_module()
+    (folder / "batch.zst").write_bytes(zstd.compress(BATCH[:99]) + zstd.compress(BATCH[99:]))
+    (folder / "stream.zstd").write_bytes(zstd.compress(STREAM))
+    assert run("detect", "batch.zst", "stream.zstd", "out.json").status == 0
+    assert (folder / "out.json").read_bytes() == FLAGS
+
+
+def test_without_the_suffix_nothing_is_decompressed(folder, run):
+    (folder / "stream.json").write_bytes(gzip.compress(STREAM))
+    assert "lines rejected" in run("detect", *LOGS, "out.json").err
+    assert (folder / "out.json").read_bytes() == b""
+
+
+def test_standard_input_and_output(folder, run):
+    ended = run("detect", "-", "stream.json", "-", stdin=BATCH)
+    assert (ended.status, ended.out) == (0, FLAGS)
+    ended = run("detect", "batch.json", "-", "-", stdin=STREAM)
+    assert (ended.status, ended.out) == (0, FLAGS)
+    with (folder / "batch.json").open("rb") as batch, (folder / "out").open("wb") as out:
+        ended = run("detect", "-", "stream.json", "-", stdin=batch, stdout=out)
+    assert (folder / "out").read_bytes() == FLAGS
+
+
+def test_standard_input_cannot_be_both_logs(folder, run):
+    ended = run("detect", "-", "-", "out.json", stdin=BATCH)
+    assert ended.status == 2
+    assert "standard input" in ended.err
+    assert not (folder / "out.json").exists()
+
+
+def test_appending_to_what_standard_output_has(folder, run):
+    (folder / "out").write_bytes(b"before\n")
+    with (folder / "out").open("ab") as out:
+        run("detect", *LOGS, "-", "--quiet", stdout=out)
+    assert (folder / "out").read_bytes() == b"before\n" + FLAGS
+
+
+# Wrong use
+
+
+def test_version(run):
+    ended = run("--version")
+    assert (ended.status, ended.err) == (0, "")
+    assert ended.out == f"fastanomaly {fastanomaly.__version__}\n".encode()
+
+
+def test_help(run):
+    ended = run("--help")
+    assert ended.status == 0
+    assert b"detect" in ended.out
+    ended = run("detect", "--help")
+    assert ended.status == 0
+    options = ("-D", "-T", "-k", "--rejects", "--strict", "--max-line", "--quiet")
+    assert all(option.encode() in ended.out for option in (*options, "--summary-json"))
+
+
+@pytest.mark.parametrize(
+    "args",
+    [
+        (),
+        ("detekt",),
+        ("detect",),
+        ("detect", "batch.json"),
+        ("detect", *LOGS),
+        ("detect", *LOGS, "out.json", "more"),
+        ("detect", *LOGS, "out.json", "--unknown"),
+        ("detect", *LOGS, "out.json", "-D"),
+        ("detect", *LOGS, "out.json", "--rejects"),
+        ("--unknown",),
+    ],
+)
+def test_wrong_use(folder, run, args):
+    ended = run(*args)
+    assert ended.status == 2
+    assert "usage: fastanomaly" in ended.err
+    assert sorted(os.listdir(folder)) == sorted(LOGS)
+
+
+# Outputs that are inputs
+
+
+def check_refused(folder, ended):
+    """Wrong use, and both logs are as they were."""
+    assert (folder / "batch.json").read_bytes() == BATCH
+    assert (folder / "stream.json").read_bytes() == STREAM
+    assert ended.status == 2
+    assert "error: " in ended.err
+
+
+@pytest.mark.parametrize("log", LOGS)
+@pytest.mark.parametrize("how", ["same", "spelled", "symlink", "hardlink"])
+@pytest.mark.parametrize("output", ["out", "--rejects"])
+def test_an_output_that_is_a_log_is_refused(folder, run, log, how, output):
+    path = log
+    if how == "spelled":
+        path = f"../{folder.name}//{log}"
+    elif how == "symlink":
+        path = "link"
+        (folder / path).symlink_to(log)
+    elif how == "hardlink":
+        path = "link"
+        os.link(folder / log, folder / path)
+    args = (path,) if output == "out" else ("out.json", output, path)
+    check_refused(folder, run("detect", *LOGS, *args))
+    assert not (folder / "out.json").exists()
+
+
+@pytest.mark.parametrize("output", ["out", "--rejects"])
+def test_an_output_that_standard_input_is_read_from_is_refused(folder, run, output):
+    args = ("batch.json",) if output == "out" else ("out.json", output, "batch.json")
+    with (folder / "batch.json").open("rb") as batch:
+        check_refused(folder, run("detect", "-", "stream.json", *args, stdin=batch))
+
+
+@pytest.mark.parametrize("args", [("-",), ("out.json", "--rejects", "-")])
+def test_standard_output_appended_to_a_log_is_refused(folder, run, args):
+    # Otherwise the run would feed on its own output.
+    with (folder / "stream.json").open("ab") as stream:
+        check_refused(folder, run("detect", *LOGS, *args, stdout=stream))
+
+
+@pytest.mark.parametrize("exists", [False, True])
+@pytest.mark.parametrize("how", ["same", "spelled", "symlink"])
+def test_two_outputs_in_one_file_are_refused(folder, run, exists, how):
+    path = {"same": "out.json", "spelled": "./out.json", "symlink": "link"}[how]
+    if how == "symlink":
+        (folder / path).symlink_to("out.json")
+    if exists:
+        (folder / "out.json").write_bytes(b"kept\n")
+    check_refused(folder, run("detect", *LOGS, "out.json", "--rejects", path))
+    if exists:
+        assert (folder / "out.json").read_bytes() == b"kept\n"
+
+
+@pytest.mark.parametrize("path", ["stream.json", "./out.json", "rejects.tsv"])
+def test_a_summary_in_a_file_that_is_in_use_is_refused(folder, run, path):
+    outputs = ("out.json", "--rejects", "rejects.tsv")
+    check_refused(folder, run("detect", *LOGS, *outputs, "--summary-json", path))
+
+
+def test_flags_and_rejects_on_standard_output_are_refused(folder, run):
+    ended = run("detect", *LOGS, "-", "--rejects", "-")
+    check_refused(folder, ended)
+    assert ended.out == b""
+
+
+def test_one_log_may_be_both(folder, run):
+    (folder / "both").write_bytes(BATCH + STREAM)
+    assert run("detect", "both", "both", "out.json").status == 0
+    assert (folder / "out.json").read_bytes() == FLAGS
