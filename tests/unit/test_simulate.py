@@ -470,7 +470,7 @@ def test_the_command_writes_what_the_function_writes(logs, tmp_path):
 
 def test_the_command_explains_a_wrong_option(tmp_path):
     batch, stream = tmp_path / "batch", tmp_path / "stream"
-    with pytest.raises(UsageError, match="users must be an integer from 2 .*, not 1"):
+    with pytest.raises(UsageError, match=r"users must be an integer from 2 .*, not 1"):
         command.run(parse(batch, stream, "--users", 1))
     assert not batch.exists()
 
