@@ -48,6 +48,7 @@ if ! "$python" -m pip --version >/dev/null 2>&1; then
         fi
     fi
 fi
+rm -f "$venv"/installed-*
 "$python" -m pip install --quiet --disable-pip-version-check "$root${extra:+[$extra]}" >&2
 echo "$sources" >"$venv/installed-"
 echo "$sources" >"$stamp"

@@ -5,14 +5,15 @@ The rooms it is made of are the .pxd files beside it, compiled into this one mod
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memchr, memset
 
 from fastanomaly._columns cimport (
-    ColumnFlag, Columns, Row, columns_first_invalid, columns_read,
+    ColumnFlag, Columns, Row, columns_first_invalid, columns_read, row_valid,
 )
 from fastanomaly._events cimport (
-    LINE_TOO_LONG, NOT_AN_OBJECT, VALID, decode_event, decode_text, same_user,
+    LINE_TOO_LONG, NOT_AN_OBJECT, VALID, decode_event, same_user,
 )
 from fastanomaly._fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
 from fastanomaly._graph cimport (
@@ -30,11 +31,12 @@ from fastanomaly._types cimport (
     BEFRIEND, EVENT_KINDS, PURCHASE, UNFRIEND, Event, Purchase, UserKey, key_before, uint128,
 )
 from fastanomaly._users cimport (
-    Users, users_add, users_find, users_forget_last, users_free, users_key,
+    Users, key_of_text, users_add, users_find, users_forget_last, users_free, users_key,
 )
 from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_of, verdict_on
 
 import os
+from operator import index
 
 import orjson
 
@@ -55,17 +57,24 @@ cdef object text_of(const UserKey* key):
 
 cdef object key_of(object user, UserKey* key):
     """Look into a user_id given from Python; key is good while the answer lives."""
-    if isinstance(user, int) and not isinstance(user, bool):
-        user = int.__str__(user)
-    if not isinstance(user, str):
+    cdef const char* text
+    cdef Py_ssize_t length
+    if isinstance(user, str):
+        user = str.__str__(user)        # an enum's own __str__ is not its value
+    elif hasattr(user, "__index__") and not isinstance(user, bool):
+        try:
+            user = int.__str__(index(user))
+        except ValueError:
+            raise ValueError("user id: an integer of more digits than Python shows") from None
+    else:
         raise TypeError(f"user id: expected str or int, got {type(user).__name__}")
-    user = str(user)
     if not user:
         raise ValueError("user id: empty")
     try:
-        decode_text(<str> user, key)
+        text = PyUnicode_AsUTF8AndSize(user, &length)
     except UnicodeEncodeError:
         raise ValueError(f"user id: {user!r} has a lone surrogate") from None
+    key[0] = key_of_text(text, length)
     return user
 
 
@@ -92,18 +101,16 @@ cdef str row_fault(const Event* event):
 
 def amount_units(text: str):
     """The units of 10^-6 that a decimal number spells, or None if it is no amount."""
-    cdef UserKey key
-    decode_text(text, &key)
-    units = amount_of_text(key.text, key.length)
+    cdef bytes utf8 = text.encode("utf-8", "replace")
+    units = amount_of_text(utf8, len(utf8))
     return None if units == BAD_AMOUNT_UNITS else units
 
 
 def time_us(text: str):
     """The microseconds since 1970-01-01 UTC that a timestamp spells, or None."""
-    cdef UserKey key
+    cdef bytes utf8 = text.encode("utf-8", "replace")
     cdef int64_t time = 0
-    decode_text(text, &key)
-    return time if time_of_text(key.text, key.length, &time) else None
+    return time if time_of_text(utf8, len(utf8), &time) else None
 
 
 def fail_allocations_after(count: int):
@@ -175,6 +182,7 @@ cdef class Engine:
         while self.users.count > count:
             uid = self.users.count - 1
             PyMem_RawFree(self.graph.friends[uid].uids)
+            PyMem_RawFree(self.graph.friends[uid].slots)
             PyMem_RawFree(self.history.rings[uid].items)
             memset(&self.graph.friends[uid], 0, sizeof(Friends))
             memset(&self.history.rings[uid], 0, sizeof(Ring))
@@ -328,41 +336,40 @@ cdef class Engine:
         cdef int reason
         cdef Event event
         cdef list flags = [], rejected = []
-        while start < size:
-            found = <const char*> memchr(text + start, c"\n", <size_t> (size - start))
-            end = found - text if found != NULL else size
-            next_start = end + 1
-            end -= end > start and text[end - 1] == c"\r"
-            reason = VALID
-            if end - start > max_line:
-                reason = LINE_TOO_LONG
-            elif not is_blank(text + start, end - start):
-                raw = PyBytes_FromStringAndSize(text + start, end - start)
-                inexact = False
-                try:
-                    value = orjson.loads(raw)
-                except orjson.JSONDecodeError:
-                    reason, value = reread(raw)
-                    inexact = True
-                if reason == VALID:
-                    if type(value) is not dict:
-                        reason = NOT_AN_OBJECT
-                    else:
-                        reason = decode_event(value, raw, exact_number, inexact, &event)
-                if reason == VALID:
+        try:
+            while start < size:
+                found = <const char*> memchr(text + start, c"\n", <size_t> (size - start))
+                end = found - text if found != NULL else size
+                next_start = end + 1
+                end -= end > start and text[end - 1] == c"\r"
+                reason = VALID
+                if end - start > max_line:
+                    reason = LINE_TOO_LONG
+                elif not is_blank(text + start, end - start):
+                    raw = PyBytes_FromStringAndSize(text + start, end - start)
+                    inexact = False
                     try:
+                        value = orjson.loads(raw)
+                    except orjson.JSONDecodeError:
+                        reason, value = reread(raw)
+                        inexact = True
+                    if reason == VALID and type(value) is not dict:
+                        reason = NOT_AN_OBJECT
+                    elif reason == VALID:
+                        reason = decode_event(value, raw, exact_number, inexact, &event)
+                    if reason == VALID:
                         self.apply(&event, judged)
-                    except Exception as error:
-                        # What came before it stands, and is told.
-                        return line - first_line, flags, rejected, error
-                    if self.verdict.anomalous:
-                        flags.append((line, start, end, self.flag(&event)))
-            line += 1
-            if reason != VALID:
-                rejected.append((line - 1, start, end, reason))
-                if strict:
+                        if self.verdict.anomalous:
+                            flags.append((line, start, end, self.flag(&event)))
+                if reason != VALID:
+                    rejected.append((line, start, end, reason))
+                line += 1
+                start = next_start
+                if reason != VALID and strict:
                     break
-            start = next_start
+        except BaseException as error:
+            # What came before it stands, and is told.
+            return line - first_line, flags, rejected, error
         return line - first_line, flags, rejected, None
 
     def feed_columns(
@@ -373,7 +380,8 @@ cdef class Engine:
 
         `users` and `friends` are both int64 buffers of decimal ids, or both lists of ids.
         Every row is checked before any is applied. Returns the flags as the bytes of an
-        array of (row, n, mean_cents, sd_cents), int64.
+        array of (row, n, mean_cents, sd_cents), int64; the number of rows applied; and
+        the exception that ended it early, or None.
         """
         cdef Columns columns
         cdef Row row
@@ -382,24 +390,27 @@ cdef class Engine:
         cdef UserKey* friend_keys = NULL
         cdef ColumnFlag* flags = NULL
         cdef int64_t index, capacity = 0, count = 0
+        cdef bint by_key = isinstance(users, list)
+        if not by_key:
+            user_numbers, friend_numbers = users, friends
         memset(&columns, 0, sizeof(Columns))
         columns.rows = kinds.shape[0]
-        if isinstance(users, list):
-            lengths = (len(users), len(friends))
-        else:
-            user_numbers, friend_numbers = users, friends
-            lengths = (user_numbers.shape[0], friend_numbers.shape[0])
-        for length in (times_us.shape[0], amounts_units.shape[0], *lengths):
-            if length != columns.rows:
-                raise ValueError(f"columns: lengths differ, {columns.rows} and {length}")
+        for name, column in (
+            ("times_us", times_us), ("users", users), ("friends", friends),
+            ("amounts_units", amounts_units),
+        ):
+            if len(column) != columns.rows:
+                raise ValueError(
+                    f"columns: kinds has {columns.rows} rows, {name} has {len(column)}"
+                )
         if columns.rows == 0:
-            return b""
+            return b"", 0, None
         columns.kinds = &kinds[0]
         columns.times_us = &times_us[0]
         columns.amounts_units = &amounts_units[0]
         self.enter()
         try:
-            if isinstance(users, list):
+            if by_key:
                 users = keys_of(users, &user_keys)
                 friends = keys_of(friends, &friend_keys)
                 columns.user_keys = user_keys
@@ -411,19 +422,37 @@ cdef class Engine:
                 index = columns_first_invalid(&columns, &row)
             if index >= 0:
                 raise ValueError(f"columns, row {index}: {row_fault(&row.event)}")
-            with nogil:
-                for index in range(columns.rows):
-                    memory_reserve(<void**> &flags, &capacity, count + 1, sizeof(ColumnFlag))
-                    columns_read(&columns, index, &row)
-                    self.apply(&row.event, judged)
-                    if self.verdict.anomalous:
-                        flags[count].row = index
-                        flags[count].n = self.sums.n
-                        flags[count].mean_cents = self.verdict.mean_cents
-                        flags[count].sd_cents = self.verdict.sd_cents
-                        count += 1
-            return PyBytes_FromStringAndSize(
-                <const char*> flags, count * <int64_t> sizeof(ColumnFlag)
+            index = 0
+            failure = None
+            try:
+                with nogil:
+                    while index < columns.rows:
+                        memory_reserve(
+                            <void**> &flags, &capacity, count + 1, sizeof(ColumnFlag)
+                        )
+                        columns_read(&columns, index, &row)
+                        if not row_valid(&row):
+                            break       # another thread has written into the column
+                        self.apply(&row.event, judged)
+                        if self.verdict.anomalous:
+                            flags[count].row = index
+                            flags[count].n = self.sums.n
+                            flags[count].mean_cents = self.verdict.mean_cents
+                            flags[count].sd_cents = self.verdict.sd_cents
+                            count += 1
+                        index += 1
+                if index < columns.rows:
+                    raise ValueError(
+                        f"columns, row {index}: changed meanwhile: {row_fault(&row.event)}"
+                    )
+            except Exception as error:
+                failure = error
+            return (
+                PyBytes_FromStringAndSize(
+                    <const char*> flags, count * <int64_t> sizeof(ColumnFlag)
+                ),
+                index,
+                failure,
             )
         finally:
             PyMem_RawFree(user_keys)
@@ -455,6 +484,8 @@ cdef class Engine:
 
     def counts(self):
         """(purchases, befriends, unfriends, flags, users, friendships, purchases kept)."""
+        self.enter()
+        self.busy = False
         return (
             self.events[<int> PURCHASE], self.events[<int> BEFRIEND],
             self.events[<int> UNFRIEND], self.flags,

@@ -36,23 +36,18 @@ cdef inline int decode_absent(dict fields, str name) except -2:
     return WRONG_TYPE if name in fields else MISSING_FIELD
 
 
-cdef inline int decode_text(str text, UserKey* key) except -2:
-    """Look into a string: key points into it, and is good as long as it lives."""
-    cdef Py_ssize_t length
-    cdef const char* utf8 = PyUnicode_AsUTF8AndSize(text, &length)
-    key[0] = key_of_text(utf8, length)
-    return VALID
-
-
 cdef inline int decode_id(
     dict fields, str name, bytes line, object exact_number, bint inexact, UserKey* key
 ) except -2:
     """Read an id. The key points into a text that `fields` keeps alive."""
     cdef object value = fields.get(name)
+    cdef const char* text
+    cdef Py_ssize_t length
     cdef int overflow = 0
     if type(value) is str:
-        decode_text(<str> value, key)
-        return VALID if key.length > 0 else BAD_ID
+        text = PyUnicode_AsUTF8AndSize(value, &length)
+        key[0] = key_of_text(text, length)
+        return VALID if length > 0 else BAD_ID
     if value is None:
         return decode_absent(fields, name)
     if type(value) is int and not inexact:
@@ -71,7 +66,9 @@ cdef inline int decode_id(
     else:
         return WRONG_TYPE
     fields[name] = value
-    return decode_text(<str> value, key)
+    text = PyUnicode_AsUTF8AndSize(value, &length)
+    key[0] = key_of_text(text, length)
+    return VALID
 
 
 cdef inline int decode_amount(
@@ -80,7 +77,8 @@ cdef inline int decode_amount(
     cdef object value = fields.get("amount")
     cdef int overflow = 0
     cdef int64_t whole
-    cdef UserKey text
+    cdef const char* text
+    cdef Py_ssize_t length
     if type(value) is int and not inexact:
         whole = PyLong_AsLongLongAndOverflow(value, &overflow)
         if overflow != 0 or not 0 <= whole < <int64_t> WHOLE_AMOUNT_LIMIT:
@@ -94,17 +92,18 @@ cdef inline int decode_amount(
         return decode_absent(fields, "amount")
     elif type(value) is not str:
         return WRONG_TYPE
-    decode_text(<str> value, &text)
-    amount_units[0] = amount_of_text(text.text, text.length)
+    text = PyUnicode_AsUTF8AndSize(value, &length)
+    amount_units[0] = amount_of_text(text, length)
     return BAD_AMOUNT if amount_units[0] == BAD_AMOUNT_UNITS else VALID
 
 
 cdef inline int decode_time(dict fields, int64_t* time_us) except -2:
     cdef object value = fields.get("timestamp")
-    cdef UserKey text
+    cdef const char* text
+    cdef Py_ssize_t length
     if type(value) is str:
-        decode_text(<str> value, &text)
-        return VALID if time_of_text(text.text, text.length, time_us) else BAD_TIMESTAMP
+        text = PyUnicode_AsUTF8AndSize(value, &length)
+        return VALID if time_of_text(text, length, time_us) else BAD_TIMESTAMP
     return decode_absent(fields, "timestamp") if value is None else WRONG_TYPE
 
 

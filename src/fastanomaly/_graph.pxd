@@ -145,7 +145,7 @@ cdef inline int graph_reserve(Graph* graph, int64_t users) except -1 nogil:
     return 0
 
 
-cdef inline int32_t graph_find(const Graph* graph, int32_t a, int32_t b) noexcept nogil:
+cdef inline bint graph_find(const Graph* graph, int32_t a, int32_t b) noexcept nogil:
     """Whether a and b are friends: looked up on the side where it costs less."""
     if graph.friends[a].count <= graph.friends[b].count:
         return friends_find(graph, &graph.friends[a], b) >= 0

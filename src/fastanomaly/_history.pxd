@@ -6,7 +6,7 @@ that, its first purchase stands at 0.
 """
 
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memset
+from libc.string cimport memmove, memset
 
 from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_resize
 from fastanomaly._types cimport Key, Purchase, key_before
@@ -36,33 +36,53 @@ cdef inline int ring_reserve(Ring* ring, int32_t tracked) except -1 nogil:
     cdef int64_t wanted
     if ring.count < ring.capacity or ring.count == tracked:
         return 0
-    wanted = min(max(ring.capacity + ring.capacity // 2, 4), tracked)
+    wanted = min(max(<int64_t> ring.capacity + ring.capacity // 2, 4), tracked)
     memory_resize(<void**> &ring.items, wanted, sizeof(Purchase))
     ring.capacity = <int32_t> wanted
     return 0
 
 
+cdef inline int32_t ring_find(const Ring* ring, Key key) noexcept nogil:
+    """How many purchases are before key."""
+    cdef int32_t low = 0, high = ring.count, middle
+    if high > 0 and key_before(ring.items[ring_place(ring, high - 1)].key, key):
+        return high             # in time
+    while low < high:
+        middle = low + (high - low) // 2
+        if key_before(ring.items[ring_place(ring, middle)].key, key):
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+cdef inline void ring_shift(Ring* ring, int32_t place, int32_t end) noexcept nogil:
+    """Move the purchases from place to end by one place; end is free."""
+    if end < place:             # they go round
+        memmove(ring.items + 1, ring.items, <size_t> end * sizeof(Purchase))
+        ring.items[0] = ring.items[ring.capacity - 1]
+        end = ring.capacity - 1
+    memmove(
+        ring.items + place + 1, ring.items + place, <size_t> (end - place) * sizeof(Purchase)
+    )
+
+
 cdef inline void ring_push(Ring* ring, Purchase purchase) noexcept nogil:
     """Put a purchase in its place by key, after ring_reserve.
 
-    A full ring drops its oldest purchase, which may be this one. Costs the number of
-    purchases that are later: none for one that is in time.
+    A full ring drops its oldest purchase, which may be this one. Nothing is moved for a
+    purchase that is in time; a late one moves those that are later.
     """
-    cdef int32_t index, place, before
+    cdef int32_t index, place
     if ring.count == ring.capacity:
         if key_before(purchase.key, ring.items[ring.start].key):
             return
         ring.start = ring_place(ring, 1)
         ring.count -= 1
-    index = ring.count
+    index = ring_find(ring, purchase.key)
     place = ring_place(ring, index)
-    while index > 0:
-        before = ring_place(ring, index - 1)
-        if key_before(ring.items[before].key, purchase.key):
-            break
-        ring.items[place] = ring.items[before]
-        place = before
-        index -= 1
+    if index < ring.count:
+        ring_shift(ring, place, ring_place(ring, ring.count))
     ring.items[place] = purchase
     ring.count += 1
 

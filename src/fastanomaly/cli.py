@@ -46,5 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         status, message = 1, str(error)
     except MemoryError:
         status, message = 1, "out of memory"
+    except KeyboardInterrupt:
+        status, message = 130, "stopped by SIGINT"
     say(f"fastanomaly {args.command.NAME}: error: {message}")
     return status

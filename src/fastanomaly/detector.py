@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from operator import index
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fastanomaly._core import Engine, time_us
 from fastanomaly.events import REASONS, Rejected
 from fastanomaly.members import members
-from fastanomaly.parameters import Number, check_sigmas, check_whole, exact_units
+from fastanomaly.parameters import Number, check_sigmas, check_whole, exact_units, shown
 from fastanomaly.verdict import UNITS, UNITS_PER_CENT, cents_text
 
 if TYPE_CHECKING:
@@ -101,7 +102,8 @@ class Flag:
         from decimal import Decimal  # noqa: PLC0415
 
         cents, rest = divmod(self.amount_units, UNITS_PER_CENT)
-        return Decimal(self.amount_units).scaleb(-6) if rest else Decimal(cents).scaleb(-2)
+        text = f"{self.amount_units}e-6" if rest else f"{cents}e-2"
+        return Decimal(text)  # from text, so that no context rounds it
 
     @property
     def timestamp(self) -> datetime:
@@ -166,14 +168,6 @@ class Fed:
     rejected: list[Rejected]
 
 
-class FeedError(Exception):
-    """Lines could not all be applied; `fed` is what came of those before the failure."""
-
-    def __init__(self, fed: Fed, error: Exception) -> None:
-        super().__init__(f"after {fed.lines} lines: {error}")
-        self.fed = fed
-
-
 @dataclass(frozen=True, slots=True)
 class ColumnFlags:
     """The flagged rows of columns: one-dimensional int64 arrays of one length.
@@ -192,6 +186,23 @@ class ColumnFlags:
     n: npt.NDArray[np.int64]
     mean_cents: npt.NDArray[np.int64]
     sd_cents: npt.NDArray[np.int64]
+
+
+class FeedError(Exception):
+    """A bulk call ended early; what came before the failure stands.
+
+    Attributes
+    ----------
+    fed : Fed or ColumnFlags
+        What the call would have returned, had the lines or rows ended there.
+    applied : int
+        How many lines or rows that were: go on with the next.
+    """
+
+    def __init__(self, message: str, fed: Fed | ColumnFlags, applied: int) -> None:
+        super().__init__(message)
+        self.fed = fed
+        self.applied = applied
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,25 +277,34 @@ class Detector:
     ['ann', 'bob']
     """
 
-    __slots__ = ("_engine", "_sigmas", "degree", "tracked")
-
-    degree: int
-    """D, as an integer."""
-    tracked: int
-    """T, as an integer."""
+    __slots__ = ("_degree", "_engine", "_sigmas", "_tracked")
 
     def __init__(self, degree: int | str, tracked: int | str, sigmas: Number = 3) -> None:
-        self.degree = check_whole("D", degree)
-        self.tracked = check_whole("T", tracked)
+        self._degree = check_whole("D", degree)
+        self._tracked = check_whole("T", tracked)
         self._sigmas = check_sigmas(sigmas)
-        self._engine = Engine(self.degree, self.tracked, *self._sigmas)
+        self._engine = Engine(self._degree, self._tracked, *self._sigmas)
 
     @property
-    def sigmas(self) -> Fraction:
-        """K, exactly."""
-        from fractions import Fraction  # noqa: PLC0415
+    def degree(self) -> int:
+        """D."""
+        return self._degree
 
-        return Fraction(*self._sigmas)
+    @property
+    def tracked(self) -> int:
+        """T."""
+        return self._tracked
+
+    @property
+    def sigmas(self) -> Decimal:
+        """K, exactly."""
+        from decimal import Decimal  # noqa: PLC0415
+
+        numerator, denominator = self._sigmas
+        return Decimal(f"{numerator * 1000 // denominator}e-3").normalize()
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        raise TypeError("a Detector cannot be copied or pickled")
 
     def __repr__(self) -> str:
         return f"Detector(degree={self.degree}, tracked={self.tracked}, sigmas={self.sigmas})"
@@ -358,10 +378,13 @@ class Detector:
     def _apply(
         self, user: UserId, amount: Number, timestamp: str | int | datetime, *, judged: bool
     ) -> FlagValues | None:
-        units = exact_units(amount)
+        try:
+            units = exact_units(amount)
+        except TypeError as error:
+            raise TypeError(f"amount: {error}") from None
         if units is None:
             raise ValueError(
-                f"amount: {amount!r} is not a decimal from 0 below 10^12 "
+                f"amount: {shown(amount)} is not a decimal from 0 below 10^12 "
                 "with six decimals at most"
             )
         return self._engine.purchase(user, _time_us(timestamp), units, judged)
@@ -381,7 +404,8 @@ class Detector:
         Parameters
         ----------
         lines : bytes-like, str, or iterable of bytes or str
-            One text of lines, or lines one by one, with or without their line ends.
+            One text of lines, or lines one by one, with or without their line ends. A
+            byte order mark is part of its line.
         judge : bool, default True
             Whether purchases are judged (the stream log) or only recorded (the batch
             log).
@@ -429,7 +453,8 @@ class Detector:
             ],
         )
         if error is not None:
-            raise FeedError(fed, error) from error
+            where = f"{log}, line" if log else "line"
+            raise FeedError(f"{where} {first_line + count}: {error}", fed, count) from error
         return fed
 
     def feed_columns(
@@ -468,12 +493,15 @@ class Detector:
         ValueError, TypeError
             If lengths differ or a row is no event: it names the row and the value, and
             nothing has been applied.
+        FeedError
+            If a row could not be applied, for want of memory, or because the column was
+            written to meanwhile.
         """
         import numpy as np  # noqa: PLC0415 - the only place that needs it
 
         user_ids, friend_ids = np.asarray(users), np.asarray(friends)
-        numbers = user_ids.dtype.kind in "iu" and friend_ids.dtype.kind in "iu"
-        raw = self._engine.feed_columns(
+        numbers = all(np.can_cast(ids.dtype, np.int64) for ids in (user_ids, friend_ids))
+        raw, applied, error = self._engine.feed_columns(
             _column(np, "kinds", kinds, "uint8"),
             _column(np, "times_us", times_us),
             _column(np, "users", user_ids) if numbers else _ids(users),
@@ -482,7 +510,10 @@ class Detector:
             judged=judge,
         )
         table = np.frombuffer(raw, dtype=np.int64).reshape(-1, 4).T.copy()
-        return ColumnFlags(*table)
+        flags = ColumnFlags(*table)
+        if error is not None:
+            raise FeedError(f"columns, row {applied}: {error}", flags, applied) from error
+        return flags
 
     def network(self, user: UserId) -> list[str]:
         """List the ids of the users within D of a user, nearest first.
@@ -505,26 +536,36 @@ class Detector:
         return None if values is None else Flag(*values)
 
 
-def _joined(lines: Any) -> bytes | bytearray | memoryview:
-    if isinstance(lines, (bytes, bytearray, memoryview)):
-        return lines
+def _joined(lines: Any) -> Any:
+    """One buffer of lines."""
     if isinstance(lines, str):
         return lines.encode()
-    return b"\n".join(
-        (line.encode() if isinstance(line, str) else bytes(line)).removesuffix(b"\n")
-        for line in lines
-    )
+    try:
+        return memoryview(lines)
+    except TypeError:
+        pass
+    return b"".join(map(_ended, lines))
+
+
+def _ended(line: Any) -> bytes:
+    """A line with its line end."""
+    if isinstance(line, str):
+        line = line.encode()
+    elif not isinstance(line, (bytes, bytearray, memoryview)):
+        raise TypeError(f"lines: expected bytes or str, got {type(line).__name__}")
+    return bytes(line).removesuffix(b"\n") + b"\n"
 
 
 def _time_us(timestamp: str | int | datetime) -> int:
     if isinstance(timestamp, str):
-        time = time_us(timestamp)
+        time = time_us(str.__str__(timestamp))
         if time is None:
             raise ValueError(f"timestamp: {timestamp!r} is not a date and time")
         return time
-    if isinstance(timestamp, int) and not isinstance(timestamp, bool):
+    if hasattr(timestamp, "__index__") and not isinstance(timestamp, bool):
+        timestamp = index(timestamp)
         if not -(2**63) <= timestamp < 2**63:
-            raise ValueError(f"timestamp: {timestamp!r} is beyond 64 bits")
+            raise ValueError(f"timestamp: {shown(timestamp)} is beyond 64 bits")
         return timestamp
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 

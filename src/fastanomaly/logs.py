@@ -21,6 +21,10 @@ from fastanomaly.parameters import UsageError
 STANDARD = "-"
 """The path that stands for standard input or output."""
 
+GZIP = (".gz",)
+ZSTD = (".zst", ".zstd")
+"""The suffixes of compressed logs."""
+
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 20
 
@@ -46,6 +50,11 @@ class LongLine:
 
 
 Lines: TypeAlias = bytes | LongLine
+
+
+def is_compressed(path: str) -> bool:
+    """Whether a log of that name is decompressed when it is read."""
+    return path.lower().endswith(GZIP + ZSTD)
 
 
 class _Closable(Protocol):
@@ -87,8 +96,8 @@ class Log:
             elif sys.stdin is not None:
                 self._raw = io.FileIO(sys.stdin.fileno(), closefd=False)
             else:
-                raise LogOpenError(f"{path}: standard input is closed")
-        except OSError as error:
+                raise OSError("standard input is closed")
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise LogOpenError(f"{path}: {_reason(error)}") from error
         self._read, self._decompressor, self._errors = _reader(path, self._raw)
 
@@ -177,11 +186,10 @@ def _reader(
     path: str, raw: io.FileIO
 ) -> tuple[Callable[[int], bytes | None], _Closable | None, tuple[type[Exception], ...]]:
     """What reads a log, what is to be closed beside it, and the errors it may raise."""
-    name = path.lower()
-    if name.endswith(".gz"):
+    if path.lower().endswith(GZIP):
         unzipped = gzip.GzipFile(fileobj=raw, mode="rb")
         return _whole(unzipped), unzipped, (OSError, EOFError, zlib.error)
-    if name.endswith((".zst", ".zstd")):
+    if path.lower().endswith(ZSTD):
         try:
             if sys.version_info >= (3, 14):
                 from compression import zstd  # noqa: PLC0415

@@ -48,11 +48,12 @@ class LineWriter:
             elif sys.stdout is not None:
                 self._fd = os.dup(sys.stdout.fileno())
             else:
-                raise OutputError(f"{path}: standard output is closed")
+                raise OSError("standard output is closed")
             # Standard output may be a file that others write to as well: leave its length.
             self._regular = path != STANDARD and stat.S_ISREG(os.fstat(self._fd).st_mode)
-        except OSError as error:
-            raise OutputError(f"{path}: {error.strerror or error}") from error
+        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+            reason = (isinstance(error, OSError) and error.strerror) or error
+            raise OutputError(f"{path}: {reason}") from error
 
     def __enter__(self) -> LineWriter:
         return self
@@ -131,7 +132,7 @@ def _same_file(output: str, other: str, other_is_output: bool) -> bool:
     """Whether an output and another path are one regular file, or will be."""
     try:
         here, there = _stat(output, 1), _stat(other, 1 if other_is_output else 0)
-    except OSError:
+    except (OSError, ValueError):
         # One is not there yet: then they are the same if their names lead to one place.
         return STANDARD not in (output, other) and (
             os.path.realpath(output) == os.path.realpath(other)

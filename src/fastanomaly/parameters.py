@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 from math import gcd
+from operator import index
 from typing import TypeAlias
 
 import orjson
@@ -18,6 +19,7 @@ Number: TypeAlias = int | float | str | Decimal
 
 LARGEST = 2**31 - 1
 LARGEST_SIGMAS = 10**6
+AMOUNT_LIMIT = 10**12
 SMALLEST = {"D": 1, "T": 2}
 """The least degree and the least number of tracked purchases."""
 
@@ -48,9 +50,9 @@ def check_whole(name: str, value: object) -> int:
     if isinstance(value, str) and re.fullmatch("[0-9]{1,4000}", value):
         whole = int(value)
     if isinstance(whole, bool) or not isinstance(whole, int):
-        raise ParameterError(f"{name}: expected a whole number, got {value!r}")
+        raise ParameterError(f"{name}: expected a whole number, got {shown(value)}")
     if not SMALLEST[name] <= whole <= LARGEST:
-        raise ParameterError(f"{name}: {value!r} is not in {SMALLEST[name]}..{LARGEST}")
+        raise ParameterError(f"{name}: {shown(value)} is not in {SMALLEST[name]}..{LARGEST}")
     return whole
 
 
@@ -58,10 +60,28 @@ def exact_units(value: Number) -> int | None:
     """A decimal number from 0 below 10^12 in units of 10^-6, or None if it is none.
 
     A float stands for the shortest decimal that names it, as it prints.
+
+    Raises
+    ------
+    TypeError
+        If the value is no number and no text.
     """
-    if isinstance(value, bool) or not isinstance(value, (int, float, str, Decimal)):
-        return None
-    return amount_units(str(value))
+    if isinstance(value, str):
+        return amount_units(str.__str__(value))
+    if isinstance(value, (float, Decimal)):
+        return amount_units(str(value))
+    if isinstance(value, bool) or not hasattr(value, "__index__"):
+        raise TypeError(f"expected int, str, Decimal or float, got {type(value).__name__}")
+    whole = index(value)
+    return whole * UNITS if 0 <= whole < AMOUNT_LIMIT else None
+
+
+def shown(value: object) -> str:
+    """A value for an error message, whatever it is."""
+    try:
+        return repr(value)
+    except ValueError:  # an integer of more digits than Python shows
+        return f"this {type(value).__name__}"
 
 
 def check_sigmas(value: Number) -> tuple[int, int]:
@@ -77,10 +97,13 @@ def check_sigmas(value: Number) -> tuple[int, int]:
     ParameterError
         Names the value.
     """
-    units = exact_units(value)
+    try:
+        units = exact_units(value)
+    except TypeError as error:
+        raise ParameterError(f"sigmas: {error}") from None
     if units is None or units % (UNITS // 1000) or units > LARGEST_SIGMAS * UNITS:
         raise ParameterError(
-            f"sigmas: {value!r} is not a decimal from 0 to {LARGEST_SIGMAS} "
+            f"sigmas: {shown(value)} is not a decimal from 0 to {LARGEST_SIGMAS} "
             "with three decimals at most"
         )
     divisor = gcd(units, UNITS)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import dataclass, field
 from itertools import chain
+from typing import cast
 
 import orjson
 
-from fastanomaly.detector import LARGEST_LINE, MAX_LINE, Detector, FeedError
+from fastanomaly.detector import LARGEST_LINE, MAX_LINE, Detector, Fed, FeedError
 from fastanomaly.events import Rejected
 from fastanomaly.logs import STANDARD, Lines, Log, LongLine
 from fastanomaly.output import LineWriter, check_outputs
@@ -72,14 +74,14 @@ class Summary:
 
 
 def detect(
-    batch: str,
-    stream: str,
-    out: str,
+    batch: str | os.PathLike[str],
+    stream: str | os.PathLike[str],
+    out: str | os.PathLike[str],
     *,
     degree: int | str | None = None,
     tracked: int | str | None = None,
     sigmas: Number = 3,
-    rejects: str | None = None,
+    rejects: str | os.PathLike[str] | None = None,
     strict: bool = False,
     max_line: int = MAX_LINE,
     summary: Summary | None = None,
@@ -90,16 +92,16 @@ def detect(
 
     Parameters
     ----------
-    batch, stream : str
+    batch, stream : str or path-like
         Paths of the logs; ``-`` for standard input (one of them), ``.gz`` and ``.zst``
         are decompressed.
-    out : str
+    out : str or path-like
         Path of the flagged purchases; ``-`` for standard output.
     degree, tracked : int or str, optional
         D and T; what is not given is read from the batch log's first line.
     sigmas : int, float, str or Decimal, default 3
         k, see `Detector`.
-    rejects : str, optional
+    rejects : str or path-like, optional
         Path of the rejected lines: tab-separated log, line number, reason, detail, line.
     strict : bool, default False
         Stop at the first rejected line.
@@ -132,6 +134,8 @@ def detect(
     Memory is that of the detector; it does not grow with the logs.
     """
     summary = Summary() if summary is None else summary
+    batch, stream, out = os.fspath(batch), os.fspath(stream), os.fspath(out)
+    rejects = None if rejects is None else os.fspath(rejects)
     with ExitStack() as stack:
         if not 1 <= max_line <= LARGEST_LINE:
             raise UsageError(f"max-line: {max_line!r} is not in 1..{LARGEST_LINE}")
@@ -210,7 +214,8 @@ def _skip_blank(blocks: Iterator[Lines], max_line: int) -> tuple[Lines, int]:
         while start < len(block):
             end = block.find(b"\n", start) + 1 or len(block)
             line = block[start:end]
-            if line.strip(_BLANK) or len(line) > max_line + len(b"\r\n"):
+            text = line.removesuffix(b"\n").removesuffix(b"\r")
+            if text.strip(_BLANK) or len(text) > max_line:
                 return block[start:], number
             start = end
             number += 1
@@ -263,7 +268,7 @@ class _Run:
         self.judge = True
 
     def _feed_block(self, log: Log, block: bytes, line: int) -> int:
-        failure = None
+        failure: FeedError | None = None
         try:
             fed = self.detector.feed(
                 block,
@@ -274,7 +279,8 @@ class _Run:
                 strict=self.strict,
             )
         except FeedError as error:
-            fed, failure = error.fed, error
+            failure = error
+            fed = cast(Fed, error.fed)
         if fed.flags:
             self.flags.write([b"".join(flag.to_line() + b"\n" for flag in fed.flags)])
         if fed.rejected:
@@ -286,17 +292,18 @@ class _Run:
     def _reject(self, rejected: list[Rejected], pieces: Iterable[bytes] | None = None) -> None:
         """Count lines and write them; `pieces` are the text of one that is long."""
         first = rejected[0]
-        named = f"{first.log}, line {first.line}: {first.reason}: {first.detail}"
         self.summary.rejected.update(r.reason for r in rejected)
         if self.summary.first_rejected is None:
-            self.summary.first_rejected = named
+            self.summary.first_rejected = (
+                f"{first.log}, line {first.line}: {first.reason}: {first.detail}"
+            )
         if self.rejects is not None:
             if pieces is None:
                 self.rejects.write([b"".join(_columns(r) + r.raw + b"\n" for r in rejected)])
             else:
                 self.rejects.write(chain([_columns(first)], pieces, [b"\n"]))
         if self.strict:
-            raise StrictError(named)
+            raise StrictError(self.summary.first_rejected)
 
     def _count(self) -> None:
         counts = self.detector.counts

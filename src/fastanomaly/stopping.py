@@ -19,8 +19,9 @@ class Stopped(BaseException):
 class StopSignals:
     """While this context lasts, SIGINT and SIGTERM stop the run between two reads.
 
-    Work in hand is finished and written; only a read that waits for input is broken
-    off. A second signal has its usual effect, at once.
+    Work in hand is finished and written, even if whoever reads the output keeps it
+    waiting; only waiting for input is broken off. A second signal has its usual effect,
+    at once.
     """
 
     def __init__(self) -> None:
@@ -30,6 +31,8 @@ class StopSignals:
 
     def __enter__(self) -> StopSignals:
         for signum in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(signum) is signal.SIG_IGN:
+                continue  # as for a job in the background
             self._handlers[signum] = signal.signal(signum, self._stop)
         return self
 

@@ -466,7 +466,7 @@ def test_summary_json_of_a_run_that_fails(folder, run):
     options = ("--summary-json", "summary.json", "--quiet")
     assert run("detect", *LOGS, "out.json", "--strict", *options).status == 3
     summary = json.loads((folder / "summary.json").read_bytes())
-    assert summary["ended"] == "failed"
+    assert summary["ended"] == "stopped at a rejected line"
     assert (summary["flags"], summary["rejected"]) == (1, {"not_json": 1})
 
 

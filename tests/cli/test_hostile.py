@@ -55,7 +55,7 @@ def test_a_million_lines_of_garbage(folder, run):
     summary = json.loads((folder / "summary.json").read_bytes())
     assert set(summary["rejected"].values()) == {count // len(garbage)}
     if not SANITIZED:
-        assert summary["peak_memory_bytes"] < 100_000_000
+        assert summary["peak_memory_bytes"] < 150_000_000
     written = (folder / "rejects.tsv").read_bytes().split(b"\n")
     assert len(written) == count + 1
     assert written[-2].startswith(b"stream.json\t1000000\tmissing_field\t")
@@ -397,7 +397,9 @@ def test_nothing_to_write_to_a_full_device(folder, run):
     assert run("detect", *LOGS, "/dev/full", "--rejects", "rejects.tsv").status == 0
 
 
-@pytest.mark.parametrize("size", [10_000, 10_000 - 10_000 % len(FLAGS), 50, 0])
+@pytest.mark.parametrize(
+    "size", [80 * len(FLAGS) + 50, 80 * len(FLAGS), 80 * len(FLAGS) - 1, 50, 0]
+)
 def test_full_disk_leaves_whole_flags(folder, run, size):
     (folder / "stream.json").write_bytes(STREAM * 1000)
     (folder / "out.json").write_bytes(b"old\n")

@@ -1,10 +1,14 @@
 """The API people import: what it takes, gives and refuses."""
 
+import copy
+import pickle
 import subprocess
 import sys
 import threading
+from array import array
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
-from decimal import Decimal
+from decimal import Decimal, localcontext
 from fractions import Fraction
 
 import numpy as np
@@ -17,6 +21,7 @@ from fastanomaly import (
     UNFRIEND,
     Counts,
     Detector,
+    FeedError,
     ParameterError,
     Rejected,
     UsageError,
@@ -95,30 +100,56 @@ def test_whole_amounts():
 
 
 @pytest.mark.parametrize(
-    "amount",
+    ("amount", "error"),
     [
-        -1,
-        "-0.01",
-        10**12,
-        "1e12",
-        "0.0000001",
-        "NaN",
-        Decimal("Infinity"),
-        float("nan"),
-        "",
-        "1,5",
-        " 1",
-        "0x10",
-        True,
-        None,
-        b"1",
+        (-1, ValueError),
+        ("-0.01", ValueError),
+        (10**12, ValueError),
+        pytest.param(10**5000, ValueError, id="huge"),
+        ("1e12", ValueError),
+        ("0.0000001", ValueError),
+        ("NaN", ValueError),
+        (Decimal("Infinity"), ValueError),
+        (float("nan"), ValueError),
+        ("", ValueError),
+        ("1,5", ValueError),
+        (" 1", ValueError),
+        ("0x10", ValueError),
+        ("1\ud800", ValueError),
+        (True, TypeError),
+        (None, TypeError),
+        (b"1", TypeError),
     ],
 )
-def test_bad_amounts(amount):
+def test_bad_amounts(amount, error):
     detector = with_friend()
-    with pytest.raises(ValueError, match="amount: "):
+    with pytest.raises(error, match="amount: "):
         detector.record("buyer", amount, TIME)
     assert detector.counts.purchases == 0
+
+
+class Loud(str):
+    """A text that shows itself differently, as members of enums do."""
+
+    __slots__ = ()
+
+    def __str__(self):
+        return self.upper()
+
+
+def test_values_of_other_types_that_are_texts_or_integers():
+    detector = Detector(1, 2)
+    detector.befriend(Loud("red"), np.int64(7))
+    assert detector.network(7) == ["red"]
+    assert detector.purchase(np.int32(7), np.uint8(9), np.int64(5)) is None
+    with pytest.raises(ValueError, match="user id: an integer of more digits"):
+        detector.network(10**5000)
+
+
+def test_amounts_are_exact_in_any_context():
+    flag = with_friend("0", "0").purchase("buyer", "123456789.123456", TIME)
+    with localcontext(prec=6):
+        assert str(flag.amount) == "123456789.123456"
 
 
 @pytest.mark.parametrize(
@@ -241,7 +272,7 @@ def test_late_purchases_take_their_place():
         ((1, 2, "0.0001"), "sigmas: "),
         ((1, 2, 1_000_001), "sigmas: "),
         ((1, 2, "three"), "sigmas: 'three'"),
-        ((1, 2, None), "sigmas: None"),
+        ((1, 2, None), "sigmas: expected int, str, Decimal or float, got NoneType"),
     ],
 )
 def test_parameters_out_of_range(arguments, message):
@@ -253,8 +284,31 @@ def test_parameters_out_of_range(arguments, message):
 def test_parameters_can_be_read_back():
     detector = Detector("2", "50", "2.5")
     assert (detector.degree, detector.tracked) == (2, 50)
-    assert detector.sigmas == Fraction(5, 2)
-    assert repr(detector) == "Detector(degree=2, tracked=50, sigmas=5/2)"
+    assert detector.sigmas == Decimal("2.5")
+    assert repr(detector) == "Detector(degree=2, tracked=50, sigmas=2.5)"
+    assert repr(Detector(detector.degree, detector.tracked, detector.sigmas)) == repr(detector)
+    with pytest.raises(AttributeError):
+        detector.degree = 3
+    for clone in (copy.copy, copy.deepcopy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot be copied or pickled"):
+            clone(detector)
+
+
+def test_lines_of_anything_that_has_bytes():
+    line = b'{"event_type":"befriend","id1":"a","id2":"b"}\n'
+    for lines in (
+        array("B", line * 2),
+        np.frombuffer(line * 2, np.uint8),
+        [line, memoryview(line)],
+    ):
+        detector = Detector(1, 2)
+        assert detector.feed(lines).lines == 2
+        assert detector.counts.befriends == 2
+    for wrong in ([1, 2], [None]):
+        with pytest.raises(TypeError, match="lines: expected bytes or str"):
+            Detector(1, 2).feed(wrong)
+    for blank, count in ([b"", b""], 2), (["\n", "\n"], 2), ("\n\n", 2), ([], 0):
+        assert Detector(1, 2).feed(blank).lines == count
 
 
 LINES = [
@@ -338,6 +392,41 @@ def test_columns(ids):
     assert detector.counts == Counts(4, 1, 1, 1, 2, 0, 4)
 
 
+@pytest.mark.parametrize("user", [2**63, 2**64, -(2**63), 10**18])
+def test_columns_of_ids_of_any_size(user):
+    detector = Detector(1, 50)
+    detector.feed_columns([BEFRIEND], [0], [user], [1], [0])
+    assert detector.network(1) == [str(user)]
+
+
+def test_columns_that_are_written_to_meanwhile():
+    """Whatever another thread puts into a column, the state stays whole."""
+    rows = 300_000
+    detector = Detector(1, 2)
+    columns = {name: np.zeros(rows, np.int64) for name in COLUMNS}
+    columns["kinds"] = np.full(rows, BEFRIEND, np.uint8)
+    columns["users"] = np.arange(rows)
+    columns["friends"] = np.arange(rows) + 1
+    stopped = threading.Event()
+
+    def scribble():
+        while not stopped.wait(0.001):
+            columns["kinds"][-1] ^= 255
+            columns["friends"][-2] ^= 1
+
+    thread = threading.Thread(target=scribble)
+    thread.start()
+    try:
+        for _ in range(10):
+            with suppress(ValueError, FeedError):
+                detector.feed_columns(**columns)
+            detector.check()
+            detector = Detector(1, 2)
+    finally:
+        stopped.set()
+        thread.join()
+
+
 def test_columns_that_are_only_recorded_or_empty():
     detector = Detector(1, 50)
     assert detector.feed_columns(**COLUMNS, judge=False).rows.size == 0
@@ -354,8 +443,8 @@ def test_columns_that_are_only_recorded_or_empty():
         ({"amounts_units": [0, -1, 0, 0, 0, 0]}, "row 1: amount_units -1 is not in"),
         ({"amounts_units": [0, 10**18, 0, 0, 0, 0]}, "row 1: amount_units 1000000"),
         ({"friends": [1, 0, 0, 0, 1, 0]}, "row 0: user '1' cannot befriend themself"),
-        ({"friends": [2**63] * 6}, "row 0: friends 9223372036854775808 is beyond int64"),
-        ({"times_us": [0]}, "lengths differ, 6 and 1"),
+        ({"times_us": [2**63] * 6}, "row 0: times_us 9223372036854775808 is beyond int64"),
+        ({"times_us": [0]}, "kinds has 6 rows, times_us has 1"),
         ({"times_us": [[0] * 6]}, "times_us has 2 dimensions"),
         ({"users": ["1", "2", "", "1", "1", "1"]}, "row 2: user id: empty"),
     ],

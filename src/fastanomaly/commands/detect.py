@@ -7,8 +7,8 @@ import resource
 import sys
 from typing import TYPE_CHECKING
 
-from fastanomaly.detector import MAX_LINE
-from fastanomaly.output import LineWriter, check_outputs, say
+from fastanomaly.detector import MAX_LINE, FeedError
+from fastanomaly.output import LineWriter, OutputError, check_outputs, say
 from fastanomaly.replay import StrictError, Summary, detect, summary_json
 from fastanomaly.stopping import Stopped, StopSignals
 
@@ -59,7 +59,6 @@ def run(args: argparse.Namespace) -> int:
             [args.batch, args.stream], [path for path in outputs if path is not None]
         )
     summary = Summary()
-    ended = "failed"
     try:
         with StopSignals() as signals, _Progress(args.quiet) as progress:
             detect(
@@ -76,28 +75,35 @@ def run(args: argparse.Namespace) -> int:
                 on_read=progress,
                 waiting=signals.waiting,
             )
-        ended = "done"
-        status = 0
     except StrictError as error:
         say(f"fastanomaly detect: error: {error}")
-        status = 3
+        ended, status = "stopped at a rejected line", 3
     except Stopped as stop:
-        ended = f"stopped by {stop}"
-        status = stop.exit_status
-    finally:
+        ended, status = f"stopped by {stop}", stop.exit_status
+    except (OSError, FeedError):
         if summary.seconds:
-            _report(summary, args, ended)
-    return status
+            _report(summary, args, "failed")
+        raise
+    else:
+        ended, status = "done", 0
+    return max(_report(summary, args, ended), status)
 
 
-def _report(summary: Summary, args: argparse.Namespace, ended: str) -> None:
+def _report(summary: Summary, args: argparse.Namespace, ended: str) -> int:
+    """Tell what was done; return 1 if the file for it cannot be written."""
     if summary.rejected or not args.quiet:
         say(_text(summary, ended, args.quiet))
-    if args.summary_json is not None:
-        report = summary_json(summary, ended=ended, peak_memory_bytes=_peak_memory())
+    if args.summary_json is None:
+        return 0
+    report = summary_json(summary, ended=ended, peak_memory_bytes=_peak_memory())
+    try:
         with LineWriter(args.summary_json) as writer:
             writer.start()
             writer.write([report])
+    except OutputError as error:
+        say(f"fastanomaly detect: error: {error}")
+        return 1
+    return 0
 
 
 def _peak_memory() -> int:

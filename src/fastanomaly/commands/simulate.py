@@ -2,6 +2,7 @@
 
 import argparse
 
+from fastanomaly.logs import is_compressed
 from fastanomaly.parameters import UsageError
 
 NAME = "simulate"
@@ -81,6 +82,9 @@ def run(args: argparse.Namespace) -> int:
 
     from fastanomaly.simulate import Simulation, simulate  # noqa: PLC0415
 
+    for path in (args.batch, args.stream):
+        if is_compressed(path):
+            raise UsageError(f"{path}: logs are written as plain text, not compressed")
     try:
         options = Simulation(
             **{field.name: getattr(args, field.name) for field in fields(Simulation)}
