@@ -35,8 +35,8 @@ from fastanomaly._users cimport (
 )
 from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_of, verdict_on
 
+import operator
 import os
-from operator import index
 
 import orjson
 
@@ -63,7 +63,7 @@ cdef object key_of(object user, UserKey* key):
         user = str.__str__(user)        # an enum's own __str__ is not its value
     elif hasattr(user, "__index__") and not isinstance(user, bool):
         try:
-            user = int.__str__(index(user))
+            user = int.__str__(operator.index(user))
         except ValueError:
             raise ValueError("user id: an integer of more digits than Python shows") from None
     else:

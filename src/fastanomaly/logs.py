@@ -26,7 +26,7 @@ ZSTD = (".zst", ".zstd")
 """The suffixes of compressed logs."""
 
 _BOM = b"\xef\xbb\xbf"
-_BLOCK = 1 << 20
+_BLOCK = 1 << 18
 
 
 class LogOpenError(UsageError):
