@@ -11,6 +11,7 @@ from fastanomaly.detector import (
     Fed,
     FeedError,
     Flag,
+    Work,
 )
 from fastanomaly.events import REASONS, Rejected
 from fastanomaly.parameters import ParameterError, UsageError
@@ -29,5 +30,6 @@ __all__ = [
     "ParameterError",
     "Rejected",
     "UsageError",
+    "Work",
     "__version__",
 ]

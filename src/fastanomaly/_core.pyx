@@ -9,6 +9,7 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memchr, memset
 
+from fastanomaly._ball cimport Ball, ball_begin, ball_fill, ball_free, ball_reserve
 from fastanomaly._columns cimport (
     ColumnFlag, Columns, Row, columns_first_invalid, columns_read, row_valid,
 )
@@ -17,8 +18,7 @@ from fastanomaly._events cimport (
 )
 from fastanomaly._fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
 from fastanomaly._graph cimport (
-    Friends, Graph, friends_find, graph_ball, graph_befriend, graph_free, graph_reserve,
-    graph_unfriend,
+    Friends, Graph, friends_find, graph_befriend, graph_free, graph_reserve, graph_unfriend,
 )
 from fastanomaly._history cimport (
     History, Ring, history_free, history_record, history_reserve, ring_place,
@@ -26,14 +26,21 @@ from fastanomaly._history cimport (
 from fastanomaly._memory cimport (
     PyMem_RawFree, memory_fail_after, memory_reserve, memory_resize,
 )
-from fastanomaly._search cimport Search, search_ball, search_free
+from fastanomaly._recency cimport (
+    Chunk, Recency, recency_free, recency_push, recency_reserve,
+)
+from fastanomaly._search cimport (
+    Search, search_ball, search_free, search_latest, search_reserve,
+)
 from fastanomaly._types cimport (
-    BEFRIEND, EVENT_KINDS, PURCHASE, UNFRIEND, Event, Purchase, UserKey, key_before, uint128,
+    BEFRIEND, EVENT_KINDS, PURCHASE, UNFRIEND, Event, Key, Purchase, UserKey, key_before,
+    uint128,
 )
 from fastanomaly._users cimport (
     Users, key_of_text, users_add, users_find, users_forget_last, users_free, users_key,
 )
 from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_of, verdict_on
+from fastanomaly._window cimport Window, window_free
 
 import operator
 import os
@@ -127,19 +134,24 @@ cdef class Engine:
     cdef Users users
     cdef Graph graph
     cdef History history
+    cdef Recency recency
+    cdef Ball ball
     cdef Search search
+    cdef Window window
     cdef int64_t seq                    # of the next purchase
     cdef int64_t[EVENT_KINDS] events    # applied, by kind
     cdef int64_t flags
     cdef int64_t k_numerator, k_denominator
     cdef int32_t degree, tracked
+    cdef bint whole_balls
     cdef bint busy
     # The last purchase judged:
     cdef Sums sums
     cdef Verdict verdict
 
     def __cinit__(
-        self, int32_t degree, int32_t tracked, int64_t k_numerator, int64_t k_denominator
+        self, int32_t degree, int32_t tracked, int64_t k_numerator, int64_t k_denominator,
+        bint whole_balls
     ):
         # Cython has zeroed the structs: no arrays, no users.
         secret = os.urandom(24)
@@ -150,12 +162,16 @@ cdef class Engine:
         self.tracked = tracked
         self.k_numerator = k_numerator
         self.k_denominator = k_denominator
+        self.whole_balls = whole_balls
 
     def __dealloc__(self):
         graph_free(&self.graph, self.users.count)
         history_free(&self.history, self.users.count)
         users_free(&self.users)
+        recency_free(&self.recency)
+        ball_free(&self.ball)
         search_free(&self.search)
+        window_free(&self.window)
 
     cdef int enter(self) except -1:
         if self.busy:
@@ -174,6 +190,8 @@ cdef class Engine:
             return uid
         graph_reserve(&self.graph, self.users.count + <int64_t> 1)
         history_reserve(&self.history, self.users.count + <int64_t> 1)
+        ball_reserve(&self.ball, self.users.count + <int64_t> 1)
+        search_reserve(&self.search, self.users.count + <int64_t> 1)
         return users_add(&self.users, key)
 
     cdef void forget_since(self, int32_t count) noexcept nogil:
@@ -191,13 +209,19 @@ cdef class Engine:
     cdef int judge(self, const UserKey* buyer, int64_t amount_units) except -1 nogil:
         """Set the verdict on a purchase."""
         cdef int32_t uid = users_find(&self.users, buyer)
-        cdef int64_t found = 0
+        self.window.count = 0
         if uid >= 0:
-            found = search_ball(
-                &self.search, &self.graph, &self.history,
-                uid, self.degree, self.tracked, self.users.count,
-            )
-        self.sums = sums_of(self.search.window, found)
+            if self.whole_balls:
+                search_ball(
+                    &self.search, &self.window, &self.ball, &self.graph, &self.history,
+                    uid, self.degree, self.tracked,
+                )
+            else:
+                search_latest(
+                    &self.search, &self.window, &self.ball, &self.graph, &self.history,
+                    &self.recency, uid, self.degree, self.tracked,
+                )
+        self.sums = sums_of(self.window.amounts, self.window.count)
         if verdict_on(
             self.sums, amount_units, self.k_numerator, self.k_denominator, &self.verdict
         ) == TOO_WIDE:
@@ -230,10 +254,12 @@ cdef class Engine:
         purchase.amount_units = amount_units
         try:
             uid = self.intern(buyer)
+            recency_reserve(&self.recency)
             history_record(&self.history, uid, purchase, self.tracked)
             known = self.users.count
         finally:
             self.forget_since(known)
+        recency_push(&self.recency, purchase, uid)
         self.seq = self.seq + 1     # the checked build has no += on self without the GIL
         return 0
 
@@ -466,17 +492,18 @@ cdef class Engine:
         """The ids of the users within the degree of user, nearest first."""
         cdef UserKey key
         cdef int32_t uid
-        cdef int64_t i, ball
+        cdef int64_t i
         self.enter()
         try:
             user = key_of(user, &key)
             uid = users_find(&self.users, &key)
             if uid < 0:
                 return []
-            ball = graph_ball(&self.graph, uid, self.degree, self.users.count)
+            ball_begin(&self.ball, uid)
+            ball_fill(&self.ball, &self.graph, self.degree)
             ids = []
-            for i in range(1, ball):
-                key = users_key(&self.users, self.graph.queue[i])
+            for i in range(1, self.ball.end):
+                key = users_key(&self.users, self.ball.queue[i])
                 ids.append(text_of(&key))
             return ids
         finally:
@@ -492,6 +519,15 @@ cdef class Engine:
             self.users.count, self.graph.friendships, self.history.kept,
         )
 
+    def work(self):
+        """(steps walked, friends marked, members merged), over all searches."""
+        self.enter()
+        self.busy = False
+        return (
+            self.search.steps_walked, self.ball.friends_marked,
+            self.search.merge.members_seen,
+        )
+
     def check(self):
         """Raise AssertionError if the state contradicts itself. Costs the whole state."""
         self.enter()
@@ -499,6 +535,7 @@ cdef class Engine:
             self.check_users()
             self.check_graph()
             self.check_history()
+            self.check_recency()
         finally:
             self.busy = False
 
@@ -568,6 +605,24 @@ cdef class Engine:
                     f"the newest purchase of user {uid} is not the last",
                 )
         expect(kept == self.history.kept, "the purchases are miscounted")
+        return 0
+
+    cdef int check_recency(self) except -1:
+        cdef int64_t index, count = 0
+        cdef int32_t place
+        cdef const Chunk* chunk
+        cdef const Key* before = NULL
+        for index in range(self.recency.chunk_count):
+            chunk = self.recency.chunks[index]
+            expect(chunk.start < chunk.end, f"chunk {index} of the recency log is empty")
+            for place in range(chunk.start, chunk.end):
+                expect(
+                    before == NULL or key_before(before[0], chunk.keys[place]),
+                    f"the recency log is out of order in chunk {index}",
+                )
+                before = &chunk.keys[place]
+                count += 1
+        expect(count == self.recency.count, "the recency log is miscounted")
         return 0
 
 

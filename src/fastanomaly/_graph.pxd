@@ -1,11 +1,11 @@
-"""The friend graph: adjacency arrays by uid, an index for hubs, and the ball of a user.
+"""The friend graph: adjacency arrays by uid, and an index for hubs.
 
 befriend and unfriend look in the smaller of the two lists. A user with HUB_FRIENDS
 friends or more is a hub and has an index from friend to place in the list, so that
 neither costs more with more friends.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
 from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_resize
@@ -23,13 +23,8 @@ cdef struct Friends:
 cdef struct Graph:
     Friends* friends            # by uid
     int64_t friends_capacity
-    uint32_t* marks             # by uid: the epoch of the last search that saw the user
-    int64_t marks_capacity
-    int32_t* queue              # the last search's users, by distance
-    int64_t queue_capacity
     int64_t friendships
     uint64_t multiplier         # odd and random: the index's hash
-    uint32_t epoch
 
 
 cdef inline int64_t friends_slot(
@@ -136,12 +131,6 @@ cdef inline int graph_reserve(Graph* graph, int64_t users) except -1 nogil:
     memset(
         graph.friends + before, 0, <size_t> (graph.friends_capacity - before) * sizeof(Friends)
     )
-    before = graph.marks_capacity
-    memory_reserve(<void**> &graph.marks, &graph.marks_capacity, users, sizeof(uint32_t))
-    memset(
-        graph.marks + before, 0, <size_t> (graph.marks_capacity - before) * sizeof(uint32_t)
-    )
-    memory_reserve(<void**> &graph.queue, &graph.queue_capacity, users, sizeof(int32_t))
     return 0
 
 
@@ -173,43 +162,9 @@ cdef inline void graph_unfriend(Graph* graph, int32_t a, int32_t b) noexcept nog
     graph.friendships -= 1
 
 
-cdef inline int64_t graph_ball(
-    Graph* graph, int32_t origin, int32_t degree, int64_t users
-) noexcept nogil:
-    """Put the users within `degree` of origin into graph.queue and return their number.
-
-    origin comes first, then by distance. Costs the friends of all of them but the last
-    level; allocates nothing and clears nothing (but once in 2^32 searches).
-    """
-    cdef const Friends* friends
-    cdef int64_t head = 0, level_end = 1, tail = 1
-    cdef int32_t distance = 0, i, uid
-    graph.epoch += 1
-    if graph.epoch == 0:
-        memset(graph.marks, 0, <size_t> users * sizeof(uint32_t))
-        graph.epoch = 1
-    graph.marks[origin] = graph.epoch
-    graph.queue[0] = origin
-    while head < tail and distance < degree:
-        while head < level_end:
-            friends = &graph.friends[graph.queue[head]]
-            head += 1
-            for i in range(friends.count):
-                uid = friends.uids[i]
-                if graph.marks[uid] != graph.epoch:
-                    graph.marks[uid] = graph.epoch
-                    graph.queue[tail] = uid
-                    tail += 1
-        level_end = tail
-        distance += 1
-    return tail
-
-
 cdef inline void graph_free(Graph* graph, int64_t users) noexcept nogil:
     cdef int64_t uid
     for uid in range(users):
         PyMem_RawFree(graph.friends[uid].uids)
         PyMem_RawFree(graph.friends[uid].slots)
     PyMem_RawFree(graph.friends)
-    PyMem_RawFree(graph.marks)
-    PyMem_RawFree(graph.queue)

@@ -1,116 +1,240 @@
-"""The latest T purchases of a network.
+"""The latest T purchases of a network, at a cost that does not grow with D.
 
-The whole-ball way: mark the ball around the buyer, keep the T members with the newest
-last purchases (no other member's ring can matter), and merge their rings from the
-newest purchase back.
+There are two ways in. From the buyer: mark the ball level by level, and merge its
+members' rings. From the newest purchase: walk the recency log back, and keep the
+purchases whose buyer is within D, until T are found. Neither wins always, so the search
+does both: it walks for what the next level would cost, then marks that level, and walks
+on from where it stopped. Whichever comes to an end first ends it; docs/search.md says
+why that is within a small factor of the better way.
+
+With r levels marked, a user is within D of the buyer if and only if somebody within
+D - r of them is marked: one look at r = D, their friends at r = D - 1, a search that
+stops at the first mark before that. Every answer is exact, so it stays true as r grows.
 """
 
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.string cimport memset
 
-from fastanomaly._graph cimport Graph, graph_ball
-from fastanomaly._history cimport History, Ring, ring_place
+from fastanomaly._ball cimport (
+    Ball, ball_begin, ball_complete, ball_fill, ball_grow, ball_has, ball_next_cost,
+)
+from fastanomaly._graph cimport Friends, Graph, friends_find
+from fastanomaly._history cimport History
 from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
-from fastanomaly._types cimport Key, Purchase, key_before
+from fastanomaly._merge cimport Merge, merge_free, merge_latest
+from fastanomaly._recency cimport Chunk, Recency
+from fastanomaly._window cimport Window, window_append
 
-cdef struct Candidate:
-    Key key                     # of the newest purchase of uid not taken yet
-    int32_t uid
-    int32_t left                # purchases of uid not taken yet, this one included
+cdef enum:
+    # What a member costs to merge, in steps of the walk: two random reads and a heap.
+    MEMBER_COST = 8
 
-cdef struct Search:             # buffers, kept from one search to the next
-    Candidate* heap
-    int64_t heap_capacity
-    int64_t* window             # what was found: amount_units, newest first
-    int64_t window_capacity
+cdef enum Within:               # whether a user is within D of the buyer
+    NO = 0
+    YES = 1
+    UNKNOWN = 2                 # the budget ended first
 
+cdef enum WalkEnd:
+    FOUND                       # T purchases
+    SPENT                       # the budget
+    LOG_ENDED
 
-cdef inline void sift_down(
-    Candidate* heap, int64_t size, int64_t hole, Candidate candidate, bint newest_first
-) noexcept nogil:
-    """Put candidate at hole or below, in a heap whose root is the newest (or the oldest)."""
-    cdef int64_t child = 2 * hole + 1
-    while child < size:
-        if (
-            child + 1 < size
-            and key_before(heap[child].key, heap[child + 1].key) == newest_first
-        ):
-            child += 1
-        if key_before(candidate.key, heap[child].key) != newest_first:
-            break
-        heap[hole] = heap[child]
-        hole = child
-        child = 2 * hole + 1
-    heap[hole] = candidate
-
-
-cdef inline void heapify(Candidate* heap, int64_t size, bint newest_first) noexcept nogil:
-    cdef int64_t i
-    for i in range(size // 2 - 1, -1, -1):
-        sift_down(heap, size, i, heap[i], newest_first)
+cdef struct Search:             # kept from one search to the next
+    Merge merge
+    uint32_t* answers           # by uid: twice the search that answered, + the answer
+    int64_t answers_capacity
+    uint32_t* seen              # by uid: the test that saw the user
+    int64_t seen_capacity
+    uint32_t epoch              # of the search, below 2^31
+    uint32_t test_epoch
+    # The walk of this search:
+    int64_t chunk               # where the next purchase stands
+    int32_t place
+    int64_t budget              # steps left: a purchase or a friend looked at is one
+    int64_t steps_walked        # work, over all searches
 
 
-cdef inline int64_t search_candidates(
-    Search* search, const Graph* graph, const History* history, int64_t ball, int32_t tracked
-) except -1 nogil:
-    """Fill search.heap with the members whose newest purchases are the latest, T at most."""
-    cdef int64_t i, size = 0, most = min(<int64_t> tracked, ball - 1)
-    cdef int32_t uid
-    cdef Candidate candidate
+cdef inline int search_reserve(Search* search, int64_t users) except -1 nogil:
+    """Make room for that many users."""
+    cdef int64_t before = search.answers_capacity
     memory_reserve(
-        <void**> &search.heap, &search.heap_capacity, most, sizeof(Candidate)
+        <void**> &search.answers, &search.answers_capacity, users, sizeof(uint32_t)
     )
-    for i in range(1, ball):
-        uid = graph.queue[i]
-        candidate.left = history.rings[uid].count
-        if candidate.left == 0:
-            continue
-        candidate.key = history.newest[uid]
-        candidate.uid = uid
-        if size < most:
-            search.heap[size] = candidate
-            size += 1
-            if size == most:
-                heapify(search.heap, size, False)
-        elif key_before(search.heap[0].key, candidate.key):
-            sift_down(search.heap, size, 0, candidate, False)
-    return size
+    memset(
+        search.answers + before, 0,
+        <size_t> (search.answers_capacity - before) * sizeof(uint32_t),
+    )
+    before = search.seen_capacity
+    memory_reserve(<void**> &search.seen, &search.seen_capacity, users, sizeof(uint32_t))
+    memset(
+        search.seen + before, 0, <size_t> (search.seen_capacity - before) * sizeof(uint32_t)
+    )
+    return 0
 
 
-cdef inline int64_t search_ball(
-    Search* search, Graph* graph, const History* history,
-    int32_t buyer, int32_t degree, int32_t tracked, int64_t users
-) except -1 nogil:
-    """Put the latest purchases of the buyer's network into search.window.
+cdef inline Within search_beside(
+    Search* search, const Ball* ball, const Graph* graph, int32_t uid
+) noexcept nogil:
+    """Whether a friend of uid, who is not marked, is."""
+    cdef const Friends* friends = &graph.friends[uid]
+    cdef int64_t i
+    if friends.slots != NULL and friends.count > ball.end - ball.rim:
+        # A hub: rather ask its index for everybody on the rim.
+        for i in range(ball.rim, ball.end):
+            if friends_find(graph, friends, ball.queue[i]) >= 0:
+                search.budget -= i + 1 - ball.rim
+                return YES
+        search.budget -= ball.end - ball.rim
+        return NO
+    for i in range(friends.count):
+        if ball_has(ball, friends.uids[i]):
+            search.budget -= i + 1
+            return YES
+    search.budget -= friends.count
+    return NO
 
-    Returns their number, `tracked` at most. Costs the ball, and T log T to merge.
+
+cdef inline Within search_near(
+    Search* search, const Ball* ball, const Graph* graph, int32_t uid, int32_t steps
+) noexcept nogil:
+    """Whether a marked user is within that many steps of uid, who is not marked.
+
+    Gives up rather than overdraw the budget. The users it sees wait in the part of the queue
+    that the ball has not come to: there is room for all who are not in the ball.
     """
-    cdef int64_t ball = graph_ball(graph, buyer, degree, users)
-    cdef int64_t size = search_candidates(search, graph, history, ball, tracked)
-    cdef int64_t found = 0
-    cdef Candidate candidate
-    cdef const Ring* ring
-    cdef const Purchase* purchase
-    heapify(search.heap, size, True)
-    while size > 0 and found < tracked:
-        candidate = search.heap[0]
-        ring = &history.rings[candidate.uid]
-        purchase = &ring.items[ring_place(ring, candidate.left - 1)]
-        memory_reserve(
-            <void**> &search.window, &search.window_capacity, found + 1, sizeof(int64_t)
-        )
-        search.window[found] = purchase.amount_units
-        found += 1
-        candidate.left -= 1
-        if candidate.left > 0:
-            candidate.key = ring.items[ring_place(ring, candidate.left - 1)].key
-        else:
-            size -= 1
-            candidate = search.heap[size]
-        if size > 0:
-            sift_down(search.heap, size, 0, candidate, True)
-    return found
+    cdef const Friends* friends
+    cdef int32_t* queue = ball.queue + ball.end
+    cdef int64_t head = 0, level_end = 1, tail = 1, i
+    cdef int32_t friend
+    search.test_epoch += 1
+    if search.test_epoch == 0:
+        memset(search.seen, 0, <size_t> search.seen_capacity * sizeof(uint32_t))
+        search.test_epoch = 1
+    search.seen[uid] = search.test_epoch
+    queue[0] = uid
+    while head < tail and steps > 0:
+        while head < level_end:
+            friends = &graph.friends[queue[head]]
+            head += 1
+            if friends.count > search.budget:
+                return UNKNOWN
+            for i in range(friends.count):
+                friend = friends.uids[i]
+                if ball_has(ball, friend):
+                    search.budget -= i + 1
+                    return YES
+                if search.seen[friend] != search.test_epoch:
+                    search.seen[friend] = search.test_epoch
+                    queue[tail] = friend
+                    tail += 1
+            search.budget -= friends.count
+        level_end = tail
+        steps -= 1
+    return NO
+
+
+cdef inline Within search_within(
+    Search* search, const Ball* ball, const Graph* graph, int32_t uid, int32_t degree
+) noexcept nogil:
+    """Whether uid, who is not marked, is within the degree; remembered."""
+    cdef uint32_t no = 2 * search.epoch
+    cdef Within answer
+    if search.answers[uid] == no:
+        return NO
+    if search.answers[uid] == no + 1:
+        return YES
+    if degree - ball.radius == 1:
+        answer = search_beside(search, ball, graph, uid)
+    else:
+        answer = search_near(search, ball, graph, uid, degree - ball.radius)
+    if answer != UNKNOWN:
+        search.answers[uid] = no + <uint32_t> answer
+    return answer
+
+
+cdef inline WalkEnd search_walk(
+    Search* search, Window* window, const Ball* ball, const Graph* graph,
+    const Recency* recency, int32_t degree, int32_t tracked
+) except? LOG_ENDED nogil:
+    """Walk on while there is budget."""
+    cdef const Chunk* chunk
+    cdef int32_t buyer = ball.queue[0], uid
+    cdef bint complete = ball_complete(ball, degree)
+    cdef Within within
+    while search.chunk >= 0:
+        chunk = recency.chunks[search.chunk]
+        while search.place >= chunk.start:
+            if search.budget <= 0:
+                return SPENT
+            search.budget -= 1
+            uid = chunk.uids[search.place]
+            if ball_has(ball, uid):
+                within = YES if uid != buyer else NO
+            elif complete:
+                within = NO
+            else:
+                within = search_within(search, ball, graph, uid, degree)
+                if within == UNKNOWN:
+                    return SPENT
+            if within == YES:
+                window_append(window, chunk.amounts_units[search.place])
+                if window.count == tracked:
+                    return FOUND
+            search.place -= 1
+        search.chunk -= 1
+        if search.chunk >= 0:
+            search.place = recency.chunks[search.chunk].end - 1
+    return LOG_ENDED
+
+
+cdef inline int search_latest(
+    Search* search, Window* window, Ball* ball, const Graph* graph, const History* history,
+    const Recency* recency, int32_t buyer, int32_t degree, int32_t tracked
+) except -1 nogil:
+    """Put the latest purchases of the buyer's network into the window."""
+    cdef int64_t budget
+    cdef WalkEnd end
+    cdef bint complete
+    window.count = 0
+    ball_begin(ball, buyer)
+    if graph.friends[buyer].count == 0:
+        return 0
+    search.epoch += 1
+    if search.epoch == <uint32_t> 1 << 31:
+        memset(search.answers, 0, <size_t> search.answers_capacity * sizeof(uint32_t))
+        search.epoch = 1
+    search.chunk = recency.chunk_count - 1
+    if search.chunk >= 0:
+        search.place = recency.chunks[search.chunk].end - 1
+    while True:
+        complete = ball_complete(ball, degree)
+        budget = MEMBER_COST * ball.end if complete else ball_next_cost(ball, graph)
+        # The walk looks at T purchases at least: a level that costs less is marked first.
+        if complete or budget > tracked:
+            search.budget = budget
+            end = search_walk(search, window, ball, graph, recency, degree, tracked)
+            search.steps_walked += budget - search.budget
+            if end == FOUND or (end == LOG_ENDED and not recency.truncated):
+                return 0
+            if end == LOG_ENDED:
+                ball_fill(ball, graph, degree)
+                complete = True
+        if complete:
+            return merge_latest(&search.merge, window, ball, history, tracked)
+        ball_grow(ball, graph)
+
+
+cdef inline int search_ball(
+    Search* search, Window* window, Ball* ball, const Graph* graph, const History* history,
+    int32_t buyer, int32_t degree, int32_t tracked
+) except -1 nogil:
+    """The same by the whole-ball way: costs the ball, which grows with the degree."""
+    ball_begin(ball, buyer)
+    ball_fill(ball, graph, degree)
+    return merge_latest(&search.merge, window, ball, history, tracked)
 
 
 cdef inline void search_free(Search* search) noexcept nogil:
-    PyMem_RawFree(search.heap)
-    PyMem_RawFree(search.window)
+    merge_free(&search.merge)
+    PyMem_RawFree(search.answers)
+    PyMem_RawFree(search.seen)

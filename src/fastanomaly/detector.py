@@ -5,12 +5,19 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from operator import index
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, TypeAlias
 
 from fastanomaly._core import Engine, time_us
 from fastanomaly.events import REASONS, Rejected
 from fastanomaly.members import members
-from fastanomaly.parameters import Number, check_sigmas, check_whole, exact_units, shown
+from fastanomaly.parameters import (
+    Number,
+    ParameterError,
+    check_sigmas,
+    check_whole,
+    exact_units,
+    shown,
+)
 from fastanomaly.verdict import UNITS, UNITS_PER_CENT, cents_text
 
 if TYPE_CHECKING:
@@ -32,6 +39,7 @@ MAX_LINE = 1 << 20
 LARGEST_LINE = 2**31 - 1
 
 UserId: TypeAlias = str | int
+Method: TypeAlias = Literal["auto", "ball"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +245,26 @@ class Counts:
         return self.purchases + self.befriends + self.unfriends
 
 
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a detector's searches have cost so far, in looks.
+
+    Attributes
+    ----------
+    steps_walked : int
+        Purchases walked past, newest first, and friends looked at to tell whether their
+        buyers belong to the network.
+    friends_marked : int
+        Friends looked at to mark networks.
+    members_merged : int
+        Members whose purchases were merged.
+    """
+
+    steps_walked: int
+    friends_marked: int
+    members_merged: int
+
+
 class Detector:
     """Judges purchases against the latest ones in the buyer's network.
 
@@ -249,6 +277,9 @@ class Detector:
     sigmas : int, float, str or Decimal, default 3
         k: how many standard deviations above the mean is anomalous; 0 to 10^6 with at
         most three decimals, compared exactly.
+    method : {"auto", "ball"}, default "auto"
+        How the latest purchases of a network are found: from both sides, or by marking
+        the whole network, which costs more the further it reaches. Answers are equal.
 
     Raises
     ------
@@ -279,11 +310,22 @@ class Detector:
 
     __slots__ = ("_degree", "_engine", "_sigmas", "_tracked")
 
-    def __init__(self, degree: int | str, tracked: int | str, sigmas: Number = 3) -> None:
+    def __init__(
+        self,
+        degree: int | str,
+        tracked: int | str,
+        sigmas: Number = 3,
+        *,
+        method: Method = "auto",
+    ) -> None:
         self._degree = check_whole("D", degree)
         self._tracked = check_whole("T", tracked)
         self._sigmas = check_sigmas(sigmas)
-        self._engine = Engine(self._degree, self._tracked, *self._sigmas)
+        if method not in ("auto", "ball"):
+            raise ParameterError(f"method: {method!r} is neither 'auto' nor 'ball'")
+        self._engine = Engine(
+            self._degree, self._tracked, *self._sigmas, whole_balls=method == "ball"
+        )
 
     @property
     def degree(self) -> int:
@@ -363,7 +405,8 @@ class Detector:
 
         Notes
         -----
-        Costs the friends of the users within D - 1 of the buyer, and T log T.
+        Costs about T looks where the network is large, and never much more than the
+        friends of the users within D - 1 of the buyer and T log T; see docs/search.md.
         """
         return self._flag(self._apply(user, amount, timestamp, judged=True))
 
@@ -526,6 +569,11 @@ class Detector:
     def counts(self) -> Counts:
         """What was seen and what is held, now."""
         return Counts(*self._engine.counts())
+
+    @property
+    def work(self) -> Work:
+        """What searches have cost so far; equal events in equal order cost the same."""
+        return Work(*self._engine.work())
 
     def check(self) -> None:
         """Raise AssertionError if the state contradicts itself; costs the whole state."""

@@ -13,7 +13,7 @@ from typing import cast
 
 import orjson
 
-from fastanomaly.detector import LARGEST_LINE, MAX_LINE, Detector, Fed, FeedError
+from fastanomaly.detector import LARGEST_LINE, MAX_LINE, Detector, Fed, FeedError, Method
 from fastanomaly.events import Rejected
 from fastanomaly.logs import STANDARD, Lines, Log, LongLine
 from fastanomaly.output import LineWriter, check_outputs
@@ -81,6 +81,7 @@ def detect(
     degree: int | str | None = None,
     tracked: int | str | None = None,
     sigmas: Number = 3,
+    method: Method = "auto",
     rejects: str | os.PathLike[str] | None = None,
     strict: bool = False,
     max_line: int = MAX_LINE,
@@ -101,6 +102,8 @@ def detect(
         D and T; what is not given is read from the batch log's first line.
     sigmas : int, float, str or Decimal, default 3
         k, see `Detector`.
+    method : {"auto", "ball"}, default "auto"
+        See `Detector`.
     rejects : str or path-like, optional
         Path of the rejected lines: tab-separated log, line number, reason, detail, line.
     strict : bool, default False
@@ -147,7 +150,7 @@ def detect(
         batch_lines, batch_line, parameters = _take_parameters(
             logs[0], {"D": degree, "T": tracked}, max_line
         )
-        detector = Detector(parameters["D"], parameters["T"], sigmas)
+        detector = Detector(parameters["D"], parameters["T"], sigmas, method=method)
         flag_writer = stack.enter_context(LineWriter(out, waiting))
         reject_writer = (
             None if rejects is None else stack.enter_context(LineWriter(rejects, waiting))

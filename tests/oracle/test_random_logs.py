@@ -12,7 +12,7 @@ LOGS = int(os.environ.get("FASTANOMALY_RANDOM_LOGS", "10000"))
 CHUNK = 100
 
 
-def replayed(logs, folder):
+def replayed(logs, folder, method):
     """Output, rejects as (log, line, reason, raw) and the summary of a real run."""
     paths = [folder / name for name in ("batch", "stream", "out", "rejects")]
     paths[0].write_bytes(logs.batch)
@@ -23,6 +23,7 @@ def replayed(logs, folder):
         rejects=str(paths[3]),
         sigmas=logs.sigmas,
         max_line=logs.max_line,
+        method=method,
         summary=summary,
         **logs.options,
     )
@@ -40,9 +41,11 @@ def test_agrees_with_the_reference(first_seed, tmp_path):
         expected = reference.detect(
             logs.batch, logs.stream, sigmas=logs.sigmas, max_line=logs.max_line, **logs.options
         )
-        output, rejects, summary = replayed(logs, tmp_path)
-        assert output == expected.output, f"seed {seed}"
-        expected_rejects = [(r.log, r.line, r.reason, r.raw) for r in expected.rejects]
-        assert rejects == expected_rejects, f"seed {seed}"
-        counts = (summary.purchases, summary.befriends, summary.unfriends, summary.flags)
-        assert counts == (*expected.counts.values(), len(expected.flags)), f"seed {seed}"
+        for method in ("auto", "ball"):
+            output, rejects, summary = replayed(logs, tmp_path, method)
+            which = f"seed {seed}, method {method}"
+            assert output == expected.output, which
+            expected_rejects = [(r.log, r.line, r.reason, r.raw) for r in expected.rejects]
+            assert rejects == expected_rejects, which
+            counts = (summary.purchases, summary.befriends, summary.unfriends, summary.flags)
+            assert counts == (*expected.counts.values(), len(expected.flags)), which

@@ -43,9 +43,10 @@ class Machine(RuleBasedStateMachine):
         degree=st.integers(1, 5) | st.just(2**31 - 1),
         tracked=st.integers(2, 6) | st.just(2**31 - 1),
         sigmas=st.sampled_from(["0", "0.5", "1", "2.125", "3"]),
+        method=st.sampled_from(["auto", "auto", "ball"]),
     )
-    def start(self, degree, tracked, sigmas):
-        self.detector = Detector(degree, tracked, sigmas)
+    def start(self, degree, tracked, sigmas, method):
+        self.detector = Detector(degree, tracked, sigmas, method=method)
         self.reference = ReferenceDetector(degree, tracked, sigmas)
         self.flags = 0
 

@@ -1,0 +1,149 @@
+"""The search from both sides beside the whole-ball way: equal answers, and bounded work."""
+
+import random
+
+import numpy as np
+import pytest
+
+from fastanomaly import BEFRIEND, PURCHASE, UNFRIEND, Detector
+
+UNIT = 10**6
+
+
+def friendships(shape, users, rng):
+    """Pairs of friends in a graph of that shape."""
+    if shape == "chain":
+        return [(user, user + 1) for user in range(users - 1)]
+    if shape == "star":
+        return [(0, user) for user in range(1, users)]
+    if shape == "two stars":
+        return [(user % 2, user) for user in range(2, users)] + [(0, 1)]
+    if shape == "clique":
+        return [(a, b) for a in range(users // 4) for b in range(a)]
+    if shape == "pieces":
+        return [(a, b) for a in range(users) for b in range(a - a % 7, a)]
+    if shape == "heavy-tailed":
+        return [
+            (int(users * rng.random() ** 3), rng.randrange(users)) for _ in range(4 * users)
+        ]
+    return [(rng.randrange(users), rng.randrange(users)) for _ in range(users * 5)]
+
+
+def events(shape, users, purchases, rng, late=0.2, ties=True):
+    """Columns: the friendships, then purchases with edits among them."""
+    pairs = [(a, b) for a, b in friendships(shape, users, rng) if a != b]
+    rows = [(BEFRIEND, 0, a, b, 0) for a, b in pairs]
+    for moment in range(purchases):
+        time = moment // 10 if ties else moment
+        if rng.random() < late:
+            time -= rng.randrange(purchases)
+        rows.append((PURCHASE, time, rng.randrange(users), 0, rng.randrange(100 * UNIT)))
+        if rng.random() < 0.1:
+            a, b = rng.choice(pairs)
+            rows.append((rng.choice([BEFRIEND, UNFRIEND]), 0, a, b, 0))
+    return [np.array(column) for column in zip(*rows, strict=True)]
+
+
+def answers(columns, degree, tracked, method, sigmas=0):
+    """All verdicts, as good as all purchases being flagged, and the work they took."""
+    detector = Detector(degree, tracked, sigmas, method=method)
+    flags = detector.feed_columns(*columns)
+    detector.check()
+    work = detector.work
+    return (
+        [
+            column.tolist()
+            for column in (flags.rows, flags.n, flags.mean_cents, flags.sd_cents)
+        ],
+        work.steps_walked + work.friends_marked + work.members_merged,
+    )
+
+
+SHAPES = ["random", "chain", "star", "two stars", "clique", "pieces", "heavy-tailed"]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("degree", [1, 2, 3, 4, 7, 2**31 - 1])
+def test_both_ways_agree(shape, degree):
+    for seed in range(3):
+        rng = random.Random(f"{shape} {degree} {seed}")
+        columns = events(shape, rng.choice([30, 200]), 400, rng)
+        for tracked in (2, 5, 50, 2**31 - 1):
+            both, _ = answers(columns, degree, tracked, "auto")
+            ball, _ = answers(columns, degree, tracked, "ball")
+            assert both == ball
+            assert both[0]
+
+
+@pytest.mark.parametrize("late", [0.0, 0.1, 1.0])
+def test_purchases_beyond_the_recency_log(late):
+    """The log keeps the newest 65,536: searches that need more find it in the rings."""
+    rng = random.Random(f"late {late}")
+    columns = events("pieces", 2000, 100_000, rng, late=late)
+    past = [column[:-300] for column in columns]
+    present = [column[-300:] for column in columns]
+    found = []
+    for method in ("auto", "ball"):
+        detector = Detector(3, 500, 0, method=method)
+        detector.feed_columns(*past, judge=False)
+        detector.check()
+        flags = detector.feed_columns(*present)
+        found.append([flags.rows.tolist(), flags.n.tolist(), flags.mean_cents.tolist()])
+        if method == "auto":
+            assert detector.work.members_merged > 0
+    assert found[0] == found[1]
+    assert max(found[0][1]) > 200
+
+
+@pytest.mark.parametrize("method", ["auto", "ball"])
+def test_a_walk_that_ends_at_the_logs_bound(method):
+    """A network too large to mark first, whose purchases the log has dropped."""
+    users, strangers = 70_000, 66_000
+    hub, buyer = users, users + 1
+    detector = Detector(2, 50, 0, method=method)
+    everybody = np.arange(users)
+    nothing = np.zeros(users, np.int64)
+    detector.feed_columns(
+        np.full(users, BEFRIEND), nothing, everybody, np.full(users, hub), nothing
+    )
+    detector.befriend(buyer, hub)
+    for amount in (1, 2, 3):
+        detector.record(amount, amount, amount)
+    detector.feed_columns(
+        np.full(strangers, PURCHASE),
+        np.full(strangers, 10),
+        np.arange(strangers) % 9 + 10 * users,
+        np.zeros(strangers, np.int64),
+        np.zeros(strangers, np.int64),
+        judge=False,
+    )
+    flag = detector.purchase(buyer, 1000, 11)
+    assert (flag.n, flag.mean) == (3, "2.00")
+    if method == "auto":
+        assert detector.work.steps_walked >= 65_536
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("degree", [1, 2, 3, 5])
+def test_work_is_never_much_more_than_the_balls(shape, degree):
+    rng = random.Random(f"work {shape} {degree}")
+    columns = events(shape, 1000, 2000, rng)
+    _, both = answers(columns, degree, 20, "auto")
+    _, ball = answers(columns, degree, 20, "ball")
+    purchases = int((columns[0] == PURCHASE).sum())
+    # A member merged is budgeted as 8 steps of the walk; T steps are free.
+    assert both <= 10 * ball + 2 * 20 * purchases
+
+
+def test_work_does_not_grow_with_the_degree():
+    rng = random.Random("degree")
+    columns = events("random", 3000, 6000, rng, late=0, ties=False)
+    work = {degree: answers(columns, degree, 50, "auto")[1] for degree in (2, 3, 4, 5, 6)}
+    assert max(work.values()) <= 2 * work[2]
+    _, ball = answers(columns, 4, 50, "ball")
+    assert ball >= 5 * work[4]
+
+
+def test_equal_events_cost_equal_work():
+    columns = events("heavy-tailed", 300, 1000, random.Random("equal"))
+    assert answers(columns, 3, 20, "auto") == answers(columns, 3, 20, "auto")
