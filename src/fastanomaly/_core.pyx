@@ -85,16 +85,19 @@ cdef object key_of(object user, UserKey* key):
     return user
 
 
-cdef list keys_of(list users, UserKey** keys):
+cdef list keys_of(str name, list users, const uint8_t[::1] kinds, UserKey** keys):
     """Look into a column of user_ids; the keys are good while the answer lives."""
     cdef int64_t index
     cdef list kept = []
     memory_resize(<void**> keys, len(users), sizeof(UserKey))
+    memset(keys[0], 0, len(users) * sizeof(UserKey))
     for index, user in enumerate(users):
+        if kinds[index] == PURCHASE and name == "friends":
+            continue
         try:
             kept.append(key_of(user, &keys[0][index]))
         except (TypeError, ValueError) as error:
-            raise type(error)(f"columns, row {index}: {error}") from None
+            raise type(error)(f"columns, row {index}: {name}: {error}") from None
     return kept
 
 
@@ -437,8 +440,8 @@ cdef class Engine:
         self.enter()
         try:
             if by_key:
-                users = keys_of(users, &user_keys)
-                friends = keys_of(friends, &friend_keys)
+                users = keys_of("users", users, kinds, &user_keys)
+                friends = keys_of("friends", friends, kinds, &friend_keys)
                 columns.user_keys = user_keys
                 columns.friend_keys = friend_keys
             else:

@@ -42,8 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(args.command.run(args))
     except UsageError as error:
         status, message = 2, str(error)
-    except (OSError, FeedError) as error:
+    except FeedError as error:
         status, message = 1, str(error)
+    except OSError as error:
+        named = error.filename is not None
+        status, message = 1, f"{error.filename}: {error.strerror}" if named else str(error)
     except MemoryError:
         status, message = 1, "out of memory"
     except KeyboardInterrupt:

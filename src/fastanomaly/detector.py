@@ -521,7 +521,7 @@ class Detector:
         users : array_like of int64, or sequence of str or int, length rows
             The buyers, or the first of the two users.
         friends : array_like of int64, or sequence of str or int, length rows
-            The second users; any valid ids for purchases.
+            The second users; not looked at for purchases.
         amounts_units : array_like of int64, shape (rows,)
             Amounts in units of 10^-6, 0 to 10^18 - 1; count for purchases alone.
         judge : bool, default True

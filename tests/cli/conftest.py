@@ -1,10 +1,21 @@
 """Fixtures: a folder with the published example's logs, and processes that run in it."""
 
+import signal
 import subprocess
 from functools import partial
 
 import pytest
 from cli.commandline import BATCH, COMMAND, PATIENCE, STREAM, run_command
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _interruptible():
+    """Let processes be interrupted, even if the tests run in the background."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture

@@ -381,7 +381,9 @@ COLUMNS = {
 }
 
 
-@pytest.mark.parametrize("ids", [np.array, list, lambda ids: [f"user {i}" for i in ids]])
+@pytest.mark.parametrize(
+    "ids", [np.array, list, lambda ids: [f"user {i}" if i else "" for i in ids]]
+)
 def test_columns(ids):
     detector = Detector(1, 50)
     columns = {**COLUMNS, "users": ids(COLUMNS["users"]), "friends": ids(COLUMNS["friends"])}
@@ -446,7 +448,7 @@ def test_columns_that_are_only_recorded_or_empty():
         ({"times_us": [2**63] * 6}, "row 0: times_us 9223372036854775808 is beyond int64"),
         ({"times_us": [0]}, "kinds has 6 rows, times_us has 1"),
         ({"times_us": [[0] * 6]}, "times_us has 2 dimensions"),
-        ({"users": ["1", "2", "", "1", "1", "1"]}, "row 2: user id: empty"),
+        ({"users": ["1", "2", "", "1", "1", "1"]}, "row 2: users: user id: empty"),
     ],
 )
 def test_columns_that_are_no_events(change, message):
@@ -459,7 +461,9 @@ def test_columns_that_are_no_events(change, message):
 def test_columns_of_wrong_types():
     with pytest.raises(TypeError, match="amounts_units holds float64, not integers"):
         Detector(1, 50).feed_columns(**{**COLUMNS, "amounts_units": [0.5] * 6})
-    with pytest.raises(TypeError, match="row 0: user id: expected str or int, got float"):
+    with pytest.raises(
+        TypeError, match="row 0: users: user id: expected str or int, got float"
+    ):
         Detector(1, 50).feed_columns(**{**COLUMNS, "users": [1.5] * 6})
 
 

@@ -130,10 +130,10 @@ def _text(summary: Summary, ended: str, quiet: bool) -> str:
             f"{summary.friendships:,} friendships",
             f"{summary.flags:,} flagged",
         ]
-    if summary.rejected:
+    if total := summary.rejected.total():
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in summary.rejected.most_common())
         lines += [
-            f"{summary.rejected.total():,} lines rejected: {reasons}",
+            f"{total:,} line{'s' if total > 1 else ''} rejected: {reasons}",
             f"the first: {summary.first_rejected}",
         ]
     return "\n".join(f"fastanomaly: {line}" for line in lines)
