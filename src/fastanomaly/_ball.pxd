@@ -8,7 +8,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastanomaly._graph cimport Friends, Graph
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
+from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_reserve_zeroed
 
 cdef struct Ball:
     uint32_t* marks             # by uid: the epoch of the last ball the user was in
@@ -24,10 +24,8 @@ cdef struct Ball:
 
 cdef inline int ball_reserve(Ball* ball, int64_t users) except -1 nogil:
     """Make room for that many users."""
-    cdef int64_t before = ball.marks_capacity
-    memory_reserve(<void**> &ball.marks, &ball.marks_capacity, users, sizeof(uint32_t))
-    memset(
-        ball.marks + before, 0, <size_t> (ball.marks_capacity - before) * sizeof(uint32_t)
+    memory_reserve_zeroed(
+        <void**> &ball.marks, &ball.marks_capacity, users, sizeof(uint32_t)
     )
     memory_reserve(<void**> &ball.queue, &ball.queue_capacity, users, sizeof(int32_t))
     return 0

@@ -8,7 +8,7 @@ neither costs more with more friends.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memset
 
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_resize
+from fastanomaly._memory cimport PyMem_RawFree, memory_reserve_zeroed, memory_resize
 
 cdef enum:
     HUB_FRIENDS = 64            # scanning fewer than this beats probing an index
@@ -126,12 +126,9 @@ cdef inline void friends_remove(
 
 cdef inline int graph_reserve(Graph* graph, int64_t users) except -1 nogil:
     """Make room for that many users, none of whom has friends yet."""
-    cdef int64_t before = graph.friends_capacity
-    memory_reserve(<void**> &graph.friends, &graph.friends_capacity, users, sizeof(Friends))
-    memset(
-        graph.friends + before, 0, <size_t> (graph.friends_capacity - before) * sizeof(Friends)
+    return memory_reserve_zeroed(
+        <void**> &graph.friends, &graph.friends_capacity, users, sizeof(Friends)
     )
-    return 0
 
 
 cdef inline bint graph_find(const Graph* graph, int32_t a, int32_t b) noexcept nogil:

@@ -6,9 +6,11 @@ that, its first purchase stands at 0.
 """
 
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memmove, memset
+from libc.string cimport memmove
 
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_resize
+from fastanomaly._memory cimport (
+    PyMem_RawFree, memory_reserve, memory_reserve_zeroed, memory_resize,
+)
 from fastanomaly._types cimport Key, Purchase, key_before
 
 cdef struct Ring:
@@ -89,10 +91,8 @@ cdef inline void ring_push(Ring* ring, Purchase purchase) noexcept nogil:
 
 cdef inline int history_reserve(History* history, int64_t users) except -1 nogil:
     """Make room for that many users, none of whom has bought anything yet."""
-    cdef int64_t before = history.rings_capacity
-    memory_reserve(<void**> &history.rings, &history.rings_capacity, users, sizeof(Ring))
-    memset(
-        history.rings + before, 0, <size_t> (history.rings_capacity - before) * sizeof(Ring)
+    memory_reserve_zeroed(
+        <void**> &history.rings, &history.rings_capacity, users, sizeof(Ring)
     )
     memory_reserve(<void**> &history.newest, &history.newest_capacity, users, sizeof(Key))
     return 0

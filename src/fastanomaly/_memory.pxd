@@ -1,6 +1,7 @@
 """The one way memory is got: checked for overflow, and nothing changed on failure."""
 
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 
 cdef extern from "Python.h" nogil:
     void* PyMem_RawRealloc(void* block, size_t size)
@@ -55,4 +56,17 @@ cdef inline int memory_reserve(
     wanted = max(needed, 2 * capacity[0], 16)
     memory_resize(block, wanted, item_size)
     capacity[0] = wanted
+    return 0
+
+
+cdef inline int memory_reserve_zeroed(
+    void** block, int64_t* capacity, int64_t needed, size_t item_size
+) except -1 nogil:
+    """The same, and what is new is zero."""
+    cdef int64_t before = capacity[0]
+    memory_reserve(block, capacity, needed, item_size)
+    memset(
+        <char*> block[0] + <size_t> before * item_size, 0,
+        <size_t> (capacity[0] - before) * item_size,
+    )
     return 0

@@ -20,7 +20,7 @@ from fastanomaly._ball cimport (
 )
 from fastanomaly._graph cimport Friends, Graph, friends_find
 from fastanomaly._history cimport History
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
+from fastanomaly._memory cimport PyMem_RawFree, memory_reserve_zeroed
 from fastanomaly._merge cimport Merge, merge_free, merge_latest
 from fastanomaly._recency cimport Chunk, Recency
 from fastanomaly._window cimport Window, window_append
@@ -56,20 +56,12 @@ cdef struct Search:             # kept from one search to the next
 
 cdef inline int search_reserve(Search* search, int64_t users) except -1 nogil:
     """Make room for that many users."""
-    cdef int64_t before = search.answers_capacity
-    memory_reserve(
+    memory_reserve_zeroed(
         <void**> &search.answers, &search.answers_capacity, users, sizeof(uint32_t)
     )
-    memset(
-        search.answers + before, 0,
-        <size_t> (search.answers_capacity - before) * sizeof(uint32_t),
+    return memory_reserve_zeroed(
+        <void**> &search.seen, &search.seen_capacity, users, sizeof(uint32_t)
     )
-    before = search.seen_capacity
-    memory_reserve(<void**> &search.seen, &search.seen_capacity, users, sizeof(uint32_t))
-    memset(
-        search.seen + before, 0, <size_t> (search.seen_capacity - before) * sizeof(uint32_t)
-    )
-    return 0
 
 
 cdef inline Within search_beside(
