@@ -11,6 +11,7 @@ from fastanomaly.detector import (
     Fed,
     FeedError,
     Flag,
+    Memory,
     Work,
 )
 from fastanomaly.events import REASONS, Rejected
@@ -27,6 +28,7 @@ __all__ = [
     "Fed",
     "FeedError",
     "Flag",
+    "Memory",
     "ParameterError",
     "Rejected",
     "UsageError",

@@ -1,51 +1,69 @@
 """The ball around a user: everybody within some degree, marked level by level.
 
-A mark is the number of the search that made it, so nothing is cleared between searches,
-and all of it is reused: a search allocates nothing.
+A mark tells which search made it, so nothing is cleared between searches, and all of it is
+reused: but for a queue that grows once in a while, a search allocates nothing.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
-from fastanomaly._graph cimport Friends, Graph
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_reserve_zeroed
+from fastanomaly._graph cimport Friends, Graph, friends_run, friends_runs
+from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
+
+cdef enum:
+    # What is known of a user, added to the search's stamp:
+    MARK_OUTSIDE = 1            # not within the degree
+    MARK_WITHIN = 2             # within the degree, and not in the ball yet
+    MARK_BALL = 3
+    STAMPS_APART = 4
 
 cdef struct Ball:
-    uint32_t* marks             # by uid: the epoch of the last ball the user was in
+    uint32_t* marks             # by uid
     int64_t marks_capacity
     int32_t* queue              # the ball's users by distance, the origin first
     int64_t queue_capacity
     int64_t end                 # of the queue
     int64_t rim                 # where the last level begins
     int32_t radius              # levels marked, not counting the origin
-    uint32_t epoch
+    uint32_t stamp              # a multiple of STAMPS_APART, another for each search
     int64_t friends_marked      # work, over all balls: friends looked at
 
 
 cdef inline int ball_reserve(Ball* ball, int64_t users) except -1 nogil:
     """Make room for that many users."""
-    memory_reserve_zeroed(
+    return memory_reserve(
         <void**> &ball.marks, &ball.marks_capacity, users, sizeof(uint32_t)
     )
-    memory_reserve(<void**> &ball.queue, &ball.queue_capacity, users, sizeof(int32_t))
-    return 0
+
+
+cdef inline void ball_add_user(Ball* ball, int32_t uid) noexcept nogil:
+    ball.marks[uid] = 0
+
+
+cdef inline int ball_reserve_queue(Ball* ball, int64_t users) except -1 nogil:
+    """Make room for that many users in the queue."""
+    return memory_reserve(
+        <void**> &ball.queue, &ball.queue_capacity, users, sizeof(int32_t)
+    )
 
 
 cdef inline bint ball_has(const Ball* ball, int32_t uid) noexcept nogil:
-    return ball.marks[uid] == ball.epoch
+    return ball.marks[uid] == ball.stamp + MARK_BALL
 
 
-cdef inline void ball_begin(Ball* ball, int32_t origin) noexcept nogil:
-    """Start a new ball, of radius 0."""
-    ball.epoch += 1
-    if ball.epoch == 0:
-        memset(ball.marks, 0, <size_t> ball.marks_capacity * sizeof(uint32_t))
-        ball.epoch = 1
-    ball.marks[origin] = ball.epoch
+cdef inline int ball_begin(Ball* ball, int32_t origin, int64_t users) except -1 nogil:
+    """Start a new ball, of radius 0, among that many users."""
+    ball_reserve_queue(ball, 1)
+    ball.stamp += STAMPS_APART
+    if ball.stamp == 0:
+        memset(ball.marks, 0, <size_t> users * sizeof(uint32_t))
+        ball.stamp = STAMPS_APART
+    ball.marks[origin] = ball.stamp + MARK_BALL
     ball.queue[0] = origin
     ball.rim = 0
     ball.end = 1
     ball.radius = 0
+    return 0
 
 
 cdef inline bint ball_complete(const Ball* ball, int32_t degree) noexcept nogil:
@@ -61,31 +79,44 @@ cdef inline int64_t ball_next_cost(const Ball* ball, const Graph* graph) noexcep
     return cost
 
 
-cdef inline void ball_grow(Ball* ball, const Graph* graph) noexcept nogil:
-    """Mark one level more."""
-    cdef const Friends* friends
-    cdef int64_t level_end = ball.end, end = ball.end
-    cdef uint32_t epoch = ball.epoch
+cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except -1 nogil:
+    """Mark one level more, among that many users."""
+    cdef int64_t level_end = ball.end, end = ball.end, run
+    cdef uint32_t mark = ball.stamp + MARK_BALL
     cdef uint32_t* marks = ball.marks
-    cdef int32_t i, uid
+    cdef const int32_t* uids
+    cdef Friends friends
+    cdef int32_t i, uid, count
+    ball_reserve_queue(ball, min(end + ball_next_cost(ball, graph), users))
     while ball.rim < level_end:
-        friends = &graph.friends[ball.queue[ball.rim]]
+        friends = graph.friends[ball.queue[ball.rim]]
         ball.rim += 1
         ball.friends_marked += friends.count
-        for i in range(friends.count):
-            uid = friends.uids[i]
-            if marks[uid] != epoch:
-                marks[uid] = epoch
-                ball.queue[end] = uid
-                end += 1
+        for run in range(friends_runs(graph, friends)):
+            uids = friends_run(graph, friends, run, &count)
+            for i in range(count):
+                uid = uids[i]
+                if marks[uid] != mark:
+                    marks[uid] = mark
+                    ball.queue[end] = uid
+                    end += 1
     ball.end = end
     ball.radius += 1
+    return 0
 
 
-cdef inline void ball_fill(Ball* ball, const Graph* graph, int32_t degree) noexcept nogil:
+cdef inline int ball_fill(
+    Ball* ball, const Graph* graph, int32_t degree, int64_t users
+) except -1 nogil:
     """Mark everybody within the degree."""
     while not ball_complete(ball, degree):
-        ball_grow(ball, graph)
+        ball_grow(ball, graph, users)
+    return 0
+
+
+cdef inline int64_t ball_bytes(const Ball* ball) noexcept nogil:
+    """The bytes of the queue: marks are counted with the users."""
+    return ball.queue_capacity * <int64_t> sizeof(int32_t)
 
 
 cdef inline void ball_free(Ball* ball) noexcept nogil:

@@ -6,10 +6,12 @@ The rooms it is made of are the .pxd files beside it, compiled into this one mod
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
-from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memchr, memset
 
-from fastanomaly._ball cimport Ball, ball_begin, ball_fill, ball_free, ball_reserve
+from fastanomaly._ball cimport (
+    Ball, ball_add_user, ball_begin, ball_bytes, ball_fill, ball_free, ball_reserve,
+)
 from fastanomaly._columns cimport (
     ColumnFlag, Columns, Row, columns_first_invalid, columns_read, row_valid,
 )
@@ -18,26 +20,32 @@ from fastanomaly._events cimport (
 )
 from fastanomaly._fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
 from fastanomaly._graph cimport (
-    Friends, Graph, friends_find, graph_befriend, graph_free, graph_reserve, graph_unfriend,
+    Friends, Graph, friends_have, friends_run, friends_runs, graph_add_user,
+    graph_befriend, graph_begin, graph_bytes, graph_free, graph_owner, graph_reserve,
+    graph_unfriend,
 )
 from fastanomaly._history cimport (
-    History, Ring, history_free, history_record, history_reserve, ring_place,
+    NEVER, Cursor, History, Ring, history_add_user, history_begin, history_bytes,
+    history_free, history_newest, history_older, history_record, history_reserve,
 )
 from fastanomaly._memory cimport (
     PyMem_RawFree, memory_fail_after, memory_reserve, memory_resize,
 )
+from fastanomaly._merge cimport Candidate
+from fastanomaly._pool cimport POOL_SIZES, Pool, Tag, pool_block
 from fastanomaly._recency cimport (
-    Chunk, Recency, recency_free, recency_push, recency_reserve,
+    Chunk, Recency, recency_bytes, recency_free, recency_push, recency_reserve,
 )
 from fastanomaly._search cimport (
-    Search, search_ball, search_free, search_latest, search_reserve,
+    Search, search_add_user, search_ball, search_free, search_latest, search_reserve,
 )
 from fastanomaly._types cimport (
     BEFRIEND, EVENT_KINDS, PURCHASE, UNFRIEND, Event, Key, Purchase, UserKey, key_before,
     uint128,
 )
 from fastanomaly._users cimport (
-    Users, key_of_text, users_add, users_find, users_forget_last, users_free, users_key,
+    Users, key_of_text, users_add, users_bytes, users_find, users_forget_last, users_free,
+    users_key,
 )
 from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_of, verdict_on
 from fastanomaly._window cimport Window, window_free
@@ -160,7 +168,8 @@ cdef class Engine:
         secret = os.urandom(24)
         self.users.secret[0] = int.from_bytes(secret[:8], "little")
         self.users.secret[1] = int.from_bytes(secret[8:16], "little")
-        self.graph.multiplier = int.from_bytes(secret[16:], "little") | 1
+        graph_begin(&self.graph, int.from_bytes(secret[16:], "little"))
+        history_begin(&self.history, tracked)
         self.degree = degree
         self.tracked = tracked
         self.k_numerator = k_numerator
@@ -168,8 +177,8 @@ cdef class Engine:
         self.whole_balls = whole_balls
 
     def __dealloc__(self):
-        graph_free(&self.graph, self.users.count)
-        history_free(&self.history, self.users.count)
+        graph_free(&self.graph)
+        history_free(&self.history)
         users_free(&self.users)
         recency_free(&self.recency)
         ball_free(&self.ball)
@@ -191,22 +200,26 @@ cdef class Engine:
         cdef int32_t uid = users_find(&self.users, key)
         if uid >= 0:
             return uid
-        graph_reserve(&self.graph, self.users.count + <int64_t> 1)
-        history_reserve(&self.history, self.users.count + <int64_t> 1)
-        ball_reserve(&self.ball, self.users.count + <int64_t> 1)
-        search_reserve(&self.search, self.users.count + <int64_t> 1)
-        return users_add(&self.users, key)
+        self.reserve_users(self.users.count + <int64_t> 1)
+        uid = users_add(&self.users, key)
+        graph_add_user(&self.graph, uid)
+        history_add_user(&self.history, uid)
+        ball_add_user(&self.ball, uid)
+        if self.degree > 1:
+            search_add_user(&self.search, uid)
+        return uid
+
+    cdef int reserve_users(self, int64_t users) except -1 nogil:
+        graph_reserve(&self.graph, users)
+        history_reserve(&self.history, users)
+        ball_reserve(&self.ball, users)
+        if self.degree > 1:         # tests of more than one step
+            search_reserve(&self.search, users)
+        return 0
 
     cdef void forget_since(self, int32_t count) noexcept nogil:
         """Undo the interning of users that were not among the first `count`."""
-        cdef int32_t uid
         while self.users.count > count:
-            uid = self.users.count - 1
-            PyMem_RawFree(self.graph.friends[uid].uids)
-            PyMem_RawFree(self.graph.friends[uid].slots)
-            PyMem_RawFree(self.history.rings[uid].items)
-            memset(&self.graph.friends[uid], 0, sizeof(Friends))
-            memset(&self.history.rings[uid], 0, sizeof(Ring))
             users_forget_last(&self.users)
 
     cdef int judge(self, const UserKey* buyer, int64_t amount_units) except -1 nogil:
@@ -217,12 +230,12 @@ cdef class Engine:
             if self.whole_balls:
                 search_ball(
                     &self.search, &self.window, &self.ball, &self.graph, &self.history,
-                    uid, self.degree, self.tracked,
+                    self.users.count, uid, self.degree, self.tracked,
                 )
             else:
                 search_latest(
                     &self.search, &self.window, &self.ball, &self.graph, &self.history,
-                    &self.recency, uid, self.degree, self.tracked,
+                    &self.recency, self.users.count, uid, self.degree, self.tracked,
                 )
         self.sums = sums_of(self.window.amounts, self.window.count)
         if verdict_on(
@@ -258,7 +271,7 @@ cdef class Engine:
         try:
             uid = self.intern(buyer)
             recency_reserve(&self.recency)
-            history_record(&self.history, uid, purchase, self.tracked)
+            history_record(&self.history, uid, purchase)
             known = self.users.count
         finally:
             self.forget_since(known)
@@ -502,8 +515,8 @@ cdef class Engine:
             uid = users_find(&self.users, &key)
             if uid < 0:
                 return []
-            ball_begin(&self.ball, uid)
-            ball_fill(&self.ball, &self.graph, self.degree)
+            ball_begin(&self.ball, uid, self.users.count)
+            ball_fill(&self.ball, &self.graph, self.degree, self.users.count)
             ids = []
             for i in range(1, self.ball.end):
                 key = users_key(&self.users, self.ball.queue[i])
@@ -531,6 +544,28 @@ cdef class Engine:
             self.search.merge.members_seen,
         )
 
+    def memory(self):
+        """(users, user ids, friendships, purchases, recency log, scratch), in bytes."""
+        self.enter()
+        self.busy = False
+        per_user = (
+            self.graph.friends_capacity * <int64_t> sizeof(Friends)
+            + self.history.rings_capacity * <int64_t> sizeof(Ring)
+            + self.history.newest_capacity * <int64_t> sizeof(int64_t)
+            + self.ball.marks_capacity * <int64_t> sizeof(uint32_t)
+            + self.search.seen_capacity * <int64_t> sizeof(uint32_t)
+        )
+        scratch = (
+            ball_bytes(&self.ball)
+            + self.search.merge.heap_capacity * <int64_t> sizeof(Candidate)
+            + self.window.capacity * <int64_t> sizeof(int64_t)
+        )
+        return (
+            users_bytes(&self.users) + per_user, self.users.texts_capacity,
+            graph_bytes(&self.graph), history_bytes(&self.history),
+            recency_bytes(&self.recency), scratch,
+        )
+
     def check(self):
         """Raise AssertionError if the state contradicts itself. Costs the whole state."""
         self.enter()
@@ -548,66 +583,91 @@ cdef class Engine:
         for uid in range(self.users.count):
             key = users_key(&self.users, uid)
             expect(users_find(&self.users, &key) == uid, f"user {uid} is not found by id")
-        expect(2 * self.users.count <= self.users.slot_count, "the user table is too full")
+        expect(
+            3 * <int64_t> self.users.count <= 2 * self.users.table.count,
+            "the user table is too full",
+        )
         return 0
 
     cdef int check_graph(self) except -1:
-        cdef int32_t uid, place
-        cdef int64_t ends = 0, slot
-        cdef const Friends* friends
+        cdef int32_t uid, i, count
+        cdef int64_t ends = 0, run
+        cdef Friends friends
+        cdef const int32_t* uids
         for uid in range(self.users.count):
-            friends = &self.graph.friends[uid]
+            friends = self.graph.friends[uid]
             ends += friends.count
-            expect(friends.count <= friends.capacity, f"user {uid} overflows their friends")
             seen = set()
-            for place in range(friends.count):
-                friend = friends.uids[place]
-                seen.add(friend)
-                expect(0 <= friend < self.users.count, f"user {uid} has an unknown friend")
-                expect(friend != uid, f"user {uid} is their own friend")
-                expect(
-                    friends_find(&self.graph, friends, friend) == place,
-                    f"the index of user {uid} misses {friend}",
-                )
-                expect(
-                    friends_find(&self.graph, &self.graph.friends[friend], uid) >= 0,
-                    f"{uid} has friend {friend}, but not the other way",
-                )
-            expect(len(seen) == friends.count, f"user {uid} has a friend twice")
-            if friends.slots != NULL:
-                used = 0
-                for slot in range(<int64_t> 1 << friends.slot_bits):
-                    used += friends.slots[slot] != 0
-                expect(used == friends.count, f"the index of user {uid} has stale slots")
+            for run in range(friends_runs(&self.graph, friends)):
+                uids = friends_run(&self.graph, friends, run, &count)
+                for i in range(count):
+                    friend = uids[i]
+                    seen.add(friend)
+                    expect(0 <= friend < self.users.count, f"user {uid} has an unknown friend")
+                    expect(friend != uid, f"user {uid} is their own friend")
+                    expect(
+                        friends_have(&self.graph, friends, friend),
+                        f"the hub {uid} has {friend} in a wrong part",
+                    )
+                    expect(
+                        friends_have(&self.graph, self.graph.friends[friend], uid),
+                        f"{uid} has friend {friend}, but not the other way",
+                    )
+            expect(len(seen) == friends.count, f"the friends of user {uid} are miscounted")
         expect(ends == 2 * self.graph.friendships, "the friendships are miscounted")
+        self.check_pool(&self.graph.lists, "list")
+        self.check_pool(&self.graph.parts, "part")
+        return 0
+
+    cdef int check_pool(self, const Pool* pool, str name) except -1:
+        """Every block in use is named by its owner."""
+        cdef int size
+        cdef int32_t block
+        cdef const Tag* tag
+        for size in range(POOL_SIZES):
+            for block in range(<int32_t> pool.sizes[size].count):
+                tag = pool_block(pool, size, block)
+                expect(
+                    graph_owner(&self.graph, pool, tag).block == block,
+                    f"{name} {block} of size {size} is not its owner's",
+                )
         return 0
 
     cdef int check_history(self) except -1:
-        cdef int32_t uid, i
+        cdef int32_t uid, count, size, block
         cdef int64_t kept = 0
-        cdef const Ring* ring
-        cdef const Purchase* purchase = NULL
-        cdef const Purchase* before
+        cdef const Purchase* purchase
+        cdef Key newer
+        cdef Cursor cursor
         for uid in range(self.users.count):
-            ring = &self.history.rings[uid]
-            kept += ring.count
+            purchase = history_newest(&self.history, uid, &cursor)
             expect(
-                ring.count <= ring.capacity <= self.tracked, f"user {uid} overflows their ring"
+                self.history.newest_us[uid]
+                == (NEVER if purchase == NULL else purchase.key.time_us),
+                f"the newest purchase of user {uid} is not the last",
             )
-            for i in range(ring.count):
-                before = purchase
-                purchase = &ring.items[ring_place(ring, i)]
+            count = 0
+            while purchase != NULL:
                 expect(
-                    i == 0 or key_before(before.key, purchase.key),
+                    count == 0 or key_before(purchase.key, newer),
                     f"the purchases of user {uid} are out of order",
                 )
-            if ring.count > 0:
-                expect(
-                    self.history.newest[uid].time_us == purchase.key.time_us
-                    and self.history.newest[uid].seq == purchase.key.seq,
-                    f"the newest purchase of user {uid} is not the last",
-                )
+                newer = purchase.key
+                count += 1
+                purchase = history_older(&self.history, uid, &cursor)
+            expect(
+                count == self.history.rings[uid].count <= self.tracked,
+                f"the purchases of user {uid} are miscounted",
+            )
+            kept += count
         expect(kept == self.history.kept, "the purchases are miscounted")
+        for size in range(POOL_SIZES):
+            for block in range(<int32_t> self.history.blocks.sizes[size].count):
+                uid = pool_block(&self.history.blocks, size, block).owner
+                expect(
+                    self.history.rings[uid].block == block,
+                    f"ring {block} of size {size} is not its owner's",
+                )
         return 0
 
     cdef int check_recency(self) except -1:

@@ -1,118 +1,288 @@
 """Who bought what when: a ring of each user's latest purchases, in order of their keys.
 
 A ring holds T purchases at most, since no verdict looks at more of one user, and grows
-only as far as the user's purchases need. It starts to go round when it is full: before
-that, its first purchase stands at 0.
+only as far as the user's purchases need: one block of the pool, which goes round when it
+is full at T, or a long ring beyond what a block can hold.
 """
 
 from libc.stdint cimport int32_t, int64_t
-from libc.string cimport memmove
+from libc.string cimport memcpy, memmove, memset
 
-from fastanomaly._memory cimport (
-    PyMem_RawFree, memory_reserve, memory_reserve_zeroed, memory_resize,
+from fastanomaly._long cimport (
+    Leaf, LongRing, long_add_leaf, long_bytes, long_drop_oldest, long_free, long_oldest,
+    long_push, long_reserve,
+)
+from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
+from fastanomaly._pool cimport (
+    POOL_ITEMS, Pool, Tag, pool_begin, pool_block, pool_bytes, pool_free, pool_give,
+    pool_reserve, pool_take, size_of,
 )
 from fastanomaly._types cimport Key, Purchase, key_before
 
 cdef struct Ring:
-    Purchase* items
-    int32_t start               # where the oldest purchase stands
+    int32_t block               # if count > 0; ~(number of the long ring) for those
     int32_t count
-    int32_t capacity
 
 cdef struct History:
     Ring* rings                 # by uid
     int64_t rings_capacity
-    Key* newest                 # by uid: the key of the latest purchase, if there is one
+    int64_t* newest_us          # by uid: when the latest purchase was; NEVER if none
     int64_t newest_capacity
+    Pool blocks                 # owner: the uid; note: where the oldest purchase stands
+    LongRing* longs
+    int64_t longs_capacity
+    int32_t long_count
+    Leaf* spare                 # for the next leaf that is needed
     int64_t kept                # purchases in all rings
+    int32_t tracked             # T
+
+cdef struct Cursor:             # a purchase in a ring
+    int64_t leaf                # its leaf's index in a long ring
+    int32_t place               # in the leaf; else how many purchases are older
+
+cdef extern from *:
+    """
+    #define FA_NEVER INT64_MIN
+    """
+    const int64_t NEVER "FA_NEVER"      # a purchase may be as old as that, too
 
 
-cdef inline int32_t ring_place(const Ring* ring, int32_t index) noexcept nogil:
+cdef inline void history_begin(History* history, int32_t tracked) noexcept nogil:
+    """Set up a history that has been zeroed."""
+    pool_begin(&history.blocks, sizeof(Purchase))
+    history.tracked = tracked
+
+
+cdef inline Tag* ring_tag(const History* history, Ring ring) noexcept nogil:
+    """The block of a ring that has one."""
+    return pool_block(&history.blocks, size_of(ring.count), ring.block)
+
+
+cdef inline int32_t ring_place(
+    const History* history, int32_t start, int32_t index
+) noexcept nogil:
     """Where the index-th oldest purchase stands."""
-    cdef int64_t place = <int64_t> ring.start + index
-    return <int32_t> (place if place < ring.capacity else place - ring.capacity)
+    cdef int64_t place = <int64_t> start + index
+    return <int32_t> (place if place < history.tracked else place - history.tracked)
 
 
-cdef inline int ring_reserve(Ring* ring, int32_t tracked) except -1 nogil:
-    """Make room for one purchase more, unless the ring is full at `tracked`."""
-    cdef int64_t wanted
-    if ring.count < ring.capacity or ring.count == tracked:
-        return 0
-    wanted = min(max(<int64_t> ring.capacity + ring.capacity // 2, 4), tracked)
-    memory_resize(<void**> &ring.items, wanted, sizeof(Purchase))
-    ring.capacity = <int32_t> wanted
-    return 0
-
-
-cdef inline int32_t ring_find(const Ring* ring, Key key) noexcept nogil:
+cdef inline int32_t ring_find(
+    const History* history, const Purchase* items, int32_t start, int32_t count, Key key
+) noexcept nogil:
     """How many purchases are before key."""
-    cdef int32_t low = 0, high = ring.count, middle
-    if high > 0 and key_before(ring.items[ring_place(ring, high - 1)].key, key):
+    cdef int32_t low = 0, high = count, middle
+    if high > 0 and key_before(items[ring_place(history, start, high - 1)].key, key):
         return high             # in time
     while low < high:
         middle = low + (high - low) // 2
-        if key_before(ring.items[ring_place(ring, middle)].key, key):
+        if key_before(items[ring_place(history, start, middle)].key, key):
             low = middle + 1
         else:
             high = middle
     return low
 
 
-cdef inline void ring_shift(Ring* ring, int32_t place, int32_t end) noexcept nogil:
+cdef inline void ring_shift(
+    Purchase* items, int32_t place, int32_t end, int32_t size
+) noexcept nogil:
     """Move the purchases from place to end by one place; end is free."""
     if end < place:             # they go round
-        memmove(ring.items + 1, ring.items, <size_t> end * sizeof(Purchase))
-        ring.items[0] = ring.items[ring.capacity - 1]
-        end = ring.capacity - 1
-    memmove(
-        ring.items + place + 1, ring.items + place, <size_t> (end - place) * sizeof(Purchase)
-    )
+        memmove(items + 1, items, <size_t> end * sizeof(Purchase))
+        items[0] = items[size - 1]
+        end = size - 1
+    memmove(items + place + 1, items + place, <size_t> (end - place) * sizeof(Purchase))
 
 
-cdef inline void ring_push(Ring* ring, Purchase purchase) noexcept nogil:
-    """Put a purchase in its place by key, after ring_reserve.
+cdef inline void ring_push(History* history, Ring* ring, Purchase purchase) noexcept nogil:
+    """Put a purchase in its place in a block that has room, or is full at T.
 
-    A full ring drops its oldest purchase, which may be this one. Nothing is moved for a
-    purchase that is in time; a late one moves those that are later.
+    At T the oldest is dropped, which may be this one. Nothing is moved for a purchase
+    that is in time; a late one moves those that are later.
     """
-    cdef int32_t index, place
-    if ring.count == ring.capacity:
-        if key_before(purchase.key, ring.items[ring.start].key):
-            return
-        ring.start = ring_place(ring, 1)
-        ring.count -= 1
-    index = ring_find(ring, purchase.key)
-    place = ring_place(ring, index)
-    if index < ring.count:
-        ring_shift(ring, place, ring_place(ring, ring.count))
-    ring.items[place] = purchase
+    cdef Tag* tag = ring_tag(history, ring[0])
+    cdef Purchase* items = <Purchase*> (tag + 1)
+    cdef int32_t count = ring.count - 1     # the place for this one is counted already
+    cdef int32_t index = ring_find(history, items, tag.note, count, purchase.key)
+    cdef int32_t place = ring_place(history, tag.note, index)
+    if index < count:
+        ring_shift(
+            items, place, ring_place(history, tag.note, count), history.tracked
+        )
+    items[place] = purchase
+
+
+cdef inline void ring_drop_oldest(History* history, Ring* ring) noexcept nogil:
+    """Make room in a block that is full at T."""
+    cdef Tag* tag = ring_tag(history, ring[0])
+    tag.note = ring_place(history, tag.note, 1)
+
+
+cdef inline void ring_give(History* history, Ring before) noexcept nogil:
+    """Give a block back."""
+    cdef const Tag* moved = pool_give(
+        &history.blocks, size_of(before.count), before.block
+    )
+    if moved != NULL:
+        history.rings[moved.owner].block = before.block
+
+
+cdef inline void ring_grow(History* history, int32_t uid) noexcept nogil:
+    """Count one purchase more, in a larger block if need be, after pool_reserve."""
+    cdef Ring* ring = &history.rings[uid]
+    cdef Ring before = ring[0]
     ring.count += 1
+    if before.count == 0 or size_of(ring.count) != size_of(before.count):
+        ring.block = pool_take(&history.blocks, size_of(ring.count), uid, 0)
+        if before.count > 0:
+            memcpy(
+                ring_tag(history, ring[0]) + 1, ring_tag(history, before) + 1,
+                <size_t> before.count * sizeof(Purchase),
+            )
+            ring_give(history, before)
+
+
+cdef inline int ring_lengthen(History* history, int32_t uid) except -1 nogil:
+    """Make a long ring of one whose block is as large as blocks get."""
+    cdef Ring* ring = &history.rings[uid]
+    cdef LongRing* long_ring
+    cdef const Purchase* items = <const Purchase*> (ring_tag(history, ring[0]) + 1)
+    cdef int32_t i, number = history.long_count
+    memory_reserve(
+        <void**> &history.longs, &history.longs_capacity, number + <int64_t> 1,
+        sizeof(LongRing),
+    )
+    long_ring = &history.longs[number]
+    memset(long_ring, 0, sizeof(LongRing))
+    try:
+        for i in range(ring.count):
+            long_reserve(long_ring, &history.spare)
+            if i == 0:
+                long_add_leaf(long_ring, &history.spare, 0)
+            long_push(long_ring, &history.spare, items[i])
+        history.long_count += 1
+    finally:
+        if history.long_count == number:
+            long_free(long_ring)
+    ring_give(history, ring[0])
+    ring.block = ~number
+    return 0
 
 
 cdef inline int history_reserve(History* history, int64_t users) except -1 nogil:
-    """Make room for that many users, none of whom has bought anything yet."""
-    memory_reserve_zeroed(
+    """Make room for that many users."""
+    memory_reserve(
         <void**> &history.rings, &history.rings_capacity, users, sizeof(Ring)
     )
-    memory_reserve(<void**> &history.newest, &history.newest_capacity, users, sizeof(Key))
-    return 0
+    return memory_reserve(
+        <void**> &history.newest_us, &history.newest_capacity, users, sizeof(int64_t)
+    )
+
+
+cdef inline void history_add_user(History* history, int32_t uid) noexcept nogil:
+    """Begin with no purchases."""
+    history.rings[uid].block = 0
+    history.rings[uid].count = 0
+    history.newest_us[uid] = NEVER
 
 
 cdef inline int history_record(
-    History* history, int32_t uid, Purchase purchase, int32_t tracked
+    History* history, int32_t uid, Purchase purchase
 ) except -1 nogil:
+    """Keep a purchase in its place by key, if it is among the user's latest T."""
     cdef Ring* ring = &history.rings[uid]
-    cdef int32_t before = ring.count
-    ring_reserve(ring, tracked)
-    ring_push(ring, purchase)
-    history.newest[uid] = ring.items[ring_place(ring, ring.count - 1)].key
-    history.kept += ring.count - before
+    cdef LongRing* long_ring
+    cdef Tag* tag
+    if ring.block >= 0 and ring.count == POOL_ITEMS and history.tracked > POOL_ITEMS:
+        ring_lengthen(history, uid)
+    if ring.block < 0:
+        long_ring = &history.longs[~ring.block]
+        long_reserve(long_ring, &history.spare)
+        if ring.count == history.tracked:
+            if key_before(purchase.key, long_oldest(long_ring).key):
+                return 0
+            long_drop_oldest(long_ring, &history.spare)
+            ring.count -= 1
+            history.kept -= 1
+        long_push(long_ring, &history.spare, purchase)
+        ring.count += 1
+    elif ring.count == history.tracked:
+        tag = ring_tag(history, ring[0])
+        if key_before(purchase.key, (<const Purchase*> (tag + 1))[tag.note].key):
+            return 0
+        ring_drop_oldest(history, ring)
+        history.kept -= 1
+        ring_push(history, ring, purchase)
+    else:
+        pool_reserve(&history.blocks, size_of(ring.count + 1), 1)
+        ring_grow(history, uid)
+        ring_push(history, ring, purchase)
+    history.kept += 1
+    history.newest_us[uid] = max(history.newest_us[uid], purchase.key.time_us)
     return 0
 
 
-cdef inline void history_free(History* history, int64_t users) noexcept nogil:
-    cdef int64_t uid
-    for uid in range(users):
-        PyMem_RawFree(history.rings[uid].items)
+cdef inline const Purchase* history_at(
+    const History* history, int32_t uid, Cursor cursor
+) noexcept nogil:
+    """The purchase at a cursor; NULL before the oldest."""
+    cdef Ring ring = history.rings[uid]
+    cdef const Tag* tag
+    if cursor.place < 0:
+        return NULL
+    if ring.block < 0:
+        return &history.longs[~ring.block].leaves[cursor.leaf].items[cursor.place]
+    tag = ring_tag(history, ring)
+    return <const Purchase*> (tag + 1) + ring_place(history, tag.note, cursor.place)
+
+
+cdef inline const Purchase* history_newest(
+    const History* history, int32_t uid, Cursor* cursor
+) noexcept nogil:
+    """The latest purchase of a user, or NULL; the cursor is set there."""
+    cdef Ring ring = history.rings[uid]
+    cdef const LongRing* long_ring
+    cursor.leaf = 0
+    cursor.place = ring.count - 1
+    if ring.block < 0:
+        long_ring = &history.longs[~ring.block]
+        cursor.leaf = long_ring.first + long_ring.leaf_count - 1
+        cursor.place = long_ring.leaves[cursor.leaf].end - 1
+    return history_at(history, uid, cursor[0])
+
+
+cdef inline const Purchase* history_older(
+    const History* history, int32_t uid, Cursor* cursor
+) noexcept nogil:
+    """The purchase before the cursor's, or NULL; the cursor moves there."""
+    cdef Ring ring = history.rings[uid]
+    cdef const LongRing* long_ring
+    cursor.place -= 1
+    if ring.block < 0:
+        long_ring = &history.longs[~ring.block]
+        if cursor.place < long_ring.leaves[cursor.leaf].start:
+            cursor.place = -1
+            if cursor.leaf > long_ring.first:
+                cursor.leaf -= 1
+                cursor.place = long_ring.leaves[cursor.leaf].end - 1
+    return history_at(history, uid, cursor[0])
+
+
+cdef inline int64_t history_bytes(const History* history) noexcept nogil:
+    """The bytes that purchases take, without what each user has anyway."""
+    cdef int64_t bytes = pool_bytes(&history.blocks)
+    cdef int32_t number
+    bytes += history.longs_capacity * <int64_t> sizeof(LongRing)
+    for number in range(history.long_count):
+        bytes += long_bytes(&history.longs[number])
+    return bytes
+
+
+cdef inline void history_free(History* history) noexcept nogil:
+    cdef int32_t number
+    for number in range(history.long_count):
+        long_free(&history.longs[number])
+    PyMem_RawFree(history.longs)
+    PyMem_RawFree(history.spare)
     PyMem_RawFree(history.rings)
-    PyMem_RawFree(history.newest)
+    PyMem_RawFree(history.newest_us)
+    pool_free(&history.blocks)

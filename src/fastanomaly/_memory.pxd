@@ -1,9 +1,9 @@
 """The one way memory is got: checked for overflow, and nothing changed on failure."""
 
 from libc.stdint cimport int64_t
-from libc.string cimport memset
 
 cdef extern from "Python.h" nogil:
+    void* PyMem_RawCalloc(size_t items, size_t size)
     void* PyMem_RawRealloc(void* block, size_t size)
     void PyMem_RawFree(void* block)
 
@@ -28,17 +28,23 @@ cdef inline int memory_failed(size_t size) except -1 nogil:
         raise MemoryError(f"fastanomaly: no memory for {size} bytes")
 
 
-cdef inline int memory_resize(void** block, int64_t items, size_t item_size) except -1 nogil:
-    """Make *block hold `items` items; raises MemoryError and leaves *block as it was."""
+cdef inline int memory_ask(int64_t items, size_t item_size, size_t* size) except -1 nogil:
+    """Set the bytes that so many items take; raises MemoryError where that is not to be."""
     global allocations_left
-    cdef size_t size
-    cdef void* moved
-    if mul_overflows(<size_t> items, item_size, &size):
+    if mul_overflows(<size_t> items, item_size, size):
         return memory_failed(<size_t> -1)
     if allocations_left >= 0:
         if allocations_left == 0:
-            return memory_failed(size)
+            return memory_failed(size[0])
         allocations_left -= 1
+    return 0
+
+
+cdef inline int memory_resize(void** block, int64_t items, size_t item_size) except -1 nogil:
+    """Make *block hold `items` items; raises MemoryError and leaves *block as it was."""
+    cdef size_t size
+    cdef void* moved
+    memory_ask(items, item_size, &size)
     moved = PyMem_RawRealloc(block[0], size)
     if moved == NULL:
         return memory_failed(size)
@@ -46,27 +52,30 @@ cdef inline int memory_resize(void** block, int64_t items, size_t item_size) exc
     return 0
 
 
-cdef inline int memory_reserve(
-    void** block, int64_t* capacity, int64_t needed, size_t item_size
-) except -1 nogil:
-    """Make *block hold at least `needed` items, doubling."""
-    cdef int64_t wanted
-    if needed <= capacity[0]:
-        return 0
-    wanted = max(needed, 2 * capacity[0], 16)
-    memory_resize(block, wanted, item_size)
-    capacity[0] = wanted
+cdef inline int memory_zeroed(void** block, int64_t items, size_t item_size) except -1 nogil:
+    """Set *block to so many items that are zero; the system's pages cost nothing yet."""
+    cdef size_t size
+    cdef void* zeroed
+    memory_ask(items, item_size, &size)
+    zeroed = PyMem_RawCalloc(<size_t> items, item_size)
+    if zeroed == NULL:
+        return memory_failed(size)
+    block[0] = zeroed
     return 0
 
 
-cdef inline int memory_reserve_zeroed(
+cdef inline int memory_reserve(
     void** block, int64_t* capacity, int64_t needed, size_t item_size
 ) except -1 nogil:
-    """The same, and what is new is zero."""
-    cdef int64_t before = capacity[0]
-    memory_reserve(block, capacity, needed, item_size)
-    memset(
-        <char*> block[0] + <size_t> before * item_size, 0,
-        <size_t> (capacity[0] - before) * item_size,
-    )
+    """Make *block hold at least `needed` items.
+
+    It grows by an eighth: large blocks are moved by moving pages, not bytes, and what is
+    not needed yet stays small.
+    """
+    cdef int64_t wanted
+    if needed <= capacity[0]:
+        return 0
+    wanted = max(needed, capacity[0] + capacity[0] // 8 + 16)
+    memory_resize(block, wanted, item_size)
+    capacity[0] = wanted
     return 0

@@ -7,15 +7,18 @@ can matter), and their rings merged from the newest purchase back.
 from libc.stdint cimport int32_t, int64_t
 
 from fastanomaly._ball cimport Ball
-from fastanomaly._history cimport History, Ring, ring_place
+from fastanomaly._history cimport (
+    NEVER, Cursor, History, history_newest, history_older,
+)
 from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
-from fastanomaly._types cimport Key, key_before
+from fastanomaly._types cimport Key, Purchase, key_before
 from fastanomaly._window cimport Window, window_append
 
 cdef struct Candidate:
-    Key key                     # of the newest purchase of uid not taken yet
+    Key key                     # of the newest purchase of uid not taken yet,
+    int64_t amount_units        # its amount,
+    Cursor cursor               # and where it stands
     int32_t uid
-    int32_t left                # purchases of uid not taken yet, this one included
 
 cdef struct Merge:              # kept from one merge to the next
     Candidate* heap
@@ -48,22 +51,35 @@ cdef inline void heapify(Candidate* heap, int64_t size, bint newest_first) noexc
         sift_down(heap, size, i, heap[i], newest_first)
 
 
+cdef inline bint candidate_set(Candidate* candidate, const Purchase* purchase) noexcept nogil:
+    """Take a purchase of the candidate's; False if there is none."""
+    if purchase == NULL:
+        return False
+    candidate.key = purchase.key
+    candidate.amount_units = purchase.amount_units
+    return True
+
+
 cdef inline int64_t merge_candidates(
     Merge* merge, const Ball* ball, const History* history, int32_t tracked
 ) except -1 nogil:
     """Fill the heap with the members whose newest purchases are the latest, T at most."""
     cdef int64_t i, size = 0, most = min(<int64_t> tracked, ball.end - 1)
-    cdef int32_t uid
+    cdef int64_t newest_us
     cdef Candidate candidate
     memory_reserve(<void**> &merge.heap, &merge.heap_capacity, most, sizeof(Candidate))
     merge.members_seen += ball.end - 1
     for i in range(1, ball.end):
-        uid = ball.queue[i]
-        candidate.left = history.rings[uid].count
-        if candidate.left == 0:
+        candidate.uid = ball.queue[i]
+        newest_us = history.newest_us[candidate.uid]
+        # Their rings are elsewhere: look only into those that may matter.
+        if newest_us == NEVER and history.rings[candidate.uid].count == 0:
             continue
-        candidate.key = history.newest[uid]
-        candidate.uid = uid
+        if size == most and newest_us < merge.heap[0].key.time_us:
+            continue
+        candidate_set(
+            &candidate, history_newest(history, candidate.uid, &candidate.cursor)
+        )
         if size < most:
             merge.heap[size] = candidate
             size += 1
@@ -83,17 +99,14 @@ cdef inline int merge_latest(
     """
     cdef int64_t size = merge_candidates(merge, ball, history, tracked)
     cdef Candidate candidate
-    cdef const Ring* ring
     window.count = 0
     heapify(merge.heap, size, True)
     while size > 0 and window.count < tracked:
         candidate = merge.heap[0]
-        ring = &history.rings[candidate.uid]
-        window_append(window, ring.items[ring_place(ring, candidate.left - 1)].amount_units)
-        candidate.left -= 1
-        if candidate.left > 0:
-            candidate.key = ring.items[ring_place(ring, candidate.left - 1)].key
-        else:
+        window_append(window, candidate.amount_units)
+        if not candidate_set(
+            &candidate, history_older(history, candidate.uid, &candidate.cursor)
+        ):
             size -= 1
             candidate = merge.heap[size]
         if size > 0:

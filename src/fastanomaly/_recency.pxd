@@ -156,6 +156,13 @@ cdef inline void recency_push(
         recency_drop_oldest(recency)
 
 
+cdef inline int64_t recency_bytes(const Recency* recency) noexcept nogil:
+    return (
+        (recency.chunk_count + (recency.spare != NULL)) * <int64_t> sizeof(Chunk)
+        + recency.chunks_capacity * <int64_t> sizeof(Chunk*)
+    )
+
+
 cdef inline void recency_free(Recency* recency) noexcept nogil:
     cdef int64_t index
     for index in range(recency.chunk_count):

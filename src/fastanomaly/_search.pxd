@@ -16,11 +16,14 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastanomaly._ball cimport (
-    Ball, ball_begin, ball_complete, ball_fill, ball_grow, ball_has, ball_next_cost,
+    MARK_BALL, MARK_OUTSIDE, MARK_WITHIN, Ball, ball_begin, ball_complete, ball_fill,
+    ball_grow, ball_has, ball_next_cost, ball_reserve_queue,
 )
-from fastanomaly._graph cimport Friends, Graph, friends_find
+from fastanomaly._graph cimport (
+    LIST_FRIENDS, Friends, Graph, friends_have, friends_run, friends_runs,
+)
 from fastanomaly._history cimport History
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve_zeroed
+from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
 from fastanomaly._merge cimport Merge, merge_free, merge_latest
 from fastanomaly._recency cimport Chunk, Recency
 from fastanomaly._window cimport Window, window_append
@@ -41,11 +44,8 @@ cdef enum WalkEnd:
 
 cdef struct Search:             # kept from one search to the next
     Merge merge
-    uint32_t* answers           # by uid: twice the search that answered, + the answer
-    int64_t answers_capacity
-    uint32_t* seen              # by uid: the test that saw the user
+    uint32_t* seen              # by uid: the test that saw the user; where D > 1
     int64_t seen_capacity
-    uint32_t epoch              # of the search, below 2^31
     uint32_t test_epoch
     # The walk of this search:
     int64_t chunk               # where the next purchase stands
@@ -56,33 +56,38 @@ cdef struct Search:             # kept from one search to the next
 
 cdef inline int search_reserve(Search* search, int64_t users) except -1 nogil:
     """Make room for that many users."""
-    memory_reserve_zeroed(
-        <void**> &search.answers, &search.answers_capacity, users, sizeof(uint32_t)
-    )
-    return memory_reserve_zeroed(
+    return memory_reserve(
         <void**> &search.seen, &search.seen_capacity, users, sizeof(uint32_t)
     )
+
+
+cdef inline void search_add_user(Search* search, int32_t uid) noexcept nogil:
+    search.seen[uid] = 0
 
 
 cdef inline Within search_beside(
     Search* search, const Ball* ball, const Graph* graph, int32_t uid
 ) noexcept nogil:
     """Whether a friend of uid, who is not marked, is."""
-    cdef const Friends* friends = &graph.friends[uid]
-    cdef int64_t i
-    if friends.slots != NULL and friends.count > ball.end - ball.rim:
+    cdef Friends friends = graph.friends[uid]
+    cdef int64_t i, run
+    cdef const int32_t* uids
+    cdef int32_t count
+    if friends.count > LIST_FRIENDS and friends.count > ball.end - ball.rim:
         # A hub: rather ask its index for everybody on the rim.
         for i in range(ball.rim, ball.end):
-            if friends_find(graph, friends, ball.queue[i]) >= 0:
+            if friends_have(graph, friends, ball.queue[i]):
                 search.budget -= i + 1 - ball.rim
                 return YES
         search.budget -= ball.end - ball.rim
         return NO
-    for i in range(friends.count):
-        if ball_has(ball, friends.uids[i]):
-            search.budget -= i + 1
-            return YES
-    search.budget -= friends.count
+    for run in range(friends_runs(graph, friends)):
+        uids = friends_run(graph, friends, run, &count)
+        for i in range(count):
+            if ball_has(ball, uids[i]):
+                search.budget -= i + 1
+                return YES
+        search.budget -= count
     return NO
 
 
@@ -91,13 +96,14 @@ cdef inline Within search_near(
 ) noexcept nogil:
     """Whether a marked user is within that many steps of uid, who is not marked.
 
-    Gives up rather than overdraw the budget. The users it sees wait in the part of the queue
-    that the ball has not come to: there is room for all who are not in the ball.
+    Gives up rather than overdraw the budget. The users it sees wait in the part of the
+    queue that the ball has not come to: there is room for as many as the budget allows.
     """
-    cdef const Friends* friends
+    cdef Friends friends
     cdef int32_t* queue = ball.queue + ball.end
-    cdef int64_t head = 0, level_end = 1, tail = 1, i
-    cdef int32_t friend
+    cdef int64_t head = 0, level_end = 1, tail = 1, run, i
+    cdef const int32_t* uids
+    cdef int32_t friend, count
     search.test_epoch += 1
     if search.test_epoch == 0:
         memset(search.seen, 0, <size_t> search.seen_capacity * sizeof(uint32_t))
@@ -106,20 +112,22 @@ cdef inline Within search_near(
     queue[0] = uid
     while head < tail and steps > 0:
         while head < level_end:
-            friends = &graph.friends[queue[head]]
+            friends = graph.friends[queue[head]]
             head += 1
             if friends.count > search.budget:
                 return UNKNOWN
-            for i in range(friends.count):
-                friend = friends.uids[i]
-                if ball_has(ball, friend):
-                    search.budget -= i + 1
-                    return YES
-                if search.seen[friend] != search.test_epoch:
-                    search.seen[friend] = search.test_epoch
-                    queue[tail] = friend
-                    tail += 1
-            search.budget -= friends.count
+            for run in range(friends_runs(graph, friends)):
+                uids = friends_run(graph, friends, run, &count)
+                for i in range(count):
+                    friend = uids[i]
+                    if ball_has(ball, friend):
+                        search.budget -= i + 1
+                        return YES
+                    if search.seen[friend] != search.test_epoch:
+                        search.seen[friend] = search.test_epoch
+                        queue[tail] = friend
+                        tail += 1
+                search.budget -= count
         level_end = tail
         steps -= 1
     return NO
@@ -129,18 +137,17 @@ cdef inline Within search_within(
     Search* search, const Ball* ball, const Graph* graph, int32_t uid, int32_t degree
 ) noexcept nogil:
     """Whether uid, who is not marked, is within the degree; remembered."""
-    cdef uint32_t no = 2 * search.epoch
     cdef Within answer
-    if search.answers[uid] == no:
+    if ball.marks[uid] == ball.stamp + MARK_OUTSIDE:
         return NO
-    if search.answers[uid] == no + 1:
+    if ball.marks[uid] == ball.stamp + MARK_WITHIN:
         return YES
     if degree - ball.radius == 1:
         answer = search_beside(search, ball, graph, uid)
     else:
         answer = search_near(search, ball, graph, uid, degree - ball.radius)
     if answer != UNKNOWN:
-        search.answers[uid] = no + <uint32_t> answer
+        ball.marks[uid] = ball.stamp + (MARK_WITHIN if answer == YES else MARK_OUTSIDE)
     return answer
 
 
@@ -181,20 +188,16 @@ cdef inline WalkEnd search_walk(
 
 cdef inline int search_latest(
     Search* search, Window* window, Ball* ball, const Graph* graph, const History* history,
-    const Recency* recency, int32_t buyer, int32_t degree, int32_t tracked
+    const Recency* recency, int64_t users, int32_t buyer, int32_t degree, int32_t tracked
 ) except -1 nogil:
     """Put the latest purchases of the buyer's network into the window."""
     cdef int64_t budget
     cdef WalkEnd end
     cdef bint complete
     window.count = 0
-    ball_begin(ball, buyer)
+    ball_begin(ball, buyer, users)
     if graph.friends[buyer].count == 0:
         return 0
-    search.epoch += 1
-    if search.epoch == <uint32_t> 1 << 31:
-        memset(search.answers, 0, <size_t> search.answers_capacity * sizeof(uint32_t))
-        search.epoch = 1
     search.chunk = recency.chunk_count - 1
     if search.chunk >= 0:
         search.place = recency.chunks[search.chunk].end - 1
@@ -204,29 +207,31 @@ cdef inline int search_latest(
         # The walk looks at T purchases at least: a level that costs less is marked first.
         if complete or budget > tracked:
             search.budget = budget
+            if not complete:
+                # Tests look at as many users as the budget has steps.
+                ball_reserve_queue(ball, min(ball.end + budget, users) + 1)
             end = search_walk(search, window, ball, graph, recency, degree, tracked)
             search.steps_walked += budget - search.budget
             if end == FOUND or (end == LOG_ENDED and not recency.truncated):
                 return 0
             if end == LOG_ENDED:
-                ball_fill(ball, graph, degree)
+                ball_fill(ball, graph, degree, users)
                 complete = True
         if complete:
             return merge_latest(&search.merge, window, ball, history, tracked)
-        ball_grow(ball, graph)
+        ball_grow(ball, graph, users)
 
 
 cdef inline int search_ball(
     Search* search, Window* window, Ball* ball, const Graph* graph, const History* history,
-    int32_t buyer, int32_t degree, int32_t tracked
+    int64_t users, int32_t buyer, int32_t degree, int32_t tracked
 ) except -1 nogil:
     """The same by the whole-ball way: costs the ball, which grows with the degree."""
-    ball_begin(ball, buyer)
-    ball_fill(ball, graph, degree)
+    ball_begin(ball, buyer, users)
+    ball_fill(ball, graph, degree, users)
     return merge_latest(&search.merge, window, ball, history, tracked)
 
 
 cdef inline void search_free(Search* search) noexcept nogil:
     merge_free(&search.merge)
-    PyMem_RawFree(search.answers)
     PyMem_RawFree(search.seen)

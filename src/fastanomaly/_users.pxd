@@ -1,38 +1,40 @@
 """Interning: user_id -> uid, and back.
 
-One open-addressing table of uids with linear probing, at most half full. Ids that are
-plain decimals of up to 18 digits are kept as integers, all others as bytes in one
+One open-addressing table of uids with linear probing, two thirds full at most. Ids that
+are plain decimals of up to 18 digits are kept as integers, all others as bytes in one
 arena. The hash is SipHash-1-3 (Aumasson, Bernstein 2012) under a secret key, so that
 nobody can prepare ids that collide.
+
+A table that is full is not copied at once, which would keep the one unlucky event
+waiting: the one before stays beside it, and each new user takes a few slots along.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
-from libc.string cimport memcmp, memcpy, memset
+from libc.string cimport memcmp, memcpy
 
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_resize
+from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_zeroed
 from fastanomaly._types cimport UserKey
 
 cdef enum:
     NUMBER_DIGITS = 18          # 10^18 - 1 still fits an int64
     USERS_LIMIT = 0x7FFFFFFE
     TEXT_LIMIT = 0x7FFFFFFF
+    SLOTS_MOVED = 32            # for each new user, from the table before
 
-cdef struct UserName:
-    int64_t value               # the number, or where the text starts in the arena
-    int32_t length              # of the text; IS_NUMBER for a number
-
-cdef enum:
-    IS_NUMBER = -1
+cdef struct Table:
+    int32_t* slots              # uid + 1, or 0 where free
+    int64_t count               # of slots: a power of two, or 0
 
 cdef struct Users:
     int32_t count
-    UserName* names             # by uid
+    int64_t* names              # by uid: the number; or ~(where the text starts)
     int64_t names_capacity
-    char* texts
+    char* texts                 # each after its length, an int32
     int64_t texts_used
     int64_t texts_capacity
-    int32_t* slots              # uid + 1, or 0 where free
-    int64_t slot_count          # a power of two, or 0
+    Table table
+    Table before                # what `table` takes the place of,
+    int64_t moved               # and how many of its slots are in `table`
     uint64_t[2] secret
 
 
@@ -103,14 +105,16 @@ cdef inline uint64_t key_hash(const uint64_t* secret, const UserKey* key) noexce
 cdef inline UserKey users_key(const Users* users, int32_t uid) noexcept nogil:
     """The key under which uid was added."""
     cdef UserKey key
-    cdef UserName name = users.names[uid]
-    if name.length == IS_NUMBER:
-        key.text = NULL
-        key.length = 0
-        key.number = name.value
-    else:
-        key.text = users.texts + name.value
-        key.length = name.length
+    cdef const char* text
+    cdef int32_t length
+    key.number = users.names[uid]
+    key.text = NULL
+    key.length = 0
+    if key.number < 0:
+        text = users.texts + ~key.number
+        memcpy(&length, text, sizeof(int32_t))
+        key.text = text + sizeof(int32_t)
+        key.length = length
         key.number = -1
     return key
 
@@ -118,45 +122,71 @@ cdef inline UserKey users_key(const Users* users, int32_t uid) noexcept nogil:
 cdef inline bint users_named(
     const Users* users, int32_t uid, const UserKey* key
 ) noexcept nogil:
-    cdef UserName name = users.names[uid]
+    cdef UserKey known
     if key.number >= 0:
-        return name.length == IS_NUMBER and name.value == key.number
-    return name.length == key.length and (
-        memcmp(users.texts + name.value, key.text, <size_t> key.length) == 0
+        return users.names[uid] == key.number
+    known = users_key(users, uid)
+    return known.number < 0 and known.length == key.length and (
+        memcmp(known.text, key.text, <size_t> key.length) == 0
     )
 
 
-cdef inline int64_t users_slot(const Users* users, const UserKey* key) noexcept nogil:
+cdef inline int64_t table_slot(
+    const Users* users, const Table* table, const UserKey* key, uint64_t hash
+) noexcept nogil:
     """The slot that holds key, or the free one where it belongs. The table is not empty."""
-    cdef int64_t mask = users.slot_count - 1
-    cdef int64_t slot = <int64_t> (key_hash(users.secret, key) & <uint64_t> mask)
-    while users.slots[slot] != 0 and not users_named(users, users.slots[slot] - 1, key):
+    cdef int64_t mask = table.count - 1
+    cdef int64_t slot = <int64_t> (hash & <uint64_t> mask)
+    while table.slots[slot] != 0 and not users_named(users, table.slots[slot] - 1, key):
         slot = (slot + 1) & mask
     return slot
 
 
+cdef inline int32_t users_find_hashed(
+    const Users* users, const UserKey* key, uint64_t hash
+) noexcept nogil:
+    """The uid of key, or -1."""
+    cdef int32_t uid = -1
+    if users.table.count > 0:
+        uid = users.table.slots[table_slot(users, &users.table, key, hash)] - 1
+    if uid < 0 and users.before.count > 0:
+        uid = users.before.slots[table_slot(users, &users.before, key, hash)] - 1
+    return uid
+
+
 cdef inline int32_t users_find(const Users* users, const UserKey* key) noexcept nogil:
     """The uid of key, or -1."""
-    if users.slot_count == 0:
-        return -1
-    return users.slots[users_slot(users, key)] - 1
+    return users_find_hashed(users, key, key_hash(users.secret, key))
+
+
+cdef inline void users_move_slots(Users* users, int64_t most) noexcept nogil:
+    """Take slots of the table before along."""
+    cdef int32_t uid
+    cdef int64_t slot
+    cdef UserKey key
+    while users.moved < users.before.count and most > 0:
+        uid = users.before.slots[users.moved] - 1
+        if uid >= 0:
+            key = users_key(users, uid)
+            slot = table_slot(users, &users.table, &key, key_hash(users.secret, &key))
+            users.table.slots[slot] = uid + 1
+        users.moved += 1
+        most -= 1
+    if users.before.count > 0 and users.moved == users.before.count:
+        PyMem_RawFree(users.before.slots)
+        users.before.slots = NULL
+        users.before.count = 0
 
 
 cdef inline int users_widen(Users* users) except -1 nogil:
-    """Double the table."""
-    cdef int32_t* old_slots = users.slots
-    cdef int32_t* slots = NULL
-    cdef int64_t slot_count = max(2 * users.slot_count, 64)
-    cdef int32_t uid
-    cdef UserKey key
-    memory_resize(<void**> &slots, slot_count, sizeof(int32_t))
-    memset(slots, 0, <size_t> slot_count * sizeof(int32_t))
-    users.slots = slots
-    users.slot_count = slot_count
-    for uid in range(users.count):
-        key = users_key(users, uid)
-        slots[users_slot(users, &key)] = uid + 1
-    PyMem_RawFree(old_slots)
+    """Begin a table of twice the slots. The one before the last is gone by now."""
+    cdef Table table
+    table.slots = NULL
+    table.count = max(2 * users.table.count, 64)
+    memory_zeroed(<void**> &table.slots, table.count, sizeof(int32_t))
+    users.before = users.table
+    users.table = table
+    users.moved = 0
     return 0
 
 
@@ -167,42 +197,67 @@ cdef inline int32_t users_refuse() except -1 nogil:
 
 cdef inline int32_t users_add(Users* users, const UserKey* key) except -1 nogil:
     """Give key, which is not there yet, the next uid."""
-    cdef int32_t uid = users.count
-    cdef UserName name
+    cdef int32_t uid = users.count, length = <int32_t> key.length
+    cdef int64_t slot
     if uid == USERS_LIMIT or key.length > TEXT_LIMIT:
         return users_refuse()
     memory_reserve(
-        <void**> &users.names, &users.names_capacity, uid + <int64_t> 1, sizeof(UserName)
+        <void**> &users.names, &users.names_capacity, uid + <int64_t> 1, sizeof(int64_t)
     )
-    if 2 * (uid + <int64_t> 1) > users.slot_count:
-        users_widen(users)
-    if key.number >= 0:
-        name.value = key.number
-        name.length = IS_NUMBER
-    else:
+    if key.number < 0:
         memory_reserve(
-            <void**> &users.texts, &users.texts_capacity, users.texts_used + key.length, 1
+            <void**> &users.texts, &users.texts_capacity,
+            users.texts_used + <int64_t> sizeof(int32_t) + key.length, 1,
         )
-        memcpy(users.texts + users.texts_used, key.text, <size_t> key.length)
-        name.value = users.texts_used
-        name.length = <int32_t> key.length
-        users.texts_used += key.length
-    users.slots[users_slot(users, key)] = uid + 1
-    users.names[uid] = name
+    if 3 * (uid + <int64_t> 1) > 2 * users.table.count:
+        users_widen(users)
+    users_move_slots(users, SLOTS_MOVED)
+    users.names[uid] = key.number
+    if key.number < 0:
+        users.names[uid] = ~users.texts_used
+        memcpy(users.texts + users.texts_used, &length, sizeof(int32_t))
+        memcpy(
+            users.texts + users.texts_used + sizeof(int32_t), key.text, <size_t> key.length
+        )
+        users.texts_used += <int64_t> sizeof(int32_t) + key.length
+    slot = table_slot(users, &users.table, key, key_hash(users.secret, key))
+    users.table.slots[slot] = uid + 1
     users.count += 1
     return uid
 
 
 cdef inline void users_forget_last(Users* users) noexcept nogil:
-    """Undo the last users_add: nothing can have been probed past the newest slot."""
-    cdef UserKey key = users_key(users, users.count - 1)
-    users.slots[users_slot(users, &key)] = 0
+    """Undo the last users_add."""
+    cdef UserKey key = users_key(users, users.count - 1), other
+    cdef Table table = users.table
+    cdef int64_t mask = table.count - 1, hole, slot, home
+    hole = table_slot(users, &table, &key, key_hash(users.secret, &key))
+    table.slots[hole] = 0
+    # Others may have been moved in since, past this slot: move them back.
+    slot = (hole + 1) & mask
+    while table.slots[slot] != 0:
+        other = users_key(users, table.slots[slot] - 1)
+        home = <int64_t> (key_hash(users.secret, &other) & <uint64_t> mask)
+        if ((slot - home) & mask) >= ((slot - hole) & mask):
+            table.slots[hole] = table.slots[slot]
+            table.slots[slot] = 0
+            hole = slot
+        slot = (slot + 1) & mask
     users.count -= 1
     if key.number < 0:
-        users.texts_used -= key.length
+        users.texts_used = ~users.names[users.count]
+
+
+cdef inline int64_t users_bytes(const Users* users) noexcept nogil:
+    """The bytes that users take, without their ids' texts."""
+    return (
+        users.names_capacity * <int64_t> sizeof(int64_t)
+        + (users.table.count + users.before.count) * <int64_t> sizeof(int32_t)
+    )
 
 
 cdef inline void users_free(Users* users) noexcept nogil:
     PyMem_RawFree(users.names)
     PyMem_RawFree(users.texts)
-    PyMem_RawFree(users.slots)
+    PyMem_RawFree(users.table.slots)
+    PyMem_RawFree(users.before.slots)

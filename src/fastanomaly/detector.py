@@ -265,6 +265,46 @@ class Work:
     members_merged: int
 
 
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Where a detector's bytes are: what it has asked for, in use yet or not.
+
+    Attributes
+    ----------
+    users : int
+        Tables and arrays with a place for each user, whatever else is known of them.
+    ids : int
+        The texts of ids that are no plain decimal numbers of up to 18 digits.
+    friendships : int
+        Lists of friends: each friendship has two ends.
+    purchases : int
+        Purchases kept for verdicts to come.
+    recency : int
+        The newest purchases of all users, bounded.
+    scratch : int
+        What searches reuse.
+    """
+
+    users: int
+    ids: int
+    friendships: int
+    purchases: int
+    recency: int
+    scratch: int
+
+    @property
+    def total(self) -> int:
+        """All of them."""
+        return (
+            self.users
+            + self.ids
+            + self.friendships
+            + self.purchases
+            + self.recency
+            + self.scratch
+        )
+
+
 class Detector:
     """Judges purchases against the latest ones in the buyer's network.
 
@@ -570,9 +610,17 @@ class Detector:
         """What was seen and what is held, now."""
         return Counts(*self._engine.counts())
 
+    def memory(self) -> Memory:
+        """Where the bytes are, now; costs a look at each hub and each long history."""
+        return Memory(*self._engine.memory())
+
     @property
     def work(self) -> Work:
-        """What searches have cost so far; equal events in equal order cost the same."""
+        """What searches have cost so far.
+
+        Equal events in equal order cost about the same: not quite, since a hub's friends
+        stand in the order of a secret hash.
+        """
         return Work(*self._engine.work())
 
     def check(self) -> None:

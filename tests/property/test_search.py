@@ -144,6 +144,9 @@ def test_work_does_not_grow_with_the_degree():
     assert ball >= 5 * work[4]
 
 
-def test_equal_events_cost_equal_work():
+def test_equal_events_cost_about_equal_work():
+    """Not quite: where among a hub's friends a scan may stop is up to a secret hash."""
     columns = events("heavy-tailed", 300, 1000, random.Random("equal"))
-    assert answers(columns, 3, 20, "auto") == answers(columns, 3, 20, "auto")
+    (found, work), (again, other) = (answers(columns, 3, 20, "auto") for _ in range(2))
+    assert found == again
+    assert work == pytest.approx(other, rel=0.05)

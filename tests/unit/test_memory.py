@@ -1,5 +1,6 @@
 """Failed allocations: a MemoryError leaves the state as it was."""
 
+from collections import Counter
 from contextlib import contextmanager
 
 import numpy as np
@@ -19,21 +20,20 @@ def failing_after(count):
 
 
 def populated():
-    """A detector at the brink: tables, lists, rings and a hub's index are full."""
-    detector = Detector(2, 4)
-    for friend in range(63):
-        detector.befriend("hub", friend)
-    for purchase in range(4):
-        detector.record("hub", purchase, purchase)
-        detector.record("0", purchase, purchase)
+    """A detector at the brink: tables are full, a list and a ring as long as they get."""
+    detector = Detector(2, 300)
+    for friend in range(64):
+        detector.befriend("almost a hub", friend)
+    for purchase in range(256):
+        detector.record("almost long", purchase, purchase)
+    detector.record("0", 1, 1)
     return detector
 
 
 OPERATIONS = {
     "befriend strangers": lambda detector: detector.befriend("new " * 50, "other new " * 50),
-    "befriend a hub": lambda detector: detector.befriend("hub", "new"),
-    "record for a stranger": lambda detector: detector.record("new", 1, 1),
-    "record for a user": lambda detector: detector.record("1", 1, 1),
+    "become a hub": lambda detector: detector.befriend("almost a hub", "new"),
+    "become long": lambda detector: detector.record("almost long", 1, 1),
     "judge": lambda detector: detector.purchase("2", 100, 9),
 }
 
@@ -59,6 +59,41 @@ def test_an_event_happens_wholly_or_not_at_all(operation):
             break
     assert detector.counts == done.counts
     assert failures > 0
+
+
+def test_failures_on_the_way_up_and_down():
+    """Every event of a hub's and a long ring's life is tried without memory first."""
+    steps = (
+        [("befriend", "hub", friend) for friend in range(700)]
+        + [("unfriend", "hub", friend) for friend in range(700)]
+        + [("record", "late", 1, -purchase) for purchase in range(700)]
+        + [("record", "in time", 1, purchase) for purchase in range(700)]
+        + [("record", "mixed", 1, purchase * 7919 % 1000) for purchase in range(1000)]
+        + [("befriend", "buyer", friend) for friend in ("late", "in time", "mixed")]
+    )
+    detector, calm = Detector(2, 500, 0), Detector(2, 500, 0)
+    failures = Counter()
+    for number, (operation, *arguments) in enumerate(steps):
+        before = detector.counts
+        try:
+            with failing_after(number % 2):
+                getattr(detector, operation)(*arguments)
+        except MemoryError:
+            failures[operation] += 1
+            assert detector.counts == before
+            if number % 50 == 0:
+                detector.check()
+            getattr(detector, operation)(*arguments)
+        getattr(calm, operation)(*arguments)
+        if operation == "befriend" and number % 100 == 0:
+            assert set(detector.network("hub")) == set(calm.network("hub"))
+    detector.check()
+    # Going down takes memory too, but how often depends on the hub's secret hash.
+    assert min(failures["befriend"], failures["record"]) > 10
+    assert detector.counts == calm.counts
+    flag = detector.purchase("buyer", 2, 2000)
+    assert flag == calm.purchase("buyer", 2, 2000)
+    assert flag.n == 500
 
 
 def test_growth_from_nothing():
