@@ -7,7 +7,7 @@ reused: but for a queue that grows once in a while, a search allocates nothing.
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
-from fastanomaly._graph cimport Friends, Graph, friends_run, friends_runs
+from fastanomaly._graph cimport Friends, Graph, friends_prefetch, friends_run, friends_runs
 from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
 
 cdef enum:
@@ -16,6 +16,9 @@ cdef enum:
     MARK_WITHIN = 2             # within the degree, and not in the ball yet
     MARK_BALL = 3
     STAMPS_APART = 4
+
+cdef enum:
+    PREFETCH = 4                # users whose friends are on their way while others are read
 
 cdef struct Ball:
     uint32_t* marks             # by uid
@@ -90,6 +93,8 @@ cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except 
     ball_reserve_queue(ball, min(end + ball_next_cost(ball, graph), users))
     while ball.rim < level_end:
         friends = graph.friends[ball.queue[ball.rim]]
+        if ball.rim + PREFETCH < level_end:
+            friends_prefetch(graph, ball.queue[ball.rim + PREFETCH])
         ball.rim += 1
         ball.friends_marked += friends.count
         for run in range(friends_runs(graph, friends)):

@@ -20,16 +20,17 @@ from fastanomaly._events cimport (
 )
 from fastanomaly._fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
 from fastanomaly._graph cimport (
-    Friends, Graph, friends_have, friends_run, friends_runs, graph_add_user,
-    graph_befriend, graph_begin, graph_bytes, graph_free, graph_owner, graph_reserve,
-    graph_unfriend,
+    Friends, Graph, friends_have, friends_prefetch, friends_run, friends_runs,
+    graph_add_user, graph_befriend, graph_begin, graph_bytes, graph_free, graph_owner,
+    graph_reserve, graph_unfriend,
 )
 from fastanomaly._history cimport (
     NEVER, Cursor, History, Ring, history_add_user, history_begin, history_bytes,
-    history_free, history_newest, history_older, history_record, history_reserve,
+    history_free, history_newest, history_older, history_prefetch, history_record,
+    history_reserve,
 )
 from fastanomaly._memory cimport (
-    PyMem_RawFree, memory_fail_after, memory_reserve, memory_resize,
+    PyMem_RawFree, memory_fail_after, memory_prefetch, memory_reserve, memory_resize,
 )
 from fastanomaly._merge cimport Candidate
 from fastanomaly._pool cimport POOL_SIZES, Pool, Tag, pool_block
@@ -44,8 +45,8 @@ from fastanomaly._types cimport (
     uint128,
 )
 from fastanomaly._users cimport (
-    Users, key_of_text, users_add, users_bytes, users_find, users_forget_last, users_free,
-    users_key,
+    Users, key_hash, key_of_text, users_add, users_bytes, users_find, users_forget_last,
+    users_free, users_guess, users_key, users_prefetch,
 )
 from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_of, verdict_on
 from fastanomaly._window cimport Window, window_free
@@ -136,6 +137,19 @@ def fail_allocations_after(count: int):
     memory_fail_after(count)
 
 
+cdef enum:
+    STRIDE = 8                  # events between the steps of looking ahead
+    STEPS = 3
+    AHEAD_EVENTS = 32           # a power of two above STRIDE * STEPS
+    MANY_USERS = 1 << 16        # with fewer, caches hold what matters
+
+cdef struct Ahead:              # what is known of an event some way ahead
+    uint64_t user_hash
+    uint64_t friend_hash
+    int32_t user                # a guess, or -1
+    int32_t friend
+
+
 cdef class Engine:
     """Graph, histories and verdicts for one degree, T and k = k_numerator / k_denominator.
 
@@ -156,6 +170,7 @@ cdef class Engine:
     cdef int32_t degree, tracked
     cdef bint whole_balls
     cdef bint busy
+    cdef Ahead[AHEAD_EVENTS] ahead
     # The last purchase judged:
     cdef Sums sums
     cdef Verdict verdict
@@ -175,6 +190,22 @@ cdef class Engine:
         self.k_numerator = k_numerator
         self.k_denominator = k_denominator
         self.whole_balls = whole_balls
+
+    def set_degree(self, int32_t degree):
+        self.enter()
+        self.degree = degree
+        self.busy = False
+
+    def set_sigmas(self, int64_t k_numerator, int64_t k_denominator):
+        self.enter()
+        self.k_numerator = k_numerator
+        self.k_denominator = k_denominator
+        self.busy = False
+
+    def set_whole_balls(self, bint whole_balls):
+        self.enter()
+        self.whole_balls = whole_balls
+        self.busy = False
 
     def __dealloc__(self):
         graph_free(&self.graph)
@@ -205,17 +236,14 @@ cdef class Engine:
         graph_add_user(&self.graph, uid)
         history_add_user(&self.history, uid)
         ball_add_user(&self.ball, uid)
-        if self.degree > 1:
-            search_add_user(&self.search, uid)
+        search_add_user(&self.search, uid)
         return uid
 
     cdef int reserve_users(self, int64_t users) except -1 nogil:
         graph_reserve(&self.graph, users)
         history_reserve(&self.history, users)
         ball_reserve(&self.ball, users)
-        if self.degree > 1:         # tests of more than one step
-            search_reserve(&self.search, users)
-        return 0
+        return search_reserve(&self.search, users)
 
     cdef void forget_since(self, int32_t count) noexcept nogil:
         """Undo the interning of users that were not among the first `count`."""
@@ -309,6 +337,44 @@ cdef class Engine:
         self.events[event.kind] = self.events[event.kind] + 1
         self.flags = self.flags + self.verdict.anomalous
         return 0
+
+    cdef void anticipate(self, const Event* event, Ahead* ahead, int step) noexcept nogil:
+        """Begin to fetch what an event some way ahead will look at, in three steps.
+
+        A state beyond the processor's caches is fetched piece by piece, each telling where
+        the next one is; so the pieces of many events are on their way at once.
+        """
+        if step == 0:
+            ahead.user_hash = key_hash(self.users.secret, &event.user)
+            users_prefetch(&self.users, ahead.user_hash)
+            if event.kind != PURCHASE:
+                ahead.friend_hash = key_hash(self.users.secret, &event.friend)
+                users_prefetch(&self.users, ahead.friend_hash)
+        elif step == 1:
+            ahead.user = users_guess(&self.users, ahead.user_hash)
+            ahead.friend = -1
+            if event.kind != PURCHASE:
+                ahead.friend = users_guess(&self.users, ahead.friend_hash)
+            self.anticipate_user(ahead.user, event.kind)
+            self.anticipate_user(ahead.friend, event.kind)
+        else:
+            # Guesses may be older than the users they name.
+            if 0 <= ahead.user < self.users.count:
+                if event.kind == PURCHASE:
+                    history_prefetch(&self.history, ahead.user)
+                else:
+                    friends_prefetch(&self.graph, ahead.user)
+            if event.kind != PURCHASE and 0 <= ahead.friend < self.users.count:
+                friends_prefetch(&self.graph, ahead.friend)
+
+    cdef void anticipate_user(self, int32_t uid, int kind) noexcept nogil:
+        if uid >= 0:
+            memory_prefetch(&self.users.names[uid])
+            if kind == PURCHASE:
+                memory_prefetch(&self.history.rings[uid])
+                memory_prefetch(&self.history.newest_us[uid])
+            else:
+                memory_prefetch(&self.graph.friends[uid])
 
     cdef tuple flag(self, const Event* event):
         """The last verdict, which was an anomaly, for `Flag`."""
@@ -472,6 +538,8 @@ cdef class Engine:
                         memory_reserve(
                             <void**> &flags, &capacity, count + 1, sizeof(ColumnFlag)
                         )
+                        if self.users.count > MANY_USERS:
+                            self.anticipate_rows(&columns, index)
                         columns_read(&columns, index, &row)
                         if not row_valid(&row):
                             break       # another thread has written into the column
@@ -501,6 +569,16 @@ cdef class Engine:
             PyMem_RawFree(friend_keys)
             PyMem_RawFree(flags)
             self.busy = False
+
+    cdef void anticipate_rows(self, const Columns* columns, int64_t index) noexcept nogil:
+        cdef int step
+        cdef int64_t later
+        cdef Row row
+        for step in range(STEPS):
+            later = index + (STEPS - step) * STRIDE
+            if later < columns.rows:
+                columns_read(columns, later, &row)
+                self.anticipate(&row.event, &self.ahead[later & (AHEAD_EVENTS - 1)], step)
 
     # -- looking in ------------------------------------------------------------------
 

@@ -10,7 +10,7 @@ friends, and reading a hub's friends is reading its parts.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_resize
+from fastanomaly._memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
 from fastanomaly._pool cimport (
     POOL_ITEMS, Pool, Tag, pool_begin, pool_block, pool_bytes, pool_free, pool_give,
     pool_reserve, pool_take, size_of,
@@ -316,6 +316,13 @@ cdef inline const int32_t* friends_run(
     part = graph.hubs[~friends.block].parts[run]
     count[0] = part.count
     return list_uids(&graph.parts, part) if part.count > 0 else NULL
+
+
+cdef inline void friends_prefetch(const Graph* graph, int32_t uid) noexcept nogil:
+    """Begin to fetch the friends of a user who will soon be looked at."""
+    cdef Friends friends = graph.friends[uid]
+    if friends.block >= 0 and friends.count > 0:
+        memory_prefetch(list_uids(&graph.lists, friends))
 
 
 cdef inline bint friends_have(

@@ -12,7 +12,7 @@ from fastanomaly._long cimport (
     Leaf, LongRing, long_add_leaf, long_bytes, long_drop_oldest, long_free, long_oldest,
     long_push, long_reserve,
 )
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
+from fastanomaly._memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
 from fastanomaly._pool cimport (
     POOL_ITEMS, Pool, Tag, pool_begin, pool_block, pool_bytes, pool_free, pool_give,
     pool_reserve, pool_take, size_of,
@@ -183,6 +183,16 @@ cdef inline void history_add_user(History* history, int32_t uid) noexcept nogil:
     history.rings[uid].block = 0
     history.rings[uid].count = 0
     history.newest_us[uid] = NEVER
+
+
+cdef inline void history_prefetch(const History* history, int32_t uid) noexcept nogil:
+    """Begin to fetch where the next purchase of a user will stand."""
+    cdef Ring ring = history.rings[uid]
+    cdef Tag* tag
+    if ring.block >= 0 and ring.count > 0:
+        tag = ring_tag(history, ring)
+        memory_prefetch(tag)
+        memory_prefetch(<const Purchase*> (tag + 1) + ring.count)
 
 
 cdef inline int history_record(

@@ -18,6 +18,11 @@ cdef extern from *:
     int mul_overflows "__builtin_mul_overflow"(size_t, size_t, size_t*) nogil
 
 
+cdef extern from *:
+    # Have the machine fetch what will be read soon; harmless at any address.
+    void memory_prefetch "__builtin_prefetch"(const void*) noexcept nogil
+
+
 cdef inline void memory_fail_after(long long count) noexcept nogil:
     global allocations_left
     allocations_left = count

@@ -16,14 +16,15 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastanomaly._ball cimport (
-    MARK_BALL, MARK_OUTSIDE, MARK_WITHIN, Ball, ball_begin, ball_complete, ball_fill,
+    PREFETCH, MARK_OUTSIDE, MARK_WITHIN, Ball, ball_begin, ball_complete, ball_fill,
     ball_grow, ball_has, ball_next_cost, ball_reserve_queue,
 )
 from fastanomaly._graph cimport (
-    LIST_FRIENDS, Friends, Graph, friends_have, friends_run, friends_runs,
+    LIST_FRIENDS, Friends, Graph, friends_have, friends_prefetch, friends_run,
+    friends_runs,
 )
 from fastanomaly._history cimport History
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
+from fastanomaly._memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
 from fastanomaly._merge cimport Merge, merge_free, merge_latest
 from fastanomaly._recency cimport Chunk, Recency
 from fastanomaly._window cimport Window, window_append
@@ -44,7 +45,7 @@ cdef enum WalkEnd:
 
 cdef struct Search:             # kept from one search to the next
     Merge merge
-    uint32_t* seen              # by uid: the test that saw the user; where D > 1
+    uint32_t* seen              # by uid: the test that saw the user
     int64_t seen_capacity
     uint32_t test_epoch
     # The walk of this search:
@@ -110,7 +111,7 @@ cdef inline Within search_near(
         search.test_epoch = 1
     search.seen[uid] = search.test_epoch
     queue[0] = uid
-    while head < tail and steps > 0:
+    while steps > 1:
         while head < level_end:
             friends = graph.friends[queue[head]]
             head += 1
@@ -130,6 +131,14 @@ cdef inline Within search_near(
                 search.budget -= count
         level_end = tail
         steps -= 1
+    while head < tail:
+        if search.budget <= 0:
+            return UNKNOWN
+        if head + PREFETCH < tail:
+            friends_prefetch(graph, queue[head + PREFETCH])
+        if search_beside(search, ball, graph, queue[head]) == YES:
+            return YES
+        head += 1
     return NO
 
 
@@ -163,10 +172,14 @@ cdef inline WalkEnd search_walk(
     while search.chunk >= 0:
         chunk = recency.chunks[search.chunk]
         while search.place >= chunk.start:
-            if search.budget <= 0:
+            # A complete ball's walk is the last one: end it when T are out of its reach.
+            if search.budget < (tracked - window.count if complete else 1):
                 return SPENT
             search.budget -= 1
             uid = chunk.uids[search.place]
+            if not complete and search.place - 2 * PREFETCH >= chunk.start:
+                memory_prefetch(&graph.friends[chunk.uids[search.place - 2 * PREFETCH]])
+                friends_prefetch(graph, chunk.uids[search.place - PREFETCH])
             if ball_has(ball, uid):
                 within = YES if uid != buyer else NO
             elif complete:

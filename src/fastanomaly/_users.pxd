@@ -12,7 +12,9 @@ waiting: the one before stays beside it, and each new user takes a few slots alo
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_zeroed
+from fastanomaly._memory cimport (
+    PyMem_RawFree, memory_prefetch, memory_reserve, memory_zeroed,
+)
 from fastanomaly._types cimport UserKey
 
 cdef enum:
@@ -157,6 +159,19 @@ cdef inline int32_t users_find_hashed(
 cdef inline int32_t users_find(const Users* users, const UserKey* key) noexcept nogil:
     """The uid of key, or -1."""
     return users_find_hashed(users, key, key_hash(users.secret, key))
+
+
+cdef inline void users_prefetch(const Users* users, uint64_t hash) noexcept nogil:
+    """Begin to fetch the slot of a user who will soon be looked up."""
+    if users.table.count > 0:
+        memory_prefetch(&users.table.slots[hash & <uint64_t> (users.table.count - 1)])
+
+
+cdef inline int32_t users_guess(const Users* users, uint64_t hash) noexcept nogil:
+    """The uid in the slot where probing begins, most often the right one; or -1."""
+    if users.table.count == 0:
+        return -1
+    return users.table.slots[hash & <uint64_t> (users.table.count - 1)] - 1
 
 
 cdef inline void users_move_slots(Users* users, int64_t most) noexcept nogil:

@@ -348,7 +348,7 @@ class Detector:
     ['ann', 'bob']
     """
 
-    __slots__ = ("_degree", "_engine", "_sigmas", "_tracked")
+    __slots__ = ("_degree", "_engine", "_method", "_sigmas", "_tracked")
 
     def __init__(
         self,
@@ -361,16 +361,21 @@ class Detector:
         self._degree = check_whole("D", degree)
         self._tracked = check_whole("T", tracked)
         self._sigmas = check_sigmas(sigmas)
-        if method not in ("auto", "ball"):
-            raise ParameterError(f"method: {method!r} is neither 'auto' nor 'ball'")
+        self._method = _check_method(method)
         self._engine = Engine(
             self._degree, self._tracked, *self._sigmas, whole_balls=method == "ball"
         )
 
     @property
     def degree(self) -> int:
-        """D."""
+        """D; setting it costs nothing, and counts from the next purchase on."""
         return self._degree
+
+    @degree.setter
+    def degree(self, degree: int | str) -> None:
+        checked = check_whole("D", degree)
+        self._engine.set_degree(checked)
+        self._degree = checked
 
     @property
     def tracked(self) -> int:
@@ -379,11 +384,28 @@ class Detector:
 
     @property
     def sigmas(self) -> Decimal:
-        """K, exactly."""
+        """K, exactly; it can be set like the degree."""
         from decimal import Decimal  # noqa: PLC0415
 
         numerator, denominator = self._sigmas
         return Decimal(f"{numerator * 1000 // denominator}e-3").normalize()
+
+    @sigmas.setter
+    def sigmas(self, sigmas: Number) -> None:
+        checked = check_sigmas(sigmas)
+        self._engine.set_sigmas(*checked)
+        self._sigmas = checked
+
+    @property
+    def method(self) -> Method:
+        """How the latest purchases of a network are found; it can be set like the degree."""
+        return self._method
+
+    @method.setter
+    def method(self, method: Method) -> None:
+        checked = _check_method(method)
+        self._engine.set_whole_balls(checked == "ball")
+        self._method = checked
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         raise TypeError("a Detector cannot be copied or pickled")
@@ -630,6 +652,12 @@ class Detector:
     @staticmethod
     def _flag(values: FlagValues | None) -> Flag | None:
         return None if values is None else Flag(*values)
+
+
+def _check_method(method: Method) -> Method:
+    if method not in ("auto", "ball"):
+        raise ParameterError(f"method: {method!r} is neither 'auto' nor 'ball'")
+    return method
 
 
 def _joined(lines: Any) -> Any:

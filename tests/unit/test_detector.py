@@ -10,6 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -288,7 +289,7 @@ def test_parameters_can_be_read_back():
     assert repr(detector) == "Detector(degree=2, tracked=50, sigmas=2.5)"
     assert repr(Detector(detector.degree, detector.tracked, detector.sigmas)) == repr(detector)
     with pytest.raises(AttributeError):
-        detector.degree = 3
+        detector.tracked = 3
     for clone in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match="cannot be copied or pickled"):
             clone(detector)
@@ -520,3 +521,52 @@ def test_small_things():
     assert __version__.count(".") == 2
     assert len(set(REASONS)) == 11
     assert [cents_text(cents) for cents in (0, 9, 2910)] == ["0.00", "0.09", "29.10"]
+
+
+def test_parameters_can_be_set_between_purchases():
+    """The state does not depend on them: D, k and the method count from the next purchase."""
+    detector = Detector(1, 10, 3)
+    chain = ["a", "b", "c", "d"]
+    for user, friend in pairwise(chain):
+        detector.befriend(user, friend)
+    for second, user in enumerate(["b", "c", "c", "d"]):
+        detector.record(user, 10 + second, second)
+    assert detector.purchase("a", 1000, 9) is None  # one purchase of friends: no verdict
+    detector.degree = "2"
+    for method in ("auto", "ball"):
+        detector.method = method
+        assert detector.purchase("a", 1000, 9).n == 3
+    detector.degree = 3
+    assert detector.purchase("a", 1000, 9).n == 4
+    detector.sigmas = "1000.5"
+    assert detector.purchase("a", 1000, 9) is None
+    assert (detector.degree, str(detector.sigmas), detector.method) == (3, "1000.5", "ball")
+    for name, value in (("degree", 0), ("sigmas", -1), ("method", "magic")):
+        before = getattr(detector, name)
+        with pytest.raises(ParameterError):
+            setattr(detector, name, value)
+        assert getattr(detector, name) == before
+
+
+def test_memory_tells_where_the_bytes_are():
+    """The bounds are those of docs/design.md, on a graph large enough to show them."""
+    users, rng = 20_000, np.random.default_rng(0)
+    detector = Detector(3, 50)
+    a = (rng.random(10 * users) ** 3 * users).astype(np.int64)
+    b = rng.integers(0, users, 10 * users)
+    a, b = a[a != b], b[a != b]
+    nothing = np.zeros(len(a), np.int64)
+    detector.feed_columns(nothing + BEFRIEND, nothing, a, b, nothing)
+    buyers = rng.integers(0, users, 10 * users)
+    times = np.arange(len(buyers))
+    detector.feed_columns(times * 0 + PURCHASE, times, buyers, buyers, times, judge=False)
+    memory, counts = detector.memory(), detector.counts
+    assert memory.users <= 64 * counts.users
+    assert memory.friendships <= 12 * 2 * counts.friendships
+    assert memory.purchases <= 1.25 * 24 * counts.kept
+    assert memory.ids == 0
+    assert memory.total == sum(
+        (memory.users, memory.friendships, memory.purchases, memory.recency, memory.scratch)
+    )
+    detector.befriend("a" * 1000, "b")
+    assert 1001 <= detector.memory().ids <= 1200
