@@ -38,6 +38,7 @@ cdef inline UserKey key_of_number(int64_t number, char* digits) noexcept nogil:
     key.text = digits
     key.length = 0
     key.number = number
+    key.hash = 0
     if not 0 <= number < <int64_t> NUMBER_LIMIT:
         key.length = snprintf(digits, DIGITS_SIZE, "%lld", <long long> number)
         key.number = -1

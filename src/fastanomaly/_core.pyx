@@ -16,7 +16,7 @@ from fastanomaly._columns cimport (
     ColumnFlag, Columns, Row, columns_first_invalid, columns_read, row_valid,
 )
 from fastanomaly._events cimport (
-    LINE_TOO_LONG, NOT_AN_OBJECT, VALID, decode_event, same_user,
+    BLANK, LINE_TOO_LONG, NOT_AN_OBJECT, UNDECIDED, VALID, decode_event, same_user,
 )
 from fastanomaly._fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
 from fastanomaly._graph cimport (
@@ -37,6 +37,7 @@ from fastanomaly._pool cimport POOL_SIZES, Pool, Tag, pool_block
 from fastanomaly._recency cimport (
     Chunk, Recency, recency_bytes, recency_free, recency_push, recency_reserve,
 )
+from fastanomaly._scan cimport scan_event
 from fastanomaly._search cimport (
     Search, search_add_user, search_ball, search_free, search_latest, search_reserve,
 )
@@ -45,8 +46,8 @@ from fastanomaly._types cimport (
     uint128,
 )
 from fastanomaly._users cimport (
-    Users, key_hash, key_of_text, users_add, users_bytes, users_find, users_forget_last,
-    users_free, users_guess, users_key, users_prefetch,
+    Users, key_of_text, users_add, users_bytes, users_find, users_forget_last, users_free,
+    users_hash, users_key, users_prefetch,
 )
 from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_of, verdict_on
 from fastanomaly._window cimport Window, window_free
@@ -138,16 +139,7 @@ def fail_allocations_after(count: int):
 
 
 cdef enum:
-    STRIDE = 8                  # events between the steps of looking ahead
-    STEPS = 3
-    AHEAD_EVENTS = 32           # a power of two above STRIDE * STEPS
-    MANY_USERS = 1 << 16        # with fewer, caches hold what matters
-
-cdef struct Ahead:              # what is known of an event some way ahead
-    uint64_t user_hash
-    uint64_t friend_hash
-    int32_t user                # a guess, or -1
-    int32_t friend
+    BATCH = 128                  # events prepared together
 
 
 cdef class Engine:
@@ -170,7 +162,7 @@ cdef class Engine:
     cdef int32_t degree, tracked
     cdef bint whole_balls
     cdef bint busy
-    cdef Ahead[AHEAD_EVENTS] ahead
+    cdef Row[BATCH] batch
     # The last purchase judged:
     cdef Sums sums
     cdef Verdict verdict
@@ -226,9 +218,13 @@ cdef class Engine:
 
     # -- one event -------------------------------------------------------------------
 
+    cdef int32_t find(self, const UserKey* key) noexcept nogil:
+        """The uid of a user whose key is hashed, or -1."""
+        return key.uid if key.uid >= 0 else users_find(&self.users, key)
+
     cdef int32_t intern(self, const UserKey* key) except -1 nogil:
         """The uid of a user, who may be new: then every room has a place for them."""
-        cdef int32_t uid = users_find(&self.users, key)
+        cdef int32_t uid = self.find(key)
         if uid >= 0:
             return uid
         self.reserve_users(self.users.count + <int64_t> 1)
@@ -250,9 +246,16 @@ cdef class Engine:
         while self.users.count > count:
             users_forget_last(&self.users)
 
+    cdef int apply_hashed(self, Event* event, bint judged) except -1 nogil:
+        """Apply one event that comes alone."""
+        users_hash(&self.users, &event.user)
+        if event.kind != PURCHASE:
+            users_hash(&self.users, &event.friend)
+        return self.apply(event, judged)
+
     cdef int judge(self, const UserKey* buyer, int64_t amount_units) except -1 nogil:
         """Set the verdict on a purchase."""
-        cdef int32_t uid = users_find(&self.users, buyer)
+        cdef int32_t uid = self.find(buyer)
         self.window.count = 0
         if uid >= 0:
             if self.whole_balls:
@@ -330,51 +333,51 @@ cdef class Engine:
         elif event.kind == BEFRIEND:
             self.befriend_keys(&event.user, &event.friend)
         else:
-            a = users_find(&self.users, &event.user)
-            b = users_find(&self.users, &event.friend)
+            a = self.find(&event.user)
+            b = self.find(&event.friend)
             if a >= 0 and b >= 0:
                 graph_unfriend(&self.graph, a, b)
         self.events[event.kind] = self.events[event.kind] + 1
         self.flags = self.flags + self.verdict.anomalous
         return 0
 
-    cdef void anticipate(self, const Event* event, Ahead* ahead, int step) noexcept nogil:
-        """Begin to fetch what an event some way ahead will look at, in three steps.
+    cdef void anticipate(self, int32_t count) noexcept nogil:
+        """Prepare the first `count` events of the batch for apply.
 
         A state beyond the processor's caches is fetched piece by piece, each telling where
-        the next one is; so the pieces of many events are on their way at once.
+        the next one is; so the pieces of a whole batch are on their way at once.
         """
-        if step == 0:
-            ahead.user_hash = key_hash(self.users.secret, &event.user)
-            users_prefetch(&self.users, ahead.user_hash)
+        cdef int32_t i
+        cdef Event* event
+        for i in range(count):
+            event = &self.batch[i].event
+            users_hash(&self.users, &event.user)
             if event.kind != PURCHASE:
-                ahead.friend_hash = key_hash(self.users.secret, &event.friend)
-                users_prefetch(&self.users, ahead.friend_hash)
-        elif step == 1:
-            ahead.user = users_guess(&self.users, ahead.user_hash)
-            ahead.friend = -1
+                users_hash(&self.users, &event.friend)
+        for i in range(count):
+            event = &self.batch[i].event
+            users_prefetch(&self.users, &event.user)
             if event.kind != PURCHASE:
-                ahead.friend = users_guess(&self.users, ahead.friend_hash)
-            self.anticipate_user(ahead.user, event.kind)
-            self.anticipate_user(ahead.friend, event.kind)
-        else:
-            # Guesses may be older than the users they name.
-            if 0 <= ahead.user < self.users.count:
-                if event.kind == PURCHASE:
-                    history_prefetch(&self.history, ahead.user)
-                else:
-                    friends_prefetch(&self.graph, ahead.user)
-            if event.kind != PURCHASE and 0 <= ahead.friend < self.users.count:
-                friends_prefetch(&self.graph, ahead.friend)
-
-    cdef void anticipate_user(self, int32_t uid, int kind) noexcept nogil:
-        if uid >= 0:
-            memory_prefetch(&self.users.names[uid])
-            if kind == PURCHASE:
-                memory_prefetch(&self.history.rings[uid])
-                memory_prefetch(&self.history.newest_us[uid])
-            else:
-                memory_prefetch(&self.graph.friends[uid])
+                users_prefetch(&self.users, &event.friend)
+        for i in range(count):
+            event = &self.batch[i].event
+            event.user.uid = users_find(&self.users, &event.user)
+            if event.kind == PURCHASE and event.user.uid >= 0:
+                memory_prefetch(&self.history.rings[event.user.uid])
+                memory_prefetch(&self.history.newest_us[event.user.uid])
+            elif event.kind != PURCHASE:
+                event.friend.uid = users_find(&self.users, &event.friend)
+                memory_prefetch(&self.graph.friends[max(event.user.uid, 0)])
+                memory_prefetch(&self.graph.friends[max(event.friend.uid, 0)])
+        for i in range(count):
+            event = &self.batch[i].event
+            if event.kind == PURCHASE and event.user.uid >= 0:
+                history_prefetch(&self.history, event.user.uid)
+            elif event.kind != PURCHASE:
+                if event.user.uid >= 0:
+                    friends_prefetch(&self.graph, event.user.uid)
+                if event.friend.uid >= 0:
+                    friends_prefetch(&self.graph, event.friend.uid)
 
     cdef tuple flag(self, const Event* event):
         """The last verdict, which was an anomaly, for `Flag`."""
@@ -410,7 +413,7 @@ cdef class Engine:
                 friend = key_of(friend, &event.friend)
                 if event.kind == BEFRIEND and same_user(&event.user, &event.friend):
                     raise ValueError(f"user id: {user!r} cannot befriend themself")
-            self.apply(event, judged)
+            self.apply_hashed(event, judged)
             return self.flag(event) if self.verdict.anomalous else None
         finally:
             self.busy = False
@@ -418,8 +421,7 @@ cdef class Engine:
     # -- many events -----------------------------------------------------------------
 
     def feed(
-        self, const uint8_t[::1] data, *, bint judged, int64_t max_line, int64_t first_line,
-        bint strict
+        self, bytes data, *, bint judged, int64_t max_line, int64_t first_line, bint strict
     ):
         """Apply the events of newline-delimited JSON.
 
@@ -435,46 +437,57 @@ cdef class Engine:
             self.busy = False
 
     cdef tuple feed_lines(
-        self, const uint8_t[::1] data, bint judged, int64_t max_line, int64_t first_line,
-        bint strict
+        self, bytes data, bint judged, int64_t max_line, int64_t first_line, bint strict
     ):
-        cdef const char* text = <const char*> &data[0] if data.shape[0] > 0 else NULL
-        cdef int64_t size = data.shape[0], line = first_line, start = 0, end, next_start
-        cdef const char* found
+        cdef const char* text = data
+        cdef int64_t size = len(data), line = first_line, next_start = 0
+        cdef int64_t[BATCH] starts, ends
+        cdef int32_t count, i
         cdef int reason
         cdef Event event
         cdef list flags = [], rejected = []
         try:
-            while start < size:
-                found = <const char*> memchr(text + start, c"\n", <size_t> (size - start))
-                end = found - text if found != NULL else size
-                next_start = end + 1
-                end -= end > start and text[end - 1] == c"\r"
-                reason = VALID
-                if end - start > max_line:
-                    reason = LINE_TOO_LONG
-                elif not is_blank(text + start, end - start):
-                    raw = PyBytes_FromStringAndSize(text + start, end - start)
-                    inexact = False
-                    try:
-                        value = orjson.loads(raw)
-                    except orjson.JSONDecodeError:
-                        reason, value = reread(raw)
-                        inexact = True
-                    if reason == VALID and type(value) is not dict:
-                        reason = NOT_AN_OBJECT
-                    elif reason == VALID:
-                        reason = decode_event(value, raw, exact_number, inexact, &event)
+            while next_start < size:
+                with nogil:
+                    count = 0
+                    reason = VALID
+                    while count < BATCH and next_start < size and reason == VALID:
+                        starts[count] = next_start
+                        next_start = find_line_end(text, size, next_start, &ends[count])
+                        # What stands behind a line is its line end, or a bytes' own NUL.
+                        if ends[count] - starts[count] <= max_line and scan_event(
+                            text + starts[count], text + ends[count],
+                            &self.batch[count].event,
+                        ):
+                            count += 1
+                        else:
+                            reason = UNDECIDED
+                    self.anticipate(count)
+                i = 0
+                while i < count:
+                    with nogil:
+                        self.apply(&self.batch[i].event, judged)
+                        while i + 1 < count and not self.verdict.anomalous:
+                            line += 1
+                            i += 1
+                            self.apply(&self.batch[i].event, judged)
+                    if self.verdict.anomalous:
+                        flags.append(
+                            (line, starts[i], ends[i], self.flag(&self.batch[i].event))
+                        )
+                    line += 1
+                    i += 1
+                if reason == UNDECIDED:
+                    reason, kept = decode_line(data[starts[i]:ends[i]], max_line, &event)
                     if reason == VALID:
-                        self.apply(&event, judged)
+                        self.apply_hashed(&event, judged)
                         if self.verdict.anomalous:
-                            flags.append((line, start, end, self.flag(&event)))
-                if reason != VALID:
-                    rejected.append((line, start, end, reason))
-                line += 1
-                start = next_start
-                if reason != VALID and strict:
-                    break
+                            flags.append((line, starts[i], ends[i], self.flag(&event)))
+                    elif reason != BLANK:
+                        rejected.append((line, starts[i], ends[i], reason))
+                    line += 1
+                    if reason >= 0 and strict:
+                        break
         except BaseException as error:
             # What came before it stands, and is told.
             return line - first_line, flags, rejected, error
@@ -498,6 +511,8 @@ cdef class Engine:
         cdef UserKey* friend_keys = NULL
         cdef ColumnFlag* flags = NULL
         cdef int64_t index, capacity = 0, count = 0
+        cdef int32_t batched = 0, i
+        cdef bint valid = True
         cdef bint by_key = isinstance(users, list)
         if not by_key:
             user_numbers, friend_numbers = users, friends
@@ -534,27 +549,29 @@ cdef class Engine:
             failure = None
             try:
                 with nogil:
-                    while index < columns.rows:
+                    while index < columns.rows and valid:
+                        batched = 0
+                        while batched < BATCH and index + batched < columns.rows and valid:
+                            columns_read(&columns, index + batched, &self.batch[batched])
+                            # If not, another thread has written into the column.
+                            valid = row_valid(&self.batch[batched])
+                            batched += valid
                         memory_reserve(
-                            <void**> &flags, &capacity, count + 1, sizeof(ColumnFlag)
+                            <void**> &flags, &capacity, count + batched, sizeof(ColumnFlag)
                         )
-                        if self.users.count > MANY_USERS:
-                            self.anticipate_rows(&columns, index)
-                        columns_read(&columns, index, &row)
-                        if not row_valid(&row):
-                            break       # another thread has written into the column
-                        self.apply(&row.event, judged)
-                        if self.verdict.anomalous:
-                            flags[count].row = index
-                            flags[count].n = self.sums.n
-                            flags[count].mean_cents = self.verdict.mean_cents
-                            flags[count].sd_cents = self.verdict.sd_cents
-                            count += 1
-                        index += 1
+                        self.anticipate(batched)
+                        for i in range(batched):
+                            self.apply(&self.batch[i].event, judged)
+                            if self.verdict.anomalous:
+                                flags[count].row = index
+                                flags[count].n = self.sums.n
+                                flags[count].mean_cents = self.verdict.mean_cents
+                                flags[count].sd_cents = self.verdict.sd_cents
+                                count += 1
+                            index += 1
                 if index < columns.rows:
-                    raise ValueError(
-                        f"columns, row {index}: changed meanwhile: {row_fault(&row.event)}"
-                    )
+                    fault = row_fault(&self.batch[batched].event)
+                    raise ValueError(f"columns, row {index}: changed meanwhile: {fault}")
             except Exception as error:
                 failure = error
             return (
@@ -570,16 +587,6 @@ cdef class Engine:
             PyMem_RawFree(flags)
             self.busy = False
 
-    cdef void anticipate_rows(self, const Columns* columns, int64_t index) noexcept nogil:
-        cdef int step
-        cdef int64_t later
-        cdef Row row
-        for step in range(STEPS):
-            later = index + (STEPS - step) * STRIDE
-            if later < columns.rows:
-                columns_read(columns, later, &row)
-                self.anticipate(&row.event, &self.ahead[later & (AHEAD_EVENTS - 1)], step)
-
     # -- looking in ------------------------------------------------------------------
 
     def network(self, user):
@@ -590,6 +597,7 @@ cdef class Engine:
         self.enter()
         try:
             user = key_of(user, &key)
+            users_hash(&self.users, &key)
             uid = users_find(&self.users, &key)
             if uid < 0:
                 return []
@@ -660,6 +668,7 @@ cdef class Engine:
         cdef UserKey key
         for uid in range(self.users.count):
             key = users_key(&self.users, uid)
+            users_hash(&self.users, &key)
             expect(users_find(&self.users, &key) == uid, f"user {uid} is not found by id")
         expect(
             3 * <int64_t> self.users.count <= 2 * self.users.table.count,
@@ -779,3 +788,56 @@ cdef bint is_blank(const char* text, int64_t length) noexcept nogil:
         if text[i] != c" " and text[i] != c"\t" and text[i] != c"\r":
             return False
     return True
+
+
+cdef int64_t find_line_end(
+    const char* text, int64_t size, int64_t start, int64_t* end
+) noexcept nogil:
+    """Set where the line that starts there ends; where the next one starts."""
+    cdef const char* found = <const char*> memchr(
+        text + start, c"\n", <size_t> (size - start)
+    )
+    cdef int64_t next_start = found - text + 1 if found != NULL else size
+    end[0] = next_start - (found != NULL)
+    end[0] -= end[0] > start and text[end[0] - 1] == c"\r"
+    return next_start
+
+
+cdef tuple decode_line(bytes line, int64_t max_line, Event* event):
+    """Decode a line by way of orjson: (reason, what keeps the event's keys alive)."""
+    inexact = False
+    if len(line) > max_line:
+        return LINE_TOO_LONG, None
+    if is_blank(line, len(line)):
+        return BLANK, None
+    try:
+        value = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        reason, value = reread(line)
+        inexact = True
+        if reason != VALID:
+            return reason, None
+    if type(value) is not dict:
+        return NOT_AN_OBJECT, None
+    return decode_event(value, line, exact_number, inexact, event), value
+
+
+cdef tuple event_values(const Event* event):
+    """An event for comparison: its kind, its users as text, time and amount."""
+    if event.kind == PURCHASE:
+        return event.kind, text_of(&event.user), event.time_us, event.amount_units
+    return event.kind, text_of(&event.user), text_of(&event.friend)
+
+
+def scan(line: bytes):
+    """What the scanner makes of a line: an event, or None if it declines. For tests."""
+    cdef Event event
+    cdef const char* text = line
+    return event_values(&event) if scan_event(text, text + len(line), &event) else None
+
+
+def decode(line: bytes):
+    """What orjson's way makes of it: an event, or the index of a reason. For tests."""
+    cdef Event event
+    reason, kept = decode_line(line, len(line), &event)
+    return event_values(&event) if reason == VALID else reason

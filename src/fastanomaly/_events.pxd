@@ -13,6 +13,8 @@ from fastanomaly._types cimport BEFRIEND, PURCHASE, UNFRIEND, Event, UserKey
 from fastanomaly._users cimport key_of_text
 
 cdef enum Reason:               # in the order of events.REASONS; -2 is an exception
+    UNDECIDED = -4              # the scanner has declined the line
+    BLANK = -3                  # no event, and nothing wrong
     VALID = -1
     LINE_TOO_LONG = 0
     INVALID_UTF8

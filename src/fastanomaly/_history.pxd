@@ -71,8 +71,6 @@ cdef inline int32_t ring_find(
 ) noexcept nogil:
     """How many purchases are before key."""
     cdef int32_t low = 0, high = count, middle
-    if high > 0 and key_before(items[ring_place(history, start, high - 1)].key, key):
-        return high             # in time
     while low < high:
         middle = low + (high - low) // 2
         if key_before(items[ring_place(history, start, middle)].key, key):
@@ -93,28 +91,25 @@ cdef inline void ring_shift(
     memmove(items + place + 1, items + place, <size_t> (end - place) * sizeof(Purchase))
 
 
-cdef inline void ring_push(History* history, Ring* ring, Purchase purchase) noexcept nogil:
-    """Put a purchase in its place in a block that has room, or is full at T.
+cdef inline void ring_replace_oldest(
+    History* history, Ring ring, Purchase purchase, bint late
+) noexcept nogil:
+    """Put a purchase in its place in a block that is full at T, for the oldest one.
 
-    At T the oldest is dropped, which may be this one. Nothing is moved for a purchase
-    that is in time; a late one moves those that are later.
+    Nothing is moved for a purchase that is in time; a late one moves those that are later.
     """
-    cdef Tag* tag = ring_tag(history, ring[0])
+    cdef Tag* tag = ring_tag(history, ring)
     cdef Purchase* items = <Purchase*> (tag + 1)
-    cdef int32_t count = ring.count - 1     # the place for this one is counted already
-    cdef int32_t index = ring_find(history, items, tag.note, count, purchase.key)
-    cdef int32_t place = ring_place(history, tag.note, index)
+    cdef int32_t count = ring.count - 1, index = count, place
+    tag.note = ring_place(history, tag.note, 1)
+    if late:
+        index = ring_find(history, items, tag.note, count, purchase.key)
+    place = ring_place(history, tag.note, index)
     if index < count:
         ring_shift(
             items, place, ring_place(history, tag.note, count), history.tracked
         )
     items[place] = purchase
-
-
-cdef inline void ring_drop_oldest(History* history, Ring* ring) noexcept nogil:
-    """Make room in a block that is full at T."""
-    cdef Tag* tag = ring_tag(history, ring[0])
-    tag.note = ring_place(history, tag.note, 1)
 
 
 cdef inline void ring_give(History* history, Ring before) noexcept nogil:
@@ -126,19 +121,42 @@ cdef inline void ring_give(History* history, Ring before) noexcept nogil:
         history.rings[moved.owner].block = before.block
 
 
-cdef inline void ring_grow(History* history, int32_t uid) noexcept nogil:
-    """Count one purchase more, in a larger block if need be, after pool_reserve."""
+cdef inline void ring_add(
+    History* history, int32_t uid, Purchase purchase, bint late
+) noexcept nogil:
+    """Put a purchase in its place in a block that is not full, after pool_reserve.
+
+    Where it takes a larger block, nothing is read from there: that would have to wait
+    until what was written has arrived.
+    """
     cdef Ring* ring = &history.rings[uid]
     cdef Ring before = ring[0]
+    cdef const Purchase* old = NULL
+    cdef Purchase* items
+    cdef int32_t index = before.count
+    if before.count > 0:
+        old = <const Purchase*> (ring_tag(history, before) + 1)
+    if late:
+        index = ring_find(history, old, 0, before.count, purchase.key)
     ring.count += 1
-    if before.count == 0 or size_of(ring.count) != size_of(before.count):
-        ring.block = pool_take(&history.blocks, size_of(ring.count), uid, 0)
-        if before.count > 0:
-            memcpy(
-                ring_tag(history, ring[0]) + 1, ring_tag(history, before) + 1,
-                <size_t> before.count * sizeof(Purchase),
-            )
-            ring_give(history, before)
+    if before.count > 0 and size_of(ring.count) == size_of(before.count):
+        items = <Purchase*> old
+        memmove(
+            items + index + 1, items + index,
+            <size_t> (before.count - index) * sizeof(Purchase),
+        )
+        items[index] = purchase
+        return
+    ring.block = pool_take(&history.blocks, size_of(ring.count), uid, 0)
+    items = <Purchase*> (ring_tag(history, ring[0]) + 1)
+    items[index] = purchase
+    if before.count > 0:
+        memcpy(items, old, <size_t> index * sizeof(Purchase))
+        memcpy(
+            items + index + 1, old + index,
+            <size_t> (before.count - index) * sizeof(Purchase),
+        )
+        ring_give(history, before)
 
 
 cdef inline int ring_lengthen(History* history, int32_t uid) except -1 nogil:
@@ -186,13 +204,13 @@ cdef inline void history_add_user(History* history, int32_t uid) noexcept nogil:
 
 
 cdef inline void history_prefetch(const History* history, int32_t uid) noexcept nogil:
-    """Begin to fetch where the next purchase of a user will stand."""
+    """Begin to fetch the latest purchase of a user, beside which the next one will stand."""
     cdef Ring ring = history.rings[uid]
     cdef Tag* tag
     if ring.block >= 0 and ring.count > 0:
         tag = ring_tag(history, ring)
         memory_prefetch(tag)
-        memory_prefetch(<const Purchase*> (tag + 1) + ring.count)
+        memory_prefetch(<const Purchase*> (tag + 1) + ring.count - 1)
 
 
 cdef inline int history_record(
@@ -202,6 +220,8 @@ cdef inline int history_record(
     cdef Ring* ring = &history.rings[uid]
     cdef LongRing* long_ring
     cdef Tag* tag
+    # Of equal times this one is the later: it has been read last.
+    cdef bint late = ring.count > 0 and purchase.key.time_us < history.newest_us[uid]
     if ring.block >= 0 and ring.count == POOL_ITEMS and history.tracked > POOL_ITEMS:
         ring_lengthen(history, uid)
     if ring.block < 0:
@@ -217,15 +237,15 @@ cdef inline int history_record(
         ring.count += 1
     elif ring.count == history.tracked:
         tag = ring_tag(history, ring[0])
-        if key_before(purchase.key, (<const Purchase*> (tag + 1))[tag.note].key):
+        if late and key_before(
+            purchase.key, (<const Purchase*> (tag + 1))[tag.note].key
+        ):
             return 0
-        ring_drop_oldest(history, ring)
         history.kept -= 1
-        ring_push(history, ring, purchase)
+        ring_replace_oldest(history, ring[0], purchase, late)
     else:
         pool_reserve(&history.blocks, size_of(ring.count + 1), 1)
-        ring_grow(history, uid)
-        ring_push(history, ring, purchase)
+        ring_add(history, uid, purchase, late)
     history.kept += 1
     history.newest_us[uid] = max(history.newest_us[uid], purchase.key.time_us)
     return 0

@@ -11,7 +11,9 @@ to be changed. Every operation costs a block, at most.
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
-from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_resize
+from fastanomaly._memory cimport (
+    PyMem_RawFree, memory_prefetch, memory_reserve, memory_resize,
+)
 
 cdef enum:
     POOL_ITEMS = 256            # the most items in a block
@@ -95,10 +97,11 @@ cdef inline int32_t pool_take(
     Pool* pool, int size, int32_t owner, int32_t note
 ) noexcept nogil:
     """Take a block, after pool_reserve; its number."""
-    cdef int32_t block = <int32_t> pool.sizes[size].count
-    cdef Tag* tag
-    pool.sizes[size].count += 1
-    tag = pool_block(pool, size, block)
+    cdef Pages* pages = &pool.sizes[size]
+    cdef int32_t block = <int32_t> pages.count
+    cdef Tag* tag = pool_block(pool, size, block)
+    pages.count += 1
+    memory_prefetch(<char*> tag + pages.block_bytes)    # the next one to be taken
     tag.owner = owner
     tag.note = note
     return block
@@ -112,6 +115,8 @@ cdef inline const Tag* pool_give(Pool* pool, int size, int32_t block) noexcept n
     if block != last:
         memcpy(hole, pool_block(pool, size, last), <size_t> pages.block_bytes)
     pages.count -= 1
+    if last > 0:
+        memory_prefetch(pool_block(pool, size, last - 1))       # the next one to be moved
     # One empty page is kept: a block taken and given by turns costs no page each time.
     if (pages.page_count - 2) << pages.page_bits >= pages.count:
         pages.page_count -= 1

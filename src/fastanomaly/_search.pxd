@@ -111,7 +111,7 @@ cdef inline Within search_near(
         search.test_epoch = 1
     search.seen[uid] = search.test_epoch
     queue[0] = uid
-    while steps > 1:
+    while steps > 1 and head < tail:
         while head < level_end:
             friends = graph.friends[queue[head]]
             head += 1

@@ -46,6 +46,7 @@ cdef inline UserKey key_of_text(const char* text, int64_t length) noexcept nogil
     key.text = text
     key.length = length
     key.number = -1
+    key.hash = 0
     if 1 <= length <= NUMBER_DIGITS and (text[0] != c"0" or length == 1):
         for i in range(length):
             if not c"0" <= text[i] <= c"9":
@@ -79,6 +80,7 @@ cdef inline void sip_absorb(uint64_t* v, uint64_t word) noexcept nogil:
 
 
 cdef inline uint64_t key_hash(const uint64_t* secret, const UserKey* key) noexcept nogil:
+    """SipHash-1-3 of a number's eight bytes, or of a text."""
     cdef uint64_t[4] v
     cdef uint64_t word
     cdef int64_t i, whole
@@ -112,6 +114,7 @@ cdef inline UserKey users_key(const Users* users, int32_t uid) noexcept nogil:
     key.number = users.names[uid]
     key.text = NULL
     key.length = 0
+    key.hash = 0
     if key.number < 0:
         text = users.texts + ~key.number
         memcpy(&length, text, sizeof(int32_t))
@@ -133,45 +136,42 @@ cdef inline bint users_named(
     )
 
 
+cdef inline void users_hash(const Users* users, UserKey* key) noexcept nogil:
+    """Prepare a key for looking it up, and begin to fetch the slot where it should be."""
+    key.hash = key_hash(users.secret, key)
+    key.uid = -1
+    if users.table.count > 0:
+        memory_prefetch(&users.table.slots[key.hash & <uint64_t> (users.table.count - 1)])
+
+
+cdef inline void users_prefetch(const Users* users, const UserKey* key) noexcept nogil:
+    """Begin to fetch the name that a hashed key will first be compared with."""
+    cdef int32_t uid = -1
+    if users.table.count > 0:
+        uid = users.table.slots[key.hash & <uint64_t> (users.table.count - 1)] - 1
+    if uid >= 0:
+        memory_prefetch(&users.names[uid])
+
+
 cdef inline int64_t table_slot(
-    const Users* users, const Table* table, const UserKey* key, uint64_t hash
+    const Users* users, const Table* table, const UserKey* key
 ) noexcept nogil:
     """The slot that holds key, or the free one where it belongs. The table is not empty."""
     cdef int64_t mask = table.count - 1
-    cdef int64_t slot = <int64_t> (hash & <uint64_t> mask)
+    cdef int64_t slot = <int64_t> (key.hash & <uint64_t> mask)
     while table.slots[slot] != 0 and not users_named(users, table.slots[slot] - 1, key):
         slot = (slot + 1) & mask
     return slot
 
 
-cdef inline int32_t users_find_hashed(
-    const Users* users, const UserKey* key, uint64_t hash
-) noexcept nogil:
-    """The uid of key, or -1."""
+cdef inline int32_t users_find(const Users* users, const UserKey* key) noexcept nogil:
+    """The uid of key, which is hashed, or -1."""
     cdef int32_t uid = -1
     if users.table.count > 0:
-        uid = users.table.slots[table_slot(users, &users.table, key, hash)] - 1
+        uid = users.table.slots[table_slot(users, &users.table, key)] - 1
     if uid < 0 and users.before.count > 0:
-        uid = users.before.slots[table_slot(users, &users.before, key, hash)] - 1
+        uid = users.before.slots[table_slot(users, &users.before, key)] - 1
     return uid
-
-
-cdef inline int32_t users_find(const Users* users, const UserKey* key) noexcept nogil:
-    """The uid of key, or -1."""
-    return users_find_hashed(users, key, key_hash(users.secret, key))
-
-
-cdef inline void users_prefetch(const Users* users, uint64_t hash) noexcept nogil:
-    """Begin to fetch the slot of a user who will soon be looked up."""
-    if users.table.count > 0:
-        memory_prefetch(&users.table.slots[hash & <uint64_t> (users.table.count - 1)])
-
-
-cdef inline int32_t users_guess(const Users* users, uint64_t hash) noexcept nogil:
-    """The uid in the slot where probing begins, most often the right one; or -1."""
-    if users.table.count == 0:
-        return -1
-    return users.table.slots[hash & <uint64_t> (users.table.count - 1)] - 1
 
 
 cdef inline void users_move_slots(Users* users, int64_t most) noexcept nogil:
@@ -183,7 +183,8 @@ cdef inline void users_move_slots(Users* users, int64_t most) noexcept nogil:
         uid = users.before.slots[users.moved] - 1
         if uid >= 0:
             key = users_key(users, uid)
-            slot = table_slot(users, &users.table, &key, key_hash(users.secret, &key))
+            key.hash = key_hash(users.secret, &key)
+            slot = table_slot(users, &users.table, &key)
             users.table.slots[slot] = uid + 1
         users.moved += 1
         most -= 1
@@ -211,7 +212,7 @@ cdef inline int32_t users_refuse() except -1 nogil:
 
 
 cdef inline int32_t users_add(Users* users, const UserKey* key) except -1 nogil:
-    """Give key, which is not there yet, the next uid."""
+    """Give key, which is hashed and not there yet, the next uid."""
     cdef int32_t uid = users.count, length = <int32_t> key.length
     cdef int64_t slot
     if uid == USERS_LIMIT or key.length > TEXT_LIMIT:
@@ -235,7 +236,7 @@ cdef inline int32_t users_add(Users* users, const UserKey* key) except -1 nogil:
             users.texts + users.texts_used + sizeof(int32_t), key.text, <size_t> key.length
         )
         users.texts_used += <int64_t> sizeof(int32_t) + key.length
-    slot = table_slot(users, &users.table, key, key_hash(users.secret, key))
+    slot = table_slot(users, &users.table, key)
     users.table.slots[slot] = uid + 1
     users.count += 1
     return uid
@@ -246,7 +247,8 @@ cdef inline void users_forget_last(Users* users) noexcept nogil:
     cdef UserKey key = users_key(users, users.count - 1), other
     cdef Table table = users.table
     cdef int64_t mask = table.count - 1, hole, slot, home
-    hole = table_slot(users, &table, &key, key_hash(users.secret, &key))
+    key.hash = key_hash(users.secret, &key)
+    hole = table_slot(users, &table, &key)
     table.slots[hole] = 0
     # Others may have been moved in since, past this slot: move them back.
     slot = (hole + 1) & mask

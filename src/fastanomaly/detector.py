@@ -539,21 +539,23 @@ class Detector:
         Notes
         -----
         Crosses into compiled code once a call: feed blocks of lines, not single ones.
+        Lines written the usual way are read without the GIL. Buffers other than bytes are
+        copied first.
         """
         if not 1 <= max_line <= LARGEST_LINE:
             raise ValueError(f"max_line: {max_line!r} is not in 1..{LARGEST_LINE}")
-        data = memoryview(_joined(lines)).cast("B")
+        data = _joined(lines)
         count, flags, rejected, error = self._engine.feed(
             data, judged=judge, max_line=max_line, first_line=first_line, strict=strict
         )
         fed = Fed(
             count,
             [
-                Flag(*values, log, line, bytes(data[start:end]))
+                Flag(*values, log, line, data[start:end])
                 for line, start, end, values in flags
             ],
             [
-                Rejected(log, line, REASONS[reason], bytes(data[start:end]))
+                Rejected(log, line, REASONS[reason], data[start:end])
                 for line, start, end, reason in rejected
             ],
         )
@@ -660,12 +662,14 @@ def _check_method(method: Method) -> Method:
     return method
 
 
-def _joined(lines: Any) -> Any:
-    """One buffer of lines."""
+def _joined(lines: Any) -> bytes:
+    """The lines as one text, which nobody can change while the engine reads it."""
+    if isinstance(lines, bytes):
+        return lines
     if isinstance(lines, str):
         return lines.encode()
     try:
-        return memoryview(lines)
+        return bytes(memoryview(lines))
     except TypeError:
         pass
     return b"".join(map(_ended, lines))
