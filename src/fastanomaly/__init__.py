@@ -5,17 +5,11 @@ from fastanomaly.detector import (
     BEFRIEND,
     PURCHASE,
     UNFRIEND,
-    ColumnFlags,
-    Counts,
     Detector,
-    Fed,
-    FeedError,
-    Flag,
-    Memory,
-    Work,
 )
 from fastanomaly.events import REASONS, Rejected
 from fastanomaly.parameters import ParameterError, UsageError
+from fastanomaly.results import ColumnFlags, Counts, Fed, FeedError, Flag, Memory, Work
 
 __all__ = [
     "BEFRIEND",

@@ -20,10 +20,9 @@ cdef struct Columns:
     const UserKey* user_keys        # or, if not NULL, as keys
     const UserKey* friend_keys
 
-cdef struct Row:
-    Event event
-    char[DIGITS_SIZE] user_digits   # what the event's keys may point into
-    char[DIGITS_SIZE] friend_digits
+cdef struct Digits:                 # what a row's keys may point into
+    char[DIGITS_SIZE] user
+    char[DIGITS_SIZE] friend
 
 cdef struct ColumnFlag:
     int64_t row
@@ -45,31 +44,35 @@ cdef inline UserKey key_of_number(int64_t number, char* digits) noexcept nogil:
     return key
 
 
-cdef inline void columns_read(const Columns* columns, int64_t index, Row* row) noexcept nogil:
-    row.event.kind = columns.kinds[index]
-    row.event.time_us = columns.times_us[index]
-    row.event.amount_units = columns.amounts_units[index]
+cdef inline void columns_read(
+    const Columns* columns, int64_t index, Event* event, Digits* digits
+) noexcept nogil:
+    event.kind = columns.kinds[index]
+    event.time_us = columns.times_us[index]
+    event.amount_units = columns.amounts_units[index]
     if columns.user_keys != NULL:
-        row.event.user = columns.user_keys[index]
-        row.event.friend = columns.friend_keys[index]
+        event.user = columns.user_keys[index]
+        event.friend = columns.friend_keys[index]
     else:
-        row.event.user = key_of_number(columns.user_numbers[index], row.user_digits)
-        row.event.friend = key_of_number(columns.friend_numbers[index], row.friend_digits)
+        event.user = key_of_number(columns.user_numbers[index], digits.user)
+        event.friend = key_of_number(columns.friend_numbers[index], digits.friend)
 
 
-cdef inline bint row_valid(const Row* row) noexcept nogil:
-    if row.event.kind == PURCHASE:
-        return 0 <= row.event.amount_units < <int64_t> AMOUNT_LIMIT
-    if row.event.kind == BEFRIEND:
-        return not same_user(&row.event.user, &row.event.friend)
-    return row.event.kind < EVENT_KINDS
+cdef inline bint row_valid(const Event* event) noexcept nogil:
+    if event.kind == PURCHASE:
+        return 0 <= event.amount_units < <int64_t> AMOUNT_LIMIT
+    if event.kind == BEFRIEND:
+        return not same_user(&event.user, &event.friend)
+    return event.kind < EVENT_KINDS
 
 
-cdef inline int64_t columns_first_invalid(const Columns* columns, Row* row) noexcept nogil:
-    """The index of the first row that is no event, left in `row`; or -1."""
+cdef inline int64_t columns_first_invalid(
+    const Columns* columns, Event* event, Digits* digits
+) noexcept nogil:
+    """The index of the first row that is no event, left in `event`; or -1."""
     cdef int64_t index
     for index in range(columns.rows):
-        columns_read(columns, index, row)
-        if not row_valid(row):
+        columns_read(columns, index, event, digits)
+        if not row_valid(event):
             return index
     return -1

@@ -7,13 +7,16 @@ The rooms it is made of are the .pxd files beside it, compiled into this one mod
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
-from libc.string cimport memchr, memset
+from libc.string cimport memset
 
+from fastanomaly._ahead cimport (
+    BATCH, Ahead, Batch, ahead_begin, ahead_done, ahead_end, ahead_next,
+)
 from fastanomaly._ball cimport (
     Ball, ball_add_user, ball_begin, ball_bytes, ball_fill, ball_free, ball_reserve,
 )
 from fastanomaly._columns cimport (
-    ColumnFlag, Columns, Row, columns_first_invalid, columns_read, row_valid,
+    ColumnFlag, Columns, Digits, columns_first_invalid, columns_read, row_valid,
 )
 from fastanomaly._events cimport (
     BLANK, LINE_TOO_LONG, NOT_AN_OBJECT, UNDECIDED, VALID, decode_event, same_user,
@@ -31,6 +34,7 @@ from fastanomaly._history cimport (
 )
 from fastanomaly._memory cimport (
     PyMem_RawFree, memory_fail_after, memory_prefetch, memory_reserve, memory_resize,
+    memory_zeroed,
 )
 from fastanomaly._merge cimport Candidate
 from fastanomaly._pool cimport POOL_SIZES, Pool, Tag, pool_block
@@ -46,16 +50,15 @@ from fastanomaly._types cimport (
     uint128,
 )
 from fastanomaly._users cimport (
-    Users, key_of_text, users_add, users_bytes, users_find, users_forget_last, users_free,
-    users_hash, users_key, users_prefetch,
+    Users, key_hash, key_of_text, users_add, users_bytes, users_find, users_forget_last,
+    users_free,
+    users_key, users_prefetch_name, users_prefetch_slot,
 )
 from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_of, verdict_on
 from fastanomaly._window cimport Window, window_free
 
 import operator
 import os
-
-import orjson
 
 from fastanomaly import verdict as wide_verdict
 from fastanomaly.events import reread
@@ -138,10 +141,6 @@ def fail_allocations_after(count: int):
     memory_fail_after(count)
 
 
-cdef enum:
-    BATCH = 128                  # events prepared together
-
-
 cdef class Engine:
     """Graph, histories and verdicts for one degree, T and k = k_numerator / k_denominator.
 
@@ -162,7 +161,7 @@ cdef class Engine:
     cdef int32_t degree, tracked
     cdef bint whole_balls
     cdef bint busy
-    cdef Row[BATCH] batch
+    cdef Ahead* ahead                   # from the first bulk call on
     # The last purchase judged:
     cdef Sums sums
     cdef Verdict verdict
@@ -207,6 +206,7 @@ cdef class Engine:
         ball_free(&self.ball)
         search_free(&self.search)
         window_free(&self.window)
+        PyMem_RawFree(self.ahead)
 
     cdef int enter(self) except -1:
         if self.busy:
@@ -246,11 +246,11 @@ cdef class Engine:
         while self.users.count > count:
             users_forget_last(&self.users)
 
-    cdef int apply_hashed(self, Event* event, bint judged) except -1 nogil:
-        """Apply one event that comes alone."""
-        users_hash(&self.users, &event.user)
-        if event.kind != PURCHASE:
-            users_hash(&self.users, &event.friend)
+    cdef int apply_alone(self, Event* event, bint judged) except -1 nogil:
+        """Apply one event that does not come in a batch."""
+        self.hash_keys(event, 1)
+        event.user.uid = -1
+        event.friend.uid = -1
         return self.apply(event, judged)
 
     cdef int judge(self, const UserKey* buyer, int64_t amount_units) except -1 nogil:
@@ -341,8 +341,15 @@ cdef class Engine:
         self.flags = self.flags + self.verdict.anomalous
         return 0
 
-    cdef void anticipate(self, int32_t count) noexcept nogil:
-        """Prepare the first `count` events of the batch for apply.
+    cdef void hash_keys(self, Event* events, int32_t count) noexcept nogil:
+        cdef int32_t i
+        for i in range(count):
+            events[i].user.hash = key_hash(self.users.secret, &events[i].user)
+            if events[i].kind != PURCHASE:
+                events[i].friend.hash = key_hash(self.users.secret, &events[i].friend)
+
+    cdef void anticipate(self, Event* events, int32_t count) noexcept nogil:
+        """Look up the users of events whose keys are hashed, and begin to fetch the rest.
 
         A state beyond the processor's caches is fetched piece by piece, each telling where
         the next one is; so the pieces of a whole batch are on their way at once.
@@ -350,30 +357,29 @@ cdef class Engine:
         cdef int32_t i
         cdef Event* event
         for i in range(count):
-            event = &self.batch[i].event
-            users_hash(&self.users, &event.user)
-            if event.kind != PURCHASE:
-                users_hash(&self.users, &event.friend)
+            users_prefetch_slot(&self.users, &events[i].user)
+            if events[i].kind != PURCHASE:
+                users_prefetch_slot(&self.users, &events[i].friend)
         for i in range(count):
-            event = &self.batch[i].event
-            users_prefetch(&self.users, &event.user)
-            if event.kind != PURCHASE:
-                users_prefetch(&self.users, &event.friend)
+            users_prefetch_name(&self.users, &events[i].user)
+            if events[i].kind != PURCHASE:
+                users_prefetch_name(&self.users, &events[i].friend)
         for i in range(count):
-            event = &self.batch[i].event
+            event = &events[i]
             event.user.uid = users_find(&self.users, &event.user)
-            if event.kind == PURCHASE and event.user.uid >= 0:
-                memory_prefetch(&self.history.rings[event.user.uid])
-                memory_prefetch(&self.history.newest_us[event.user.uid])
-            elif event.kind != PURCHASE:
+            if event.kind == PURCHASE:
+                memory_prefetch(&self.history.rings[max(event.user.uid, 0)])
+                memory_prefetch(&self.history.newest_us[max(event.user.uid, 0)])
+            else:
                 event.friend.uid = users_find(&self.users, &event.friend)
                 memory_prefetch(&self.graph.friends[max(event.user.uid, 0)])
                 memory_prefetch(&self.graph.friends[max(event.friend.uid, 0)])
         for i in range(count):
-            event = &self.batch[i].event
-            if event.kind == PURCHASE and event.user.uid >= 0:
-                history_prefetch(&self.history, event.user.uid)
-            elif event.kind != PURCHASE:
+            event = &events[i]
+            if event.kind == PURCHASE:
+                if event.user.uid >= 0:
+                    history_prefetch(&self.history, event.user.uid)
+            else:
                 if event.user.uid >= 0:
                     friends_prefetch(&self.graph, event.user.uid)
                 if event.friend.uid >= 0:
@@ -413,7 +419,7 @@ cdef class Engine:
                 friend = key_of(friend, &event.friend)
                 if event.kind == BEFRIEND and same_user(&event.user, &event.friend):
                     raise ValueError(f"user id: {user!r} cannot befriend themself")
-            self.apply_hashed(event, judged)
+            self.apply_alone(event, judged)
             return self.flag(event) if self.verdict.anomalous else None
         finally:
             self.busy = False
@@ -439,58 +445,59 @@ cdef class Engine:
     cdef tuple feed_lines(
         self, bytes data, bint judged, int64_t max_line, int64_t first_line, bint strict
     ):
-        cdef const char* text = data
-        cdef int64_t size = len(data), line = first_line, next_start = 0
-        cdef int64_t[BATCH] starts, ends
-        cdef int32_t count, i
+        cdef int64_t line = first_line
+        cdef int32_t i
         cdef int reason
+        cdef Batch* batch
         cdef Event event
         cdef list flags = [], rejected = []
+        if self.ahead == NULL:
+            memory_zeroed(<void**> &self.ahead, 1, sizeof(Ahead))
+        ahead_begin(self.ahead, data, len(data), max_line, self.users.secret)
         try:
-            while next_start < size:
+            while True:
                 with nogil:
-                    count = 0
-                    reason = VALID
-                    while count < BATCH and next_start < size and reason == VALID:
-                        starts[count] = next_start
-                        next_start = find_line_end(text, size, next_start, &ends[count])
-                        # What stands behind a line is its line end, or a bytes' own NUL.
-                        if ends[count] - starts[count] <= max_line and scan_event(
-                            text + starts[count], text + ends[count],
-                            &self.batch[count].event,
-                        ):
-                            count += 1
-                        else:
-                            reason = UNDECIDED
-                    self.anticipate(count)
+                    batch = ahead_next(self.ahead)
+                    if batch != NULL:
+                        self.anticipate(batch.events, batch.count)
+                if batch == NULL:
+                    break
                 i = 0
-                while i < count:
+                while i < batch.count:
                     with nogil:
-                        self.apply(&self.batch[i].event, judged)
-                        while i + 1 < count and not self.verdict.anomalous:
+                        self.apply(&batch.events[i], judged)
+                        while i + 1 < batch.count and not self.verdict.anomalous:
                             line += 1
                             i += 1
-                            self.apply(&self.batch[i].event, judged)
+                            self.apply(&batch.events[i], judged)
                     if self.verdict.anomalous:
                         flags.append(
-                            (line, starts[i], ends[i], self.flag(&self.batch[i].event))
+                            (line, batch.starts[i], batch.ends[i], self.flag(&batch.events[i]))
                         )
                     line += 1
                     i += 1
-                if reason == UNDECIDED:
-                    reason, kept = decode_line(data[starts[i]:ends[i]], max_line, &event)
+                if batch.reason == UNDECIDED:
+                    raw = data[batch.starts[i]:batch.ends[i]]
+                    reason, _kept = decode_line(raw, max_line, &event)
                     if reason == VALID:
-                        self.apply_hashed(&event, judged)
+                        self.apply_alone(&event, judged)
                         if self.verdict.anomalous:
-                            flags.append((line, starts[i], ends[i], self.flag(&event)))
+                            flags.append(
+                                (line, batch.starts[i], batch.ends[i], self.flag(&event))
+                            )
                     elif reason != BLANK:
-                        rejected.append((line, starts[i], ends[i], reason))
+                        rejected.append((line, batch.starts[i], batch.ends[i], reason))
                     line += 1
                     if reason >= 0 and strict:
                         break
+                with nogil:
+                    ahead_done(self.ahead)
         except BaseException as error:
             # What came before it stands, and is told.
             return line - first_line, flags, rejected, error
+        finally:
+            with nogil:
+                ahead_end(self.ahead)
         return line - first_line, flags, rejected, None
 
     def feed_columns(
@@ -505,7 +512,8 @@ cdef class Engine:
         the exception that ended it early, or None.
         """
         cdef Columns columns
-        cdef Row row
+        cdef Event[BATCH] events
+        cdef Digits[BATCH] digits
         cdef const int64_t[::1] user_numbers, friend_numbers
         cdef UserKey* user_keys = NULL
         cdef UserKey* friend_keys = NULL
@@ -542,9 +550,9 @@ cdef class Engine:
                 columns.user_numbers = &user_numbers[0]
                 columns.friend_numbers = &friend_numbers[0]
             with nogil:
-                index = columns_first_invalid(&columns, &row)
+                index = columns_first_invalid(&columns, events, digits)
             if index >= 0:
-                raise ValueError(f"columns, row {index}: {row_fault(&row.event)}")
+                raise ValueError(f"columns, row {index}: {row_fault(events)}")
             index = 0
             failure = None
             try:
@@ -552,16 +560,20 @@ cdef class Engine:
                     while index < columns.rows and valid:
                         batched = 0
                         while batched < BATCH and index + batched < columns.rows and valid:
-                            columns_read(&columns, index + batched, &self.batch[batched])
+                            columns_read(
+                                &columns, index + batched, &events[batched],
+                                &digits[batched],
+                            )
                             # If not, another thread has written into the column.
-                            valid = row_valid(&self.batch[batched])
+                            valid = row_valid(&events[batched])
                             batched += valid
                         memory_reserve(
                             <void**> &flags, &capacity, count + batched, sizeof(ColumnFlag)
                         )
-                        self.anticipate(batched)
+                        self.hash_keys(events, batched)
+                        self.anticipate(events, batched)
                         for i in range(batched):
-                            self.apply(&self.batch[i].event, judged)
+                            self.apply(&events[i], judged)
                             if self.verdict.anomalous:
                                 flags[count].row = index
                                 flags[count].n = self.sums.n
@@ -570,7 +582,7 @@ cdef class Engine:
                                 count += 1
                             index += 1
                 if index < columns.rows:
-                    fault = row_fault(&self.batch[batched].event)
+                    fault = row_fault(&events[batched])
                     raise ValueError(f"columns, row {index}: changed meanwhile: {fault}")
             except Exception as error:
                 failure = error
@@ -597,7 +609,7 @@ cdef class Engine:
         self.enter()
         try:
             user = key_of(user, &key)
-            users_hash(&self.users, &key)
+            key.hash = key_hash(self.users.secret, &key)
             uid = users_find(&self.users, &key)
             if uid < 0:
                 return []
@@ -645,6 +657,7 @@ cdef class Engine:
             ball_bytes(&self.ball)
             + self.search.merge.heap_capacity * <int64_t> sizeof(Candidate)
             + self.window.capacity * <int64_t> sizeof(int64_t)
+            + (self.ahead != NULL) * <int64_t> sizeof(Ahead)
         )
         return (
             users_bytes(&self.users) + per_user, self.users.texts_capacity,
@@ -668,7 +681,7 @@ cdef class Engine:
         cdef UserKey key
         for uid in range(self.users.count):
             key = users_key(&self.users, uid)
-            users_hash(&self.users, &key)
+            key.hash = key_hash(self.users.secret, &key)
             expect(users_find(&self.users, &key) == uid, f"user {uid} is not found by id")
         expect(
             3 * <int64_t> self.users.count <= 2 * self.users.table.count,
@@ -790,29 +803,23 @@ cdef bint is_blank(const char* text, int64_t length) noexcept nogil:
     return True
 
 
-cdef int64_t find_line_end(
-    const char* text, int64_t size, int64_t start, int64_t* end
-) noexcept nogil:
-    """Set where the line that starts there ends; where the next one starts."""
-    cdef const char* found = <const char*> memchr(
-        text + start, c"\n", <size_t> (size - start)
-    )
-    cdef int64_t next_start = found - text + 1 if found != NULL else size
-    end[0] = next_start - (found != NULL)
-    end[0] -= end[0] > start and text[end[0] - 1] == c"\r"
-    return next_start
+cdef object loads = None          # orjson's, and the errors it raises:
+cdef object JSONDecodeError = None
 
 
 cdef tuple decode_line(bytes line, int64_t max_line, Event* event):
     """Decode a line by way of orjson: (reason, what keeps the event's keys alive)."""
+    global loads, JSONDecodeError
     inexact = False
+    if loads is None:           # its start-up is most of ours, and most runs need none
+        from orjson import JSONDecodeError, loads
     if len(line) > max_line:
         return LINE_TOO_LONG, None
     if is_blank(line, len(line)):
         return BLANK, None
     try:
-        value = orjson.loads(line)
-    except orjson.JSONDecodeError:
+        value = loads(line)
+    except JSONDecodeError:
         reason, value = reread(line)
         inexact = True
         if reason != VALID:
@@ -839,5 +846,5 @@ def scan(line: bytes):
 def decode(line: bytes):
     """What orjson's way makes of it: an event, or the index of a reason. For tests."""
     cdef Event event
-    reason, kept = decode_line(line, len(line), &event)
+    reason, _kept = decode_line(line, len(line), &event)
     return event_values(&event) if reason == VALID else reason

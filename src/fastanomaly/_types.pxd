@@ -28,7 +28,7 @@ cdef struct UserKey:            # a user_id as it comes in
     const char* text            # UTF-8; not looked at when number >= 0
     int64_t length
     int64_t number              # the value of a plain decimal of up to 18 digits, or -1
-    uint64_t hash               # set by users_hash, before it is looked up
+    uint64_t hash               # key_hash's, before it is looked up
     int32_t uid                 # whose it is, if >= 0: set once it was looked up
 
 cdef struct Event:

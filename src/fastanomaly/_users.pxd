@@ -136,15 +136,13 @@ cdef inline bint users_named(
     )
 
 
-cdef inline void users_hash(const Users* users, UserKey* key) noexcept nogil:
-    """Prepare a key for looking it up, and begin to fetch the slot where it should be."""
-    key.hash = key_hash(users.secret, key)
-    key.uid = -1
+cdef inline void users_prefetch_slot(const Users* users, const UserKey* key) noexcept nogil:
+    """Begin to fetch the slot where a hashed key should be."""
     if users.table.count > 0:
         memory_prefetch(&users.table.slots[key.hash & <uint64_t> (users.table.count - 1)])
 
 
-cdef inline void users_prefetch(const Users* users, const UserKey* key) noexcept nogil:
+cdef inline void users_prefetch_name(const Users* users, const UserKey* key) noexcept nogil:
     """Begin to fetch the name that a hashed key will first be compared with."""
     cdef int32_t uid = -1
     if users.table.count > 0:

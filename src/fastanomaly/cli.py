@@ -7,9 +7,9 @@ from collections.abc import Sequence
 
 from fastanomaly._version import __version__
 from fastanomaly.commands import detect, simulate
-from fastanomaly.detector import FeedError
 from fastanomaly.output import say
 from fastanomaly.parameters import UsageError
+from fastanomaly.results import FeedError
 
 COMMANDS = (detect, simulate)
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-import orjson
-
 from fastanomaly.members import member_texts
 
 REASONS = (
@@ -79,6 +77,8 @@ def reread(line: bytes) -> tuple[int, object]:
         -1 and the decoded value, with every number replaced by 0;
         or the index of the reason in `REASONS`, and None.
     """
+    import orjson  # noqa: PLC0415 - most runs need none
+
     try:
         line.decode()
     except UnicodeDecodeError:
@@ -94,6 +94,8 @@ def reread(line: bytes) -> tuple[int, object]:
 
 def describe(line: bytes, reason: str) -> str:
     """Say what is wrong with a line that was rejected for `reason`."""
+    import orjson  # noqa: PLC0415
+
     if reason == "line_too_long":
         return "longer than the limit"
     if reason == "invalid_utf8":

@@ -6,17 +6,18 @@ longer than the limit comes in pieces.
 
 from __future__ import annotations
 
-import gzip
 import io
 import os
 import select
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from fastanomaly.parameters import UsageError
+
+if TYPE_CHECKING:
+    import gzip
 
 STANDARD = "-"
 """The path that stands for standard input or output."""
@@ -187,6 +188,9 @@ def _reader(
 ) -> tuple[Callable[[int], bytes | None], _Closable | None, tuple[type[Exception], ...]]:
     """What reads a log, what is to be closed beside it, and the errors it may raise."""
     if path.lower().endswith(GZIP):
+        import gzip  # noqa: PLC0415 - most runs need none of these
+        import zlib  # noqa: PLC0415
+
         unzipped = gzip.GzipFile(fileobj=raw, mode="rb")
         return _whole(unzipped), unzipped, (OSError, EOFError, zlib.error)
     if path.lower().endswith(ZSTD):

@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-import orjson
-
 _TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]')
 _NUMBER_AT = re.compile(rb"\s*:\s*([-+.eE0-9]+)")
 
@@ -29,6 +27,8 @@ def members(line: bytes) -> list[Member]:
 
     Costs the line's tokens.
     """
+    import orjson  # noqa: PLC0415 - most runs need none
+
     found: list[Member] = []
     name = b""
     depth = start = colon = 0

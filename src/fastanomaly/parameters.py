@@ -3,25 +3,27 @@
 from __future__ import annotations
 
 import re
-from decimal import Decimal
 from math import gcd
 from operator import index
-from typing import TypeAlias
-
-import orjson
+from typing import TYPE_CHECKING, TypeAlias, Union
 
 from fastanomaly._core import amount_units
 from fastanomaly.events import reread
 from fastanomaly.members import member_texts
 from fastanomaly.verdict import UNITS
 
-Number: TypeAlias = int | float | str | Decimal
+if TYPE_CHECKING:
+    from decimal import Decimal
+
+Number: TypeAlias = Union[int, float, str, "Decimal"]
 
 LARGEST = 2**31 - 1
 LARGEST_SIGMAS = 10**6
 AMOUNT_LIMIT = 10**12
 SMALLEST = {"D": 1, "T": 2}
 """The least degree and the least number of tracked purchases."""
+
+_USUAL_LINE = re.compile(rb'\{"D": ?"([0-9]+)", ?"T": ?"([0-9]+)"\}\r?')
 
 
 class UsageError(ValueError):
@@ -68,9 +70,13 @@ def exact_units(value: Number) -> int | None:
     """
     if isinstance(value, str):
         return amount_units(str.__str__(value))
-    if isinstance(value, (float, Decimal)):
+    if isinstance(value, float):
         return amount_units(str(value))
     if isinstance(value, bool) or not hasattr(value, "__index__"):
+        from decimal import Decimal  # noqa: PLC0415 - a start-up should not wait for it
+
+        if isinstance(value, Decimal):
+            return amount_units(str(value))
         raise TypeError(f"expected int, str, Decimal or float, got {type(value).__name__}")
     whole = index(value)
     return whole * UNITS if 0 <= whole < AMOUNT_LIMIT else None
@@ -112,6 +118,10 @@ def check_sigmas(value: Number) -> tuple[int, int]:
 
 def parameter_line(line: bytes) -> dict[str, object] | None:
     """The D and T of a parameter line, or None if the line is not one."""
+    if usual := _USUAL_LINE.fullmatch(line):
+        return {"D": usual[1].decode(), "T": usual[2].decode()}
+    import orjson  # noqa: PLC0415 - its start-up is most of ours
+
     try:
         value = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -125,6 +135,8 @@ def parameter_line(line: bytes) -> dict[str, object] | None:
 
 def _decoded(text: str) -> object:
     """A JSON value; the text itself where orjson does not read it."""
+    import orjson  # noqa: PLC0415
+
     try:
         return orjson.loads(text)
     except orjson.JSONDecodeError:

@@ -7,13 +7,10 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import dataclass, field
 from itertools import chain
 from typing import cast
 
-import orjson
-
-from fastanomaly.detector import LARGEST_LINE, MAX_LINE, Detector, Fed, FeedError, Method
+from fastanomaly.detector import LARGEST_LINE, MAX_LINE, Detector, Method
 from fastanomaly.events import Rejected
 from fastanomaly.logs import STANDARD, Lines, Log, LongLine
 from fastanomaly.output import LineWriter, check_outputs
@@ -24,6 +21,7 @@ from fastanomaly.parameters import (
     check_whole,
     parameter_line,
 )
+from fastanomaly.results import Fed, FeedError
 
 _BLANK = b" \t\r\n"
 
@@ -32,7 +30,6 @@ class StrictError(Exception):
     """A line was rejected in a strict run; the message names it."""
 
 
-@dataclass(slots=True)
 class Summary:
     """What a run did, up to where it ended.
 
@@ -52,15 +49,19 @@ class Summary:
         Wall time of reading, judging and writing.
     """
 
-    purchases: int = 0
-    befriends: int = 0
-    unfriends: int = 0
-    flags: int = 0
-    users: int = 0
-    friendships: int = 0
-    rejected: Counter[str] = field(default_factory=Counter)
-    first_rejected: str | None = None
-    seconds: float = 0.0
+    def __init__(self) -> None:
+        self.purchases = 0
+        self.befriends = 0
+        self.unfriends = 0
+        self.flags = 0
+        self.users = 0
+        self.friendships = 0
+        self.rejected: Counter[str] = Counter()
+        self.first_rejected: str | None = None
+        self.seconds = 0.0
+
+    def __repr__(self) -> str:
+        return f"Summary({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
 
     @property
     def events(self) -> int:
@@ -333,6 +334,8 @@ def _escaped(text: str) -> str:
 
 def summary_json(summary: Summary, **more: object) -> bytes:
     """The summary as one JSON object, with a line end."""
+    import orjson  # noqa: PLC0415 - most runs write none
+
     values = {
         "events": summary.events,
         "purchases": summary.purchases,

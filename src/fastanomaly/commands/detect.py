@@ -7,9 +7,10 @@ import resource
 import sys
 from typing import TYPE_CHECKING
 
-from fastanomaly.detector import MAX_LINE, FeedError
+from fastanomaly.detector import MAX_LINE
 from fastanomaly.output import LineWriter, OutputError, check_outputs, say
 from fastanomaly.replay import StrictError, Summary, detect, summary_json
+from fastanomaly.results import FeedError
 from fastanomaly.stopping import Stopped, StopSignals
 
 if TYPE_CHECKING:
