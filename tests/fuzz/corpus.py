@@ -1,0 +1,20 @@
+"""The corpus, a line an input: unpack it for the fuzzer, pack what the fuzzer leaves."""
+
+import sys
+from pathlib import Path
+
+
+def unpack(corpus: Path, folder: Path) -> None:
+    """Write a file for each line."""
+    for number, line in enumerate(corpus.read_bytes().split(b"\n")):
+        (folder / f"{number:06}").write_bytes(line)
+
+
+def pack(corpus: Path, folder: Path) -> None:
+    """Write a line for each file: what comes after a line feed is not looked at."""
+    lines = {path.read_bytes().split(b"\n")[0] for path in folder.iterdir()}
+    corpus.write_bytes(b"\n".join(sorted(lines, key=lambda line: (len(line), line))))
+
+
+if __name__ == "__main__":
+    {"pack": pack, "unpack": unpack}[sys.argv[1]](Path(sys.argv[2]), Path(sys.argv[3]))

@@ -1,0 +1,33 @@
+"""The scanner as a C function, for the fuzzer."""
+
+from libc.stdint cimport int64_t
+from libc.stdio cimport snprintf
+from libc.string cimport memcpy
+
+from fastanomaly._scan cimport scan_event
+from fastanomaly._types cimport PURCHASE, Event, UserKey
+
+
+cdef int64_t copy_id(const UserKey* key, char* text) noexcept nogil:
+    if key.number >= 0:
+        return snprintf(text, 24, "%lld", <long long> key.number)
+    memcpy(text, key.text, <size_t> key.length)
+    return key.length
+
+
+cdef public int scanner(
+    const char* line, int64_t size, int* kind, int64_t* time_us, int64_t* amount_units,
+    char* user, int64_t* user_length, char* friend_, int64_t* friend_length
+) noexcept nogil:
+    """Whether the scanner accepts; the ids are copied. line[size] is a control character."""
+    cdef Event event
+    if not scan_event(line, line + size, &event):
+        return 0
+    kind[0] = event.kind
+    user_length[0] = copy_id(&event.user, user)
+    if event.kind == PURCHASE:
+        time_us[0] = event.time_us
+        amount_units[0] = event.amount_units
+    else:
+        friend_length[0] = copy_id(&event.friend, friend_)
+    return 1

@@ -1,0 +1,165 @@
+"""The scanner declines a line or agrees with orjson's way, bit by bit."""
+
+import json
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from randomlogs import random_logs
+
+from fastanomaly import Detector
+from fastanomaly._core import decode, scan
+
+TIMES = ["2017-06-13 11:33:01", "2017-06-13T11:33:01.25Z", "2017-02-29 11:33:01", "soon"]
+EVENTS = [
+    {"event_type": "purchase", "timestamp": TIMES[0], "id": "1", "amount": "16.83"},
+    {"event_type": "befriend", "timestamp": TIMES[0], "id1": "1", "id2": "2"},
+    {"event_type": "unfriend", "timestamp": TIMES[0], "id1": "ann@example.org", "id2": "2"},
+]
+SPACINGS = {
+    "the challenge's": lambda event: (
+        json.dumps(event).replace('e": ', 'e":').replace('p": ', 'p":')
+    ),
+    "compact": lambda event: json.dumps(event, separators=(",", ":")),
+    "json.dumps": json.dumps,
+}
+
+
+@pytest.mark.parametrize("spacing", SPACINGS.values(), ids=SPACINGS)
+@pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["event_type"])
+def test_usual_lines_are_accepted(event, spacing):
+    line = spacing(event).encode()
+    assert scan(line) == decode(line)
+    assert isinstance(scan(line), tuple)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": 7, "amount": 16},
+        {"id": 0, "amount": 0.5},
+        {"amount": "1e3", "note": "none", "count": -1.5e-7, "sure": True, "more": None},
+        {"id": "x" * 1000},
+        {"timestamp": "2017-06-13T11:33:01.123456+05:30"},
+    ],
+    ids=str,
+)
+def test_unusual_plain_lines_are_accepted_too(changes):
+    line = json.dumps(EVENTS[0] | changes).encode()
+    assert isinstance(scan(line), tuple)
+    assert scan(line) == decode(line)
+
+
+numbers = st.one_of(
+    st.integers().map(str),
+    st.floats(allow_nan=False, allow_infinity=False).map(repr),
+    st.from_regex(
+        r"-?(0|[1-9][0-9]{0,19})(\.[0-9]{1,8})?([eE][+-]?[0-9]{1,3})?", fullmatch=True
+    ),
+    st.from_regex(r"[-+.eE0-9]{1,8}", fullmatch=True),
+)
+texts = st.one_of(
+    st.sampled_from([*TIMES, "purchase", "befriend", "unfriend", "1", "2", "02", "16.83", ""]),
+    numbers,
+    st.text(max_size=20),
+)
+strings = st.one_of(
+    texts.map(json.dumps),
+    texts.map(lambda text: json.dumps(text, ensure_ascii=False)),
+    texts.map(lambda text: f'"{text}"'),
+)
+values = st.one_of(
+    strings,
+    numbers,
+    st.sampled_from(["true", "false", "null", "nul", "{}", "[1]", '{"id": 1}']),
+)
+names = st.sampled_from(
+    [
+        "event_type",
+        "timestamp",
+        "id",
+        "amount",
+        "id1",
+        "id2",
+        "Id",
+        "idx",
+        "amounts",
+        "i\\u0064",
+    ]
+)
+blanks = st.sampled_from(["", "", " ", "  ", "\t", "\r", "\x0b"])
+
+
+@st.composite
+def lines(draw):
+    """Lines near those that the scanner accepts."""
+    kind = draw(st.sampled_from(EVENTS))
+    members = [(name, json.dumps(value)) for name, value in kind.items()]
+    for _ in range(draw(st.integers(0, 3))):
+        place = draw(st.integers(0, len(members)))
+        members[place : place + draw(st.integers(0, 1))] = [(draw(names), draw(values))]
+    members = draw(st.permutations(members))
+    gap = lambda: draw(blanks)  # noqa: E731
+    inner = f"{gap()},{gap()}".join(
+        f'"{name}"{gap()}:{gap()}{value}' for name, value in members
+    )
+    line = f"{gap()}{{{gap()}{inner}{gap()}}}{gap()}".encode("utf-8", "surrogatepass")
+    if draw(st.integers(0, 9)) == 0 and line:
+        place = draw(st.integers(0, len(line) - 1))
+        cut = draw(st.integers(0, 2))
+        line = line[:place] + draw(st.binary(max_size=2)) + line[place + cut :]
+    return line.replace(b"\n", b"")
+
+
+@settings(max_examples=3000)
+@given(lines())
+@example(b'{"event_type":"befriend","id1":1,"id2":"1"}')
+@example(b'{"event_type":"purchase","timestamp":"2017-06-13 11:33:01","id":-0,"amount":-0}')
+@example(
+    b'{"event_type":"purchase","timestamp":"2017-06-13 11:33:01","id":"1","amount":1e-400}'
+)
+def test_the_scanner_declines_or_agrees(line):
+    found = scan(line)
+    assert found is None or found == decode(line)
+
+
+def large_text(seed):
+    """More than is scanned in one go, and by one thread, with dirty lines among the others."""
+    parts = []
+    while sum(map(len, parts)) < 300_000:
+        logs = random_logs(f"{seed} {len(parts)}")
+        parts += [logs.batch.rstrip(b"\n"), b"", logs.stream.rstrip(b"\n"), b"rubbish"]
+    return b"\n".join(parts)
+
+
+def outcome(detector, feeds):
+    """Flags, rejects and counts, wherever the lines stood in what was fed at once."""
+    flags, rejected = [], []
+    for fed in feeds:
+        flags += [tuple(flag) for flag in fed.flags]
+        rejected += [tuple(line) for line in fed.rejected]
+    return flags, rejected, detector.counts
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_scanned_ahead_or_line_by_line_all_is_the_same(seed):
+    text = large_text(seed)
+    one, other = Detector(2, 5, 1), Detector(2, 5, 1)
+    at_once = outcome(one, [one.feed(text)])
+    single = outcome(
+        other,
+        [other.feed(line, first_line=n) for n, line in enumerate(text.split(b"\n"), 1)],
+    )
+    assert at_once == single
+    assert len(at_once[0]) > 100
+    assert len(at_once[1]) > 100
+    one.check()
+
+
+def test_stopping_while_lines_are_scanned_ahead():
+    text = large_text("stop")
+    first = Detector(2, 5).feed(text).rejected[0]
+    for _ in range(20):
+        fed = Detector(2, 5).feed(text, strict=True)
+        assert fed.lines == first.line
+        assert fed.rejected == [first]
