@@ -11,20 +11,19 @@ Options that are not listed by `--help` go to `fastanomaly simulate`, which writ
 
 import argparse
 import json
-import os
-import platform
 import subprocess
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from importlib import metadata
 from itertools import islice
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
 
-ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # when run as a script
+
+from benchmarks.report import MAXRSS_BYTES, ROOT, conditions, positive, progress, table
 
 US = "fastanomaly"
 FLOOR = "orjson.loads alone"
@@ -40,9 +39,6 @@ PHASED = {**SOLUTIONS, US: ["benchmarks.solutions.with_fastanomaly"]}
 del PHASED[FLOOR]
 
 RIGHT = "right"
-
-# Bytes in a unit of ru_maxrss.
-MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 class Run(NamedTuple):
@@ -125,26 +121,6 @@ def purchases_in(lines: Counter[bytes]) -> Counter[bytes]:
     for line, count in lines.items():
         purchases[line.rpartition(b', "mean": ')[0]] += count
     return purchases
-
-
-def table(rows: Sequence[Sequence[str]], right: Iterable[int]) -> str:
-    """Return a Markdown table; the first row is its head; name the columns set right."""
-    right = set(right)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-
-    def line(cells: Iterable[str]) -> str:
-        return f"| {' | '.join(cells)} |"
-
-    def padded(row: Sequence[str]) -> str:
-        return line(
-            cell.rjust(width) if i in right else cell.ljust(width)
-            for i, (cell, width) in enumerate(zip(row, widths, strict=True))
-        )
-
-    rule = line(
-        "-" * (width - 1) + (":" if i in right else "-") for i, width in enumerate(widths)
-    )
-    return "\n".join([padded(rows[0]), rule, *map(padded, rows[1:])])
 
 
 def whole_runs(logs: Logs, folder: Path, rounds: int, events: int) -> str:
@@ -259,66 +235,6 @@ def with_degree(logs: Logs, degree: int, folder: Path) -> Logs:
     return Logs(batch, logs.stream)
 
 
-def progress(text: str) -> None:
-    """Tell the user, on standard error, what takes so long."""
-    print(text, file=sys.stderr, flush=True)
-
-
-def conditions() -> str:
-    """Return a line with the machine, the versions and the commit."""
-    machine = (
-        f"{cpu_model()}, {os.cpu_count()} cores, {platform.system()} {platform.release()}"
-    )
-    python = f"{platform.python_implementation()} {platform.python_version()}"
-    packages = ", ".join(f"{p} {version(p)}" for p in (US, "networkx", "igraph", "orjson"))
-    return f"{machine}, {python}; {packages}; commit {commit()}."
-
-
-def cpu_model() -> str:
-    """Return the processor's name, as far as the system tells it."""
-    if sys.platform == "darwin":
-        return ask("sysctl", "-n", "machdep.cpu.brand_string")
-    try:
-        with open("/proc/cpuinfo") as told:
-            names = [line.partition(":")[2] for line in told if line.startswith("model name")]
-    except OSError:
-        names = []
-    return names[0].strip() if names else platform.machine()
-
-
-def version(package: str) -> str:
-    """Return the version of an installed package."""
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return "(not installed)"
-
-
-def commit() -> str:
-    """Return the git commit, and whether files have changed since."""
-    name = ask("git", "rev-parse", "--short", "HEAD")
-    changed = ask(
-        "git", "--no-optional-locks", "status", "--porcelain", "--", "src", "setup.py"
-    )
-    return name + (" and changes" if changed else "") if name else "unknown"
-
-
-def ask(*command: str) -> str:
-    """Return what a command prints, nothing if it cannot be run."""
-    try:
-        done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return ""
-    return done.stdout.strip()
-
-
-def positive(text: str) -> int:
-    """Read an integer of at least 1."""
-    if (number := int(text)) < 1:
-        raise ValueError(text)
-    return number
-
-
 def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
     """Return our own options, and those that go to `fastanomaly simulate`."""
     parser = argparse.ArgumentParser(
@@ -359,7 +275,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         folder = Path(name)
         progress("simulating the logs")
         logs = simulate(folder, simulate_options(args, more))
-        print(conditions())
+        print(conditions([US, "networkx", "igraph", "orjson"]))
         print(
             f"\nWhole runs: {args.users:,} users, {args.batch_events:,} batch and "
             f"{args.stream_events:,} stream events, D = {args.degree}, T = {args.tracked}, "
