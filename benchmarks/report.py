@@ -51,7 +51,7 @@ def us(ns: float) -> str:
 def table(rows: Sequence[Sequence[str]], right: Iterable[int]) -> str:
     """Return a Markdown table; the first row is its head; name the columns set right."""
     right = set(right)
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
 
     def line(cells: Iterable[str]) -> str:
         return f"| {' | '.join(cells)} |"

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from benchmarks.crowd import friendships
 from fastanomaly import BEFRIEND, UNFRIEND, Detector
 
 HUB, OTHER_HUB = 0, 1
@@ -12,20 +13,13 @@ EDITS = 1_000
 pytestmark = pytest.mark.parametrize("friends", [100, 10_000, 1_000_000])
 
 
-def columns(kinds, users, friends):
-    """Return friendship events as the columns of `Detector.feed_columns`."""
-    kinds, users, friends = np.broadcast_arrays(kinds, users, friends)
-    none = np.zeros(len(kinds), np.int64)
-    return kinds.astype(np.uint8), none, users.astype(np.int64), friends.astype(np.int64), none
-
-
 @pytest.fixture
 def detector(friends):
     """A detector with two hubs, each a friend of the same users and of one another."""
     detector = Detector(degree=1, tracked=2)
     those = np.arange(FIRST_FRIEND, FIRST_FRIEND + friends)
     for hub in (HUB, OTHER_HUB):
-        detector.feed_columns(*columns(BEFRIEND, hub, those))
+        detector.feed_columns(*friendships(BEFRIEND, hub, those))
     detector.befriend(HUB, OTHER_HUB)
     return detector
 
@@ -50,7 +44,7 @@ def test_friends(benchmark, detector, friends):
         FIRST_FRIEND, FIRST_FRIEND + friends, EDITS // 2
     )
     kinds = np.tile([UNFRIEND, BEFRIEND], EDITS // 2)
-    edits = columns(kinds, HUB, np.repeat(chosen, 2))
+    edits = friendships(kinds, HUB, np.repeat(chosen, 2))
     benchmark(detector.feed_columns, *edits)
     check(benchmark, detector, friends, int(chosen[0]))
 
@@ -58,5 +52,5 @@ def test_friends(benchmark, detector, friends):
 @pytest.mark.benchmark(group="1,000 edits between two hubs")
 def test_two_hubs(benchmark, detector, friends):
     kinds = np.tile([UNFRIEND, BEFRIEND], EDITS // 2)
-    benchmark(detector.feed_columns, *columns(kinds, HUB, OTHER_HUB))
+    benchmark(detector.feed_columns, *friendships(kinds, HUB, OTHER_HUB))
     check(benchmark, detector, friends, OTHER_HUB)

@@ -1,0 +1,126 @@
+"""What a judged purchase costs as users grow, up to 10 million with a hub of a million.
+
+Run it as `python benchmarks/scale.py --users 10000000`: it loads that many users, ten
+friendships and ten purchases each through the columns of `Detector.feed_columns`, judges
+100,000 purchases with an edit before each, and prints Markdown tables on standard output;
+benchmarks/singly.py tells how. With --json FILE the numbers are put behind those that are
+there; `--picture FILE` then draws them all, and measures nothing.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # when run as a script
+
+from benchmarks.crowd import Crowd
+from benchmarks.report import Spread, conditions, positive
+from benchmarks.singly import (
+    Both,
+    Plan,
+    edits_table,
+    judge_degree,
+    loads_table,
+    memory_table,
+    purchases_table,
+)
+
+
+def numbers(crowd: Crowd, plan: Plan, both: Both, measured: str) -> dict[str, object]:
+    """Return one degree's results for the JSON file."""
+    spreads = {"auto": both.auto.purchase_ns, "edits": both.auto.edit_ns}
+    if both.ball is not None:
+        spreads["auto_on_sample"] = both.auto_on_sample()
+        spreads["ball"] = both.ball.purchase_ns
+    return {
+        **crowd._asdict(),
+        "tracked": plan.tracked,
+        "degree": both.degree,
+        "hub_friends": both.auto.hub_friends,
+        "load_seconds": both.auto.load_seconds,
+        "peak_bytes": both.auto.peak_bytes,
+        "conditions": measured,
+        **{f"{name}_ns": Spread.of(ns)._asdict() for name, ns in spreads.items()},
+    }
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(
+        description="Measure single judged purchases in a large heavy-tailed network.",
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        allow_abbrev=False,
+    )
+    add = parser.add_argument
+    add("--users", type=positive, default=10_000, help="users; at least 1,000")
+    add("--friendships-per-user", type=positive, default=10, help="friendships, loaded")
+    add("--purchases-per-user", type=positive, default=10, help="purchases, loaded")
+    add("--judge", type=positive, default=100_000, help="purchases judged after the load")
+    add("--degrees", type=positive, nargs="+", default=[1, 2, 3, 4, 5], help="values of D")
+    add("-T", "--tracked", type=positive, default=50, help="latest purchases that count")
+    add("--ball-sample", type=int, default=1_000, help="judged by whole balls too; 0: none")
+    add("--ball-seconds", type=float, default=60, help="whole balls end after that, each D")
+    add("--seed", type=int, default=0, help="seed of everything")
+    add("--json", type=Path, metavar="FILE", help="add the numbers to this file")
+    add("--picture", type=Path, metavar="FILE", help="draw what --json FILE holds, as SVG")
+    args = parser.parse_args(arguments)
+    if args.picture and not args.json:
+        parser.error("--picture needs --json FILE, the numbers to draw")
+    if args.users < 1_000:
+        parser.error(f"--users must be at least 1,000, not {args.users}")
+    if args.ball_sample < 0:
+        parser.error(f"--ball-sample must be at least 0, not {args.ball_sample}")
+    return args
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Print the tables, or draw the picture."""
+    args = parse(arguments)
+    if args.picture:
+        from benchmarks.picture import draw  # noqa: PLC0415 - matplotlib, for this alone
+
+        draw(args.json, args.picture)
+        return
+    crowd = Crowd(
+        args.users,
+        args.users * args.friendships_per_user,
+        args.users * args.purchases_per_user,
+        seed=args.seed,
+    )
+    plan = Plan(args.tracked, args.judge, args.ball_sample, args.ball_seconds)
+    measured = conditions(["fastanomaly", "numpy"])
+    results = []
+    for degree in args.degrees:
+        both = judge_degree(crowd, plan, degree)
+        results.append(both)
+        if args.json:
+            with open(args.json, "a") as out:
+                out.write(json.dumps(numbers(crowd, plan, both, measured)) + "\n")
+    loads = sum(1 + (both.ball is not None) for both in results)
+    print(measured)
+    print(
+        f"\n{crowd.users:,} users, {crowd.friendships:,} friendships (the largest hub has "
+        f"{results[0].auto.hub_friends:,} friends), {crowd.purchases:,} purchases, "
+        f"T = {plan.tracked}, seed {crowd.seed}; {loads} loads, each in a process of its "
+        "own: Python, NumPy and the columns included.\n"
+    )
+    print(loads_table(results))
+    print(
+        f"\n{plan.judge:,} purchases judged one by one, an edit before each; by whole balls "
+        f"{plan.ball_sample:,} of them, or as many as {plan.ball_seconds:,.0f} s allow (p99 "
+        "and p99.9 of few are the largest).\n"
+    )
+    print(purchases_table(results))
+    print("\nThe edits between them, befriend and unfriend by turns.\n")
+    print(edits_table(results))
+    if memory := results[0].auto.memory:
+        print(f"\nWhat the detector holds, D = {results[0].degree}.\n")
+        print(memory_table(memory))
+    if any(both.ball and both.wrong() for both in results):
+        sys.exit("the two ways gave different answers")
+
+
+if __name__ == "__main__":
+    main()
