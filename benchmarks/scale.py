@@ -19,16 +19,19 @@ from benchmarks.crowd import Crowd
 from benchmarks.report import Spread, conditions, positive
 from benchmarks.singly import (
     Both,
+    Loaded,
     Plan,
     edits_table,
     judge_degree,
-    loads_table,
+    load,
     memory_table,
     purchases_table,
 )
 
 
-def numbers(crowd: Crowd, plan: Plan, both: Both, measured: str) -> dict[str, object]:
+def numbers(
+    crowd: Crowd, plan: Plan, loaded: Loaded, both: Both, measured: str
+) -> dict[str, object]:
     """Return one degree's results for the JSON file."""
     spreads = {"auto": both.auto.purchase_ns, "edits": both.auto.edit_ns}
     if both.ball is not None:
@@ -38,9 +41,9 @@ def numbers(crowd: Crowd, plan: Plan, both: Both, measured: str) -> dict[str, ob
         **crowd._asdict(),
         "tracked": plan.tracked,
         "degree": both.degree,
-        "hub_friends": both.auto.hub_friends,
-        "load_seconds": both.auto.load_seconds,
-        "peak_bytes": both.auto.peak_bytes,
+        "hub_friends": loaded.hub_friends,
+        "load_seconds": loaded.seconds,
+        "peak_bytes": loaded.peak_bytes,
         "conditions": measured,
         **{f"{name}_ns": Spread.of(ns)._asdict() for name, ns in spreads.items()},
     }
@@ -91,22 +94,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     plan = Plan(args.tracked, args.judge, args.ball_sample, args.ball_seconds)
     measured = conditions(["fastanomaly", "numpy"])
+    loaded = load(crowd, plan.tracked)
     results = []
     for degree in args.degrees:
-        both = judge_degree(crowd, plan, degree)
+        both = judge_degree(loaded, crowd, plan, degree)
         results.append(both)
         if args.json:
             with open(args.json, "a") as out:
-                out.write(json.dumps(numbers(crowd, plan, both, measured)) + "\n")
-    loads = sum(1 + (both.ball is not None) for both in results)
+                out.write(json.dumps(numbers(crowd, plan, loaded, both, measured)) + "\n")
     print(measured)
     print(
         f"\n{crowd.users:,} users, {crowd.friendships:,} friendships (the largest hub has "
-        f"{results[0].auto.hub_friends:,} friends), {crowd.purchases:,} purchases, "
-        f"T = {plan.tracked}, seed {crowd.seed}; {loads} loads, each in a process of its "
-        "own: Python, NumPy and the columns included.\n"
+        f"{loaded.hub_friends:,} friends), {crowd.purchases:,} purchases, "
+        f"T = {plan.tracked}, seed {crowd.seed}; loaded in {loaded.seconds:,.1f} s, which "
+        "makes the columns, too.\n"
     )
-    print(loads_table(results))
+    print(memory_table(loaded))
     print(
         f"\n{plan.judge:,} purchases judged one by one, an edit before each; by whole balls "
         f"{plan.ball_sample:,} of them, or as many as {plan.ball_seconds:,.0f} s allow (p99 "
@@ -115,9 +118,6 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(purchases_table(results))
     print("\nThe edits between them, befriend and unfriend by turns.\n")
     print(edits_table(results))
-    if memory := results[0].auto.memory:
-        print(f"\nWhat the detector holds, D = {results[0].degree}.\n")
-        print(memory_table(memory))
     if any(both.ball and both.wrong() for both in results):
         sys.exit("the two ways gave different answers")
 

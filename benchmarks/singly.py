@@ -1,10 +1,10 @@
 """Judge purchases one by one, each with its own time, both ways of searching beside.
 
-Every load is a process of its own, since D and the method belong to a Detector: two loads
-for each degree, one if nothing is to be judged by whole balls. A purchase is one call of
-`Detector.purchase`, with one friendship edit before it. The times are those of the calls,
-about a microsecond of Python included; the largest ones include what the system did
-meanwhile.
+All is loaded once. Each degree and method then judges in a fork of that process, so that
+each begins with the same state. A purchase is one call of `Detector.purchase`, with one
+friendship edit before it. The times are those of the calls, about a microsecond of Python
+included; the largest ones include what the system did meanwhile, such as copying a page
+that the fork writes to for the first time.
 
 The whole-ball way is dear, so it judges a sample: it gets the same events in the same
 order, but only records the purchases that are not in the sample, and it stops when its
@@ -16,9 +16,9 @@ same ones, and its flag holds their n, total and squares. Both ways must give th
 import gc
 import resource
 import time
-from collections.abc import Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections.abc import Iterable
 from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from typing import NamedTuple
 
 import numpy as np
@@ -26,19 +26,26 @@ import numpy.typing as npt
 
 from benchmarks.crowd import Crowd
 from benchmarks.report import MAXRSS_BYTES, SPREAD_HEAD, Spread, progress, table
-from fastanomaly import Detector, Flag
+from fastanomaly import Counts, Detector, Flag, Memory
+from fastanomaly.detector import Method
 
 UNUSUAL_DOLLARS = 1_000_000
 
 
-class Judged(NamedTuple):
-    """What came of one load."""
+class Loaded(NamedTuple):
+    """A crowd in memory, and what that took."""
 
-    load_seconds: float
-    loaded_bytes: int  # the process's peak memory, once loaded
-    peak_bytes: int  # and in the end
+    detector: Detector
+    seconds: float
+    peak_bytes: int  # of the process
     hub_friends: int
-    memory: dict[str, int]  # what the detector itself tells, by part
+    memory: Memory
+    counts: Counts
+
+
+class Judged(NamedTuple):
+    """What came of judging one way."""
+
     rows: npt.NDArray[np.int64]  # the purchases judged
     purchase_ns: npt.NDArray[np.int64]  # one for each of those
     edit_ns: npt.NDArray[np.int64]
@@ -77,29 +84,54 @@ class Plan(NamedTuple):
         return np.unique(np.linspace(0, self.judge - 1, self.ball_sample).astype(np.int64))
 
 
-def judge_degree(crowd: Crowd, plan: Plan, degree: int) -> Both:
-    """Load and judge, from both sides and then by whole balls, each in a new process."""
-    auto = in_new_process(crowd, plan, degree, "auto")
-    ball = in_new_process(crowd, plan, degree, "ball") if plan.ball_sample else None
+def load(crowd: Crowd, tracked: int) -> Loaded:
+    """Load the crowd into a new detector."""
+    progress(f"{crowd.users:,} users: loading")
+    detector = Detector(1, tracked)
+    started = time.perf_counter()
+    hub_friends = crowd.load(detector)
+    seconds = time.perf_counter() - started
+    return Loaded(
+        detector, seconds, peak_bytes(), hub_friends, detector.memory(), detector.counts
+    )
+
+
+def judge_degree(loaded: Loaded, crowd: Crowd, plan: Plan, degree: int) -> Both:
+    """Judge from both sides and then by whole balls, each beginning with what was loaded."""
+    auto = in_a_fork(loaded, crowd, plan, degree, "auto")
+    ball = in_a_fork(loaded, crowd, plan, degree, "ball") if plan.ball_sample else None
     return Both(degree, auto, ball)
 
 
-def in_new_process(crowd: Crowd, plan: Plan, degree: int, method: str) -> Judged:
-    """Load and judge in a process of its own, so that its peak memory is its own."""
-    progress(f"{crowd.users:,} users, D = {degree}, {method}: loading and judging")
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
-        return pool.submit(load_and_judge, crowd, plan, degree, method).result()
+def in_a_fork(loaded: Loaded, crowd: Crowd, plan: Plan, degree: int, method: Method) -> Judged:
+    """Judge in a process that begins as a copy of this one and shares its memory."""
+    progress(f"{crowd.users:,} users, D = {degree}, {method}: judging")
+    context = get_context("fork")
+    receiving, sending = context.Pipe(duplex=False)
+    work = (sending, loaded.detector, crowd, plan, degree, method)
+    process = context.Process(target=send_judged, args=work)
+    process.start()
+    sending.close()
+    judged: Judged = receiving.recv()
+    process.join()
+    return judged
 
 
-def load_and_judge(crowd: Crowd, plan: Plan, degree: int, method: str) -> Judged:
-    """Load the crowd, then judge its storm: all of it, or by whole balls the sample."""
-    detector = Detector(degree, plan.tracked, method=method)
-    started = time.perf_counter()
-    hub_friends = crowd.load(detector)
-    load_seconds = time.perf_counter() - started
-    loaded = peak_bytes()
-    memory: dict[str, int] = {}  # HERE: what `detector.memory()` tells, once it is there
+def send_judged(
+    sending: Connection,
+    detector: Detector,
+    crowd: Crowd,
+    plan: Plan,
+    degree: int,
+    method: Method,
+) -> None:
+    """Judge, and send what came of it."""
+    sending.send(judge(detector, crowd, plan, degree, method))
 
+
+def judge(detector: Detector, crowd: Crowd, plan: Plan, degree: int, method: Method) -> Judged:
+    """Judge the crowd's storm: all of it, or by whole balls the sample."""
+    detector.degree, detector.method = degree, method
     sample = plan.sample()
     storm = crowd.storm(plan.judge)
     asked = np.ones(plan.judge, bool)
@@ -132,11 +164,6 @@ def load_and_judge(crowd: Crowd, plan: Plan, degree: int, method: str) -> Judged
             if time.perf_counter() > deadline:
                 break
     return Judged(
-        load_seconds,
-        loaded,
-        peak_bytes(),
-        hub_friends,
-        memory,
         np.flatnonzero(asked)[: len(purchase_ns)],
         np.array(purchase_ns),
         np.array(edit_ns),
@@ -187,18 +214,20 @@ def edits_table(results: Iterable[Both]) -> str:
     return table(rows, right=range(7))
 
 
-def loads_table(results: Sequence[Both]) -> str:
-    """Return the table of loads and their memory."""
-    rows = [["D", "method", "load s", "peak MB, loaded", "peak MB, in the end"]]
-    for both in results:
-        for method, one in (("auto", both.auto), ("ball", both.ball)):
-            if one is not None:
-                sizes = [f"{size / 1e6:,.0f}" for size in (one.loaded_bytes, one.peak_bytes)]
-                rows.append([str(both.degree), method, f"{one.load_seconds:,.1f}", *sizes])
-    return table(rows, right=[0, 2, 3, 4])
-
-
-def memory_table(memory: dict[str, int]) -> str:
+def memory_table(loaded: Loaded) -> str:
     """Return the table of what a detector holds, by part."""
-    rows = [["part", "MB"], *([part, f"{size / 1e6:,.1f}"] for part, size in memory.items())]
+    memory, counts = loaded.memory, loaded.counts
+    per = {
+        "users": (counts.users, "a user"),
+        "friendships": (2 * counts.friendships, "a friendship end"),
+        "purchases": (counts.kept, "a kept purchase"),
+    }
+    rows = [["part", "MB", "bytes"]]
+    for part, size in memory._asdict().items():
+        count, what = per.get(part, (0, ""))
+        rows.append(
+            [part, f"{size / 1e6:,.1f}", f"{size / count:.1f} {what}" if count else ""]
+        )
+    rows.append(["total", f"{memory.total / 1e6:,.1f}", ""])
+    rows.append(["the process at its peak", f"{loaded.peak_bytes / 1e6:,.1f}", ""])
     return table(rows, right=[1])
