@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from math import gcd
 from operator import index
-from typing import TYPE_CHECKING, TypeAlias, Union
+from typing import TYPE_CHECKING, SupportsIndex, TypeAlias, Union, cast
 
 from fastanomaly._core import amount_units
 from fastanomaly.events import reread
@@ -72,14 +72,14 @@ def exact_units(value: Number) -> int | None:
         return amount_units(str.__str__(value))
     if isinstance(value, float):
         return amount_units(str(value))
-    if isinstance(value, bool) or not hasattr(value, "__index__"):
-        from decimal import Decimal  # noqa: PLC0415 - a start-up should not wait for it
+    if not isinstance(value, bool) and hasattr(value, "__index__"):
+        whole = index(cast("SupportsIndex", value))
+        return whole * UNITS if 0 <= whole < AMOUNT_LIMIT else None
+    from decimal import Decimal  # noqa: PLC0415 - a start-up should not wait for it
 
-        if isinstance(value, Decimal):
-            return amount_units(str(value))
-        raise TypeError(f"expected int, str, Decimal or float, got {type(value).__name__}")
-    whole = index(value)
-    return whole * UNITS if 0 <= whole < AMOUNT_LIMIT else None
+    if isinstance(value, Decimal):
+        return amount_units(str(value))
+    raise TypeError(f"expected int, str, Decimal or float, got {type(value).__name__}")
 
 
 def shown(value: object) -> str:
