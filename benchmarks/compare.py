@@ -1,6 +1,6 @@
 """Run fastanomaly and what a user would otherwise pick on the same logs, in the same run.
 
-Run it as `python benchmarks/compare.py`; it prints two Markdown tables on standard output.
+Run it as `python benchmarks/compare.py`; it prints Markdown tables on standard output.
 Every run is a process of its own, so its wall time and its peak memory are its own too.
 The rounds are interleaved: each solution runs once before any runs again. A solution
 whose output is not the exact answer gets no ratio.
@@ -27,6 +27,7 @@ from benchmarks.report import MAXRSS_BYTES, ROOT, conditions, positive, progress
 
 US = "fastanomaly"
 FLOOR = "orjson.loads alone"
+PATIENCE = 300  # seconds for a run
 SOLUTIONS = {
     US: ["fastanomaly", "detect", "--quiet"],
     "plain Python": ["benchmarks.solutions.plain_python"],
@@ -35,8 +36,15 @@ SOLUTIONS = {
     FLOOR: ["benchmarks.solutions.orjson_alone"],
 }
 # Solutions that tell how long each log took; of fastanomaly, the Python API does.
-PHASED = {**SOLUTIONS, US: ["benchmarks.solutions.with_fastanomaly"]}
+PHASED = {
+    **SOLUTIONS,
+    US: ["benchmarks.solutions.with_fastanomaly"],
+    f"{US}, method='ball'": ["benchmarks.solutions.whole_balls"],
+}
 del PHASED[FLOOR]
+# A million users, one of whom is a friend of many thousands.
+HEAVY_TAILED = "--friendships heavy-tailed --befriend-share 0.75 --purchase-share 0.24".split()
+HEAVY_TAILED_USERS, HEAVY_TAILED_EVENTS = 1_000_000, 4_000_000
 
 RIGHT = "right"
 
@@ -62,7 +70,12 @@ def run(module: Sequence[str], logs: Logs, out: Path) -> Run:
     """Run a solution in a process of its own, and measure it."""
     command = [sys.executable, "-m", *module, str(logs.batch), str(logs.stream), str(out)]
     measure = [sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "measure.py"), *command]
-    done = subprocess.run(measure, cwd=ROOT, capture_output=True, text=True, check=True)
+    try:
+        done = subprocess.run(
+            measure, cwd=ROOT, capture_output=True, text=True, check=True, timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        return Run(PATIENCE, 0, f"more than {PATIENCE} s", {}, out)
     wall, maxrss, status = done.stdout.split()
     last = (done.stderr.splitlines() or [""])[-1]
     if status != "0":
@@ -254,15 +267,28 @@ def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str
     add(
         "--judge-events",
         type=positive,
-        default=1_000,
+        default=300,
         help="lines of the stream log, from its start, that the second table measures",
     )
     add(
         "--degrees",
         type=positive,
         nargs="*",
-        default=[1, 2, 3, 4],
+        default=[1, 2, 3, 4, 5, 6],
         help="the degrees of the second table; none leaves it out",
+    )
+    add(
+        "--heavy-tailed-degrees",
+        type=positive,
+        nargs="*",
+        default=[1, 2, 3],
+        help="the degrees of the third table, of a million users; none leaves it out",
+    )
+    add(
+        "--heavy-tailed-events",
+        type=positive,
+        default=20,
+        help="lines of the stream log that the third table measures",
     )
     return parser.parse_known_args(arguments)
 
@@ -284,15 +310,35 @@ def main(arguments: Sequence[str] | None = None) -> None:
         )
         events = args.batch_events + args.stream_events
         print(whole_runs(logs, folder, args.repeat, events), flush=True)
-        if not args.degrees:
-            return
-        judged = min(args.judge_events, args.stream_events)
+        if args.degrees:
+            judged = min(args.judge_events, args.stream_events)
+            print(
+                "\nJudging alone: microseconds a judged purchase (and times ours), from the "
+                f"end of the batch log to the end of the first {judged:,} of "
+                f"{args.stream_events:,} stream events, by degree; the same logs, best of "
+                f"{rounds}.\n"
+            )
+            logs = sample(logs, judged, folder)
+            print(judging(logs, folder, args.repeat, args.degrees), flush=True)
+    if args.heavy_tailed_degrees:
+        heavy_tailed(args)
+
+
+def heavy_tailed(args: argparse.Namespace) -> None:
+    """Print the table of a network with hubs, judged once by each solution."""
+    args.users, args.batch_events = HEAVY_TAILED_USERS, HEAVY_TAILED_EVENTS
+    args.stream_events = args.heavy_tailed_events
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        progress("simulating the heavy-tailed logs")
+        logs = simulate(folder, simulate_options(args, HEAVY_TAILED))
         print(
-            "\nJudging alone: microseconds a judged purchase (and times ours), from the end "
-            f"of the batch log to the end of the first {judged:,} of {args.stream_events:,} "
-            f"stream events, by degree; the same logs, best of {rounds}.\n"
+            f"\nJudging alone, heavy-tailed: {args.users:,} users, {args.batch_events:,} "
+            f"batch events, three of four of them befriends, {args.stream_events} stream events, "
+            f"T = {args.tracked}, seed {args.seed}; microseconds a judged purchase (and times "
+            "ours), one round.\n"
         )
-        print(judging(sample(logs, judged, folder), folder, args.repeat, args.degrees))
+        print(judging(logs, folder, 1, args.heavy_tailed_degrees))
 
 
 if __name__ == "__main__":

@@ -8,14 +8,15 @@ import time
 
 from benchmarks.solutions import common
 from fastanomaly import Detector
+from fastanomaly.detector import Method
 
 
-def detect(batch: str, stream: str, out: str) -> common.Phases:
+def detect(batch: str, stream: str, out: str, method: Method = "auto") -> common.Phases:
     """Write the anomalous purchases of `stream` to `out`; return what each log took."""
     started = time.perf_counter()
     with open(batch, "rb") as log:
         parameters = json.loads(log.readline())
-        detector = Detector(parameters["D"], parameters["T"])
+        detector = Detector(parameters["D"], parameters["T"], method=method)
         detector.feed(log.read(), judge=False)
     before = detector.counts.purchases
     loaded = time.perf_counter()

@@ -1,0 +1,12 @@
+"""fastanomaly made to search the obvious way: the whole network is marked.
+
+Run it as `python -m benchmarks.solutions.whole_balls BATCH STREAM OUT`.
+"""
+
+from functools import partial
+
+from benchmarks.solutions import common
+from benchmarks.solutions.with_fastanomaly import detect
+
+if __name__ == "__main__":
+    common.main(partial(detect, method="ball"))
