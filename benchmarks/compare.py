@@ -43,7 +43,8 @@ PHASED = {
 }
 del PHASED[FLOOR]
 # A million users, one of whom is a friend of many thousands.
-HEAVY_TAILED = "--friendships heavy-tailed --befriend-share 0.75 --purchase-share 0.24".split()
+HEAVY_TAILED = ["--friendships", "heavy-tailed", "--befriend-share", "0.75"]
+HEAVY_TAILED += ["--purchase-share", "0.24"]
 HEAVY_TAILED_USERS, HEAVY_TAILED_EVENTS = 1_000_000, 4_000_000
 
 RIGHT = "right"
@@ -334,9 +335,9 @@ def heavy_tailed(args: argparse.Namespace) -> None:
         logs = simulate(folder, simulate_options(args, HEAVY_TAILED))
         print(
             f"\nJudging alone, heavy-tailed: {args.users:,} users, {args.batch_events:,} "
-            f"batch events, three of four of them befriends, {args.stream_events} stream events, "
-            f"T = {args.tracked}, seed {args.seed}; microseconds a judged purchase (and times "
-            "ours), one round.\n"
+            f"batch events, three of four of them befriends, {args.stream_events} stream "
+            f"events, T = {args.tracked}, seed {args.seed}; microseconds a judged purchase "
+            "(and times ours), one round.\n"
         )
         print(judging(logs, folder, 1, args.heavy_tailed_degrees))
 
