@@ -15,6 +15,7 @@ from fastanomaly._ahead cimport (
 from fastanomaly._ball cimport (
     Ball, ball_add_user, ball_begin, ball_bytes, ball_fill, ball_free, ball_reserve,
 )
+from fastanomaly._check cimport check_graph, check_history, check_recency, check_users
 from fastanomaly._columns cimport (
     ColumnFlag, Columns, Digits, columns_first_invalid, columns_read, row_valid,
 )
@@ -23,36 +24,31 @@ from fastanomaly._events cimport (
 )
 from fastanomaly._fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
 from fastanomaly._graph cimport (
-    Friends, Graph, friends_have, friends_prefetch, friends_run, friends_runs,
-    graph_add_user, graph_befriend, graph_begin, graph_bytes, graph_free, graph_owner,
-    graph_reserve, graph_unfriend,
+    Friends, Graph, friends_prefetch, graph_add_user, graph_befriend, graph_begin,
+    graph_bytes, graph_free, graph_reserve, graph_unfriend,
 )
 from fastanomaly._history cimport (
-    NEVER, Cursor, History, Ring, history_add_user, history_begin, history_bytes,
-    history_free, history_newest, history_older, history_prefetch, history_record,
-    history_reserve,
+    History, Ring, history_add_user, history_begin, history_bytes, history_free,
+    history_prefetch, history_record, history_reserve,
 )
 from fastanomaly._memory cimport (
     PyMem_RawFree, memory_fail_after, memory_prefetch, memory_reserve, memory_resize,
     memory_zeroed,
 )
 from fastanomaly._merge cimport Candidate
-from fastanomaly._pool cimport POOL_SIZES, Pool, Tag, pool_block
 from fastanomaly._recency cimport (
-    Chunk, Recency, recency_bytes, recency_free, recency_push, recency_reserve,
+    Recency, recency_bytes, recency_free, recency_push, recency_reserve,
 )
 from fastanomaly._scan cimport scan_event
 from fastanomaly._search cimport (
     Search, search_add_user, search_ball, search_free, search_latest, search_reserve,
 )
 from fastanomaly._types cimport (
-    BEFRIEND, EVENT_KINDS, PURCHASE, UNFRIEND, Event, Key, Purchase, UserKey, key_before,
-    uint128,
+    BEFRIEND, EVENT_KINDS, PURCHASE, UNFRIEND, Event, Purchase, UserKey, uint128,
 )
 from fastanomaly._users cimport (
     Users, key_hash, key_of_text, users_add, users_bytes, users_find, users_forget_last,
-    users_free,
-    users_key, users_prefetch_name, users_prefetch_slot,
+    users_free, users_key, users_prefetch_name, users_prefetch_slot,
 )
 from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_of, verdict_on
 from fastanomaly._window cimport Window, window_free
@@ -669,130 +665,12 @@ cdef class Engine:
         """Raise AssertionError if the state contradicts itself. Costs the whole state."""
         self.enter()
         try:
-            self.check_users()
-            self.check_graph()
-            self.check_history()
-            self.check_recency()
+            check_users(&self.users)
+            check_graph(&self.graph, self.users.count)
+            check_history(&self.history, self.users.count)
+            check_recency(&self.recency)
         finally:
             self.busy = False
-
-    cdef int check_users(self) except -1:
-        cdef int32_t uid
-        cdef UserKey key
-        for uid in range(self.users.count):
-            key = users_key(&self.users, uid)
-            key.hash = key_hash(self.users.secret, &key)
-            expect(users_find(&self.users, &key) == uid, f"user {uid} is not found by id")
-        expect(
-            3 * <int64_t> self.users.count <= 2 * self.users.table.count,
-            "the user table is too full",
-        )
-        return 0
-
-    cdef int check_graph(self) except -1:
-        cdef int32_t uid, i, count
-        cdef int64_t ends = 0, run
-        cdef Friends friends
-        cdef const int32_t* uids
-        for uid in range(self.users.count):
-            friends = self.graph.friends[uid]
-            ends += friends.count
-            seen = set()
-            for run in range(friends_runs(&self.graph, friends)):
-                uids = friends_run(&self.graph, friends, run, &count)
-                for i in range(count):
-                    friend = uids[i]
-                    seen.add(friend)
-                    expect(0 <= friend < self.users.count, f"user {uid} has an unknown friend")
-                    expect(friend != uid, f"user {uid} is their own friend")
-                    expect(
-                        friends_have(&self.graph, friends, friend),
-                        f"the hub {uid} has {friend} in a wrong part",
-                    )
-                    expect(
-                        friends_have(&self.graph, self.graph.friends[friend], uid),
-                        f"{uid} has friend {friend}, but not the other way",
-                    )
-            expect(len(seen) == friends.count, f"the friends of user {uid} are miscounted")
-        expect(ends == 2 * self.graph.friendships, "the friendships are miscounted")
-        self.check_pool(&self.graph.lists, "list")
-        self.check_pool(&self.graph.parts, "part")
-        return 0
-
-    cdef int check_pool(self, const Pool* pool, str name) except -1:
-        """Every block in use is named by its owner."""
-        cdef int size
-        cdef int32_t block
-        cdef const Tag* tag
-        for size in range(POOL_SIZES):
-            for block in range(<int32_t> pool.sizes[size].count):
-                tag = pool_block(pool, size, block)
-                expect(
-                    graph_owner(&self.graph, pool, tag).block == block,
-                    f"{name} {block} of size {size} is not its owner's",
-                )
-        return 0
-
-    cdef int check_history(self) except -1:
-        cdef int32_t uid, count, size, block
-        cdef int64_t kept = 0
-        cdef const Purchase* purchase
-        cdef Key newer
-        cdef Cursor cursor
-        for uid in range(self.users.count):
-            purchase = history_newest(&self.history, uid, &cursor)
-            expect(
-                self.history.newest_us[uid]
-                == (NEVER if purchase == NULL else purchase.key.time_us),
-                f"the newest purchase of user {uid} is not the last",
-            )
-            count = 0
-            while purchase != NULL:
-                expect(
-                    count == 0 or key_before(purchase.key, newer),
-                    f"the purchases of user {uid} are out of order",
-                )
-                newer = purchase.key
-                count += 1
-                purchase = history_older(&self.history, uid, &cursor)
-            expect(
-                count == self.history.rings[uid].count <= self.tracked,
-                f"the purchases of user {uid} are miscounted",
-            )
-            kept += count
-        expect(kept == self.history.kept, "the purchases are miscounted")
-        for size in range(POOL_SIZES):
-            for block in range(<int32_t> self.history.blocks.sizes[size].count):
-                uid = pool_block(&self.history.blocks, size, block).owner
-                expect(
-                    self.history.rings[uid].block == block,
-                    f"ring {block} of size {size} is not its owner's",
-                )
-        return 0
-
-    cdef int check_recency(self) except -1:
-        cdef int64_t index, count = 0
-        cdef int32_t place
-        cdef const Chunk* chunk
-        cdef const Key* before = NULL
-        for index in range(self.recency.chunk_count):
-            chunk = self.recency.chunks[index]
-            expect(chunk.start < chunk.end, f"chunk {index} of the recency log is empty")
-            for place in range(chunk.start, chunk.end):
-                expect(
-                    before == NULL or key_before(before[0], chunk.keys[place]),
-                    f"the recency log is out of order in chunk {index}",
-                )
-                before = &chunk.keys[place]
-                count += 1
-        expect(count == self.recency.count, "the recency log is miscounted")
-        return 0
-
-
-cdef int expect(bint holds, str message) except -1:
-    if not holds:
-        raise AssertionError(message)
-    return 0
 
 
 cdef bint is_blank(const char* text, int64_t length) noexcept nogil:
