@@ -204,7 +204,7 @@ cdef inline int search_latest(
     const Recency* recency, int64_t users, int32_t buyer, int32_t degree, int32_t tracked
 ) except -1 nogil:
     """Put the latest purchases of the buyer's network into the window."""
-    cdef int64_t budget
+    cdef int64_t budget, due = 0    # what has been marked, or will be, since the last walk
     cdef WalkEnd end
     cdef bint complete
     window.count = 0
@@ -216,9 +216,12 @@ cdef inline int search_latest(
         search.place = recency.chunks[search.chunk].end - 1
     while True:
         complete = ball_complete(ball, degree)
-        budget = MEMBER_COST * ball.end if complete else ball_next_cost(ball, graph)
-        # The walk looks at T purchases at least: a level that costs less is marked first.
-        if complete or budget > tracked:
+        if not complete:
+            due += ball_next_cost(ball, graph)
+        # The walk looks at T purchases at least: levels that cost less are marked first.
+        if complete or due > tracked:
+            budget = MEMBER_COST * ball.end if complete else due
+            due = 0
             search.budget = budget
             if not complete:
                 # Tests look at as many users as the budget has steps.
