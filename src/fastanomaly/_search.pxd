@@ -66,6 +66,29 @@ cdef inline void search_add_user(Search* search, int32_t uid) noexcept nogil:
     search.seen[uid] = 0
 
 
+cdef inline bint search_asks_rim(
+    const Ball* ball, Friends friends
+) noexcept nogil:
+    """Whether looking up the rim among the friends costs less than looking at them."""
+    return friends.count > LIST_FRIENDS and friends.count > ball.end - ball.rim
+
+
+cdef inline Within search_rim(
+    Search* search, const Ball* ball, const Graph* graph, Friends friends
+) noexcept nogil:
+    """Whether a friend of somebody who is not marked is, by looking up the rim.
+
+    Whoever is marked, and not on the rim, has friends who are marked, all of them.
+    """
+    cdef int64_t i
+    for i in range(ball.rim, ball.end):
+        if friends_have(graph, friends, ball.queue[i]):
+            search.budget -= i + 1 - ball.rim
+            return YES
+    search.budget -= ball.end - ball.rim
+    return NO
+
+
 cdef inline Within search_beside(
     Search* search, const Ball* ball, const Graph* graph, int32_t uid
 ) noexcept nogil:
@@ -74,20 +97,39 @@ cdef inline Within search_beside(
     cdef int64_t i, run
     cdef const int32_t* uids
     cdef int32_t count
-    if friends.count > LIST_FRIENDS and friends.count > ball.end - ball.rim:
-        # A hub: rather ask its index for everybody on the rim.
-        for i in range(ball.rim, ball.end):
-            if friends_have(graph, friends, ball.queue[i]):
-                search.budget -= i + 1 - ball.rim
-                return YES
-        search.budget -= ball.end - ball.rim
-        return NO
+    if search_asks_rim(ball, friends):
+        return search_rim(search, ball, graph, friends)
     for run in range(friends_runs(graph, friends)):
         uids = friends_run(graph, friends, run, &count)
         for i in range(count):
             if ball_has(ball, uids[i]):
                 search.budget -= i + 1
                 return YES
+        search.budget -= count
+    return NO
+
+
+cdef inline Within search_expand(
+    Search* search, const Ball* ball, const Graph* graph, Friends friends, int64_t* tail
+) noexcept nogil:
+    """Put friends into the queue who were not seen yet; YES if one of them is marked."""
+    cdef int32_t* queue = ball.queue + ball.end
+    cdef int64_t run, i
+    cdef const int32_t* uids
+    cdef int32_t friend, count
+    if friends.count > search.budget:
+        return UNKNOWN
+    for run in range(friends_runs(graph, friends)):
+        uids = friends_run(graph, friends, run, &count)
+        for i in range(count):
+            friend = uids[i]
+            if ball_has(ball, friend):
+                search.budget -= i + 1
+                return YES
+            if search.seen[friend] != search.test_epoch:
+                search.seen[friend] = search.test_epoch
+                queue[tail[0]] = friend
+                tail[0] += 1
         search.budget -= count
     return NO
 
@@ -99,12 +141,13 @@ cdef inline Within search_near(
 
     Gives up rather than overdraw the budget. The users it sees wait in the part of the
     queue that the ball has not come to: there is room for as many as the budget allows.
+    Hubs are only asked for the rim at first, and their friends come last of their level:
+    most often a mark is found before.
     """
     cdef Friends friends
     cdef int32_t* queue = ball.queue + ball.end
-    cdef int64_t head = 0, level_end = 1, tail = 1, run, i
-    cdef const int32_t* uids
-    cdef int32_t friend, count
+    cdef int64_t head = 0, level_end = 1, tail = 1, i
+    cdef Within found
     search.test_epoch += 1
     if search.test_epoch == 0:
         memset(search.seen, 0, <size_t> search.seen_capacity * sizeof(uint32_t))
@@ -112,23 +155,21 @@ cdef inline Within search_near(
     search.seen[uid] = search.test_epoch
     queue[0] = uid
     while steps > 1 and head < tail:
-        while head < level_end:
-            friends = graph.friends[queue[head]]
-            head += 1
-            if friends.count > search.budget:
-                return UNKNOWN
-            for run in range(friends_runs(graph, friends)):
-                uids = friends_run(graph, friends, run, &count)
-                for i in range(count):
-                    friend = uids[i]
-                    if ball_has(ball, friend):
-                        search.budget -= i + 1
-                        return YES
-                    if search.seen[friend] != search.test_epoch:
-                        search.seen[friend] = search.test_epoch
-                        queue[tail] = friend
-                        tail += 1
-                search.budget -= count
+        for i in range(head, level_end):
+            friends = graph.friends[queue[i]]
+            if search_asks_rim(ball, friends):
+                found = search_rim(search, ball, graph, friends)
+            else:
+                found = search_expand(search, ball, graph, friends, &tail)
+            if found != NO:
+                return found
+        for i in range(head, level_end):
+            friends = graph.friends[queue[i]]
+            if search_asks_rim(ball, friends):
+                found = search_expand(search, ball, graph, friends, &tail)
+                if found != NO:
+                    return found
+        head = level_end
         level_end = tail
         steps -= 1
     while head < tail:
