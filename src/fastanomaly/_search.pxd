@@ -259,8 +259,9 @@ cdef inline int search_latest(
         complete = ball_complete(ball, degree)
         if not complete:
             due += ball_next_cost(ball, graph)
-        # The walk looks at T purchases at least: levels that cost less are marked first.
-        if complete or due > tracked:
+        # A walk looks at T purchases at least: levels that cost less are marked first, and
+        # T members or fewer are merged at once.
+        if ball.end > tracked + <int64_t> 1 if complete else due > tracked:
             budget = MEMBER_COST * ball.end if complete else due
             due = 0
             search.budget = budget
