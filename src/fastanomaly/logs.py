@@ -27,7 +27,7 @@ ZSTD = (".zst", ".zstd")
 """The suffixes of compressed logs."""
 
 _BOM = b"\xef\xbb\xbf"
-_BLOCK = 1 << 18
+_BLOCK = 1 << 21
 
 
 class LogOpenError(UsageError):
@@ -90,6 +90,9 @@ class Log:
         self.path = path
         self._max_line = max_line
         self._waiting = waiting
+        # Until a block as large as this has been freed, glibc gives those that are read
+        # into back to the system each time, and takes them anew page by page.
+        bytes(4 * _BLOCK)
         try:
             if path != STANDARD:
                 with waiting():  # for somebody to open the other end of a FIFO
@@ -137,7 +140,7 @@ class Log:
 
         A block is what one read brought, up to its last line end.
         """
-        parts: list[bytes] = []
+        parts: list[bytes | memoryview] = []
         length = 0
         while len(start := b"".join(parts)) < len(_BOM) and (piece := self._piece()):
             parts.append(piece)
@@ -147,7 +150,7 @@ class Log:
         while piece:
             end = piece.rfind(b"\n") + 1
             if end:
-                parts.append(piece[:end])
+                parts.append(memoryview(piece)[:end])
                 yield b"".join(parts)
                 parts = []
                 length = 0
@@ -168,7 +171,9 @@ class Log:
         if length:
             yield b"".join(parts)
 
-    def _line_pieces(self, parts: list[bytes], rest: list[bytes]) -> Iterator[bytes]:
+    def _line_pieces(
+        self, parts: list[bytes | memoryview], rest: list[bytes]
+    ) -> Iterator[bytes]:
         """Yield a line begun with `parts` to its end; put what comes after it into `rest`."""
         held = b""
         pieces = iter([b"".join(parts)])
