@@ -28,7 +28,7 @@ class Engine:
     def befriend(self, user: str | int, friend: str | int) -> None: ...
     def unfriend(self, user: str | int, friend: str | int) -> None: ...
     def feed(
-        self, data: bytes, *, judged: bool, max_line: int, first_line: int, strict: bool
+        self, data: Buffer, *, judged: bool, max_line: int, first_line: int, strict: bool
     ) -> tuple[
         int,
         list[tuple[int, int, int, FlagValues]],

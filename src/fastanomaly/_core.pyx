@@ -423,14 +423,14 @@ cdef class Engine:
     # -- many events -----------------------------------------------------------------
 
     def feed(
-        self, bytes data, *, bint judged, int64_t max_line, int64_t first_line, bint strict
+        self, data, *, bint judged, int64_t max_line, int64_t first_line, bint strict
     ):
         """Apply the events of newline-delimited JSON.
 
         Returns the number of lines looked at, a list of (line, start, end, flag values),
         a list of (line, start, end, reason index), `data[start:end]` being the line, and
         the exception that ended it early, or None. `strict` stops after the first line
-        rejected.
+        rejected. `data` is bytes, or a view of bytes that ends with a line end.
         """
         self.enter()
         try:
@@ -439,8 +439,10 @@ cdef class Engine:
             self.busy = False
 
     cdef tuple feed_lines(
-        self, bytes data, bint judged, int64_t max_line, int64_t first_line, bint strict
+        self, data, bint judged, int64_t max_line, int64_t first_line, bint strict
     ):
+        cdef const uint8_t[::1] view = data
+        cdef int64_t size = view.shape[0]
         cdef int64_t line = first_line
         cdef int32_t i
         cdef int reason
@@ -449,7 +451,10 @@ cdef class Engine:
         cdef list flags = [], rejected = []
         if self.ahead == NULL:
             memory_zeroed(<void**> &self.ahead, 1, sizeof(Ahead))
-        ahead_begin(self.ahead, data, len(data), max_line, self.users.secret)
+        ahead_begin(
+            self.ahead, <const char*> &view[0] if size > 0 else NULL, size, max_line,
+            self.users.secret,
+        )
         try:
             while True:
                 with nogil:
@@ -473,7 +478,7 @@ cdef class Engine:
                     line += 1
                     i += 1
                 if batch.reason == UNDECIDED:
-                    raw = data[batch.starts[i]:batch.ends[i]]
+                    raw = bytes(data[batch.starts[i]:batch.ends[i]])
                     reason, _kept = decode_line(raw, max_line, &event)
                     if reason == VALID:
                         self.apply_alone(&event, judged)

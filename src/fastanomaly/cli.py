@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Sequence
 
 from fastanomaly._version import __version__
@@ -14,16 +15,33 @@ from fastanomaly.results import FeedError
 COMMANDS = (detect, simulate)
 
 
+class _HelpFormatter(argparse.HelpFormatter):
+    """As wide as the terminal; by default this is asked by way of six modules more."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+        except (OSError, ValueError):
+            columns = 80
+        super().__init__(prog, width=columns - 2)
+
+
 def parser() -> argparse.ArgumentParser:
     """Build the parser of the whole command line."""
     top = argparse.ArgumentParser(
         prog="fastanomaly",
         description="Is this purchase unusual for this buyer's friends, right now?",
+        formatter_class=_HelpFormatter,
     )
     top.add_argument("--version", action="version", version=f"fastanomaly {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
     for command in COMMANDS:
-        sub = commands.add_parser(command.NAME, help=command.HELP, description=command.HELP)
+        sub = commands.add_parser(
+            command.NAME,
+            help=command.HELP,
+            description=command.HELP,
+            formatter_class=_HelpFormatter,
+        )
         command.add_arguments(sub)
         sub.set_defaults(command=command)
     return top

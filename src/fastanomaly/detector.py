@@ -280,8 +280,8 @@ class Detector:
         Notes
         -----
         Crosses into compiled code once a call: feed blocks of lines, not single ones.
-        Lines written the usual way are read without the GIL. Buffers other than bytes are
-        copied first.
+        Lines written the usual way are read without the GIL. Buffers other than bytes, and
+        views of whole lines of them, are copied first.
         """
         if not 1 <= max_line <= LARGEST_LINE:
             raise ValueError(f"max_line: {max_line!r} is not in 1..{LARGEST_LINE}")
@@ -291,9 +291,12 @@ class Detector:
         )
         fed = Fed(
             count,
-            [Flag(*values, log, line, data[start:end]) for line, start, end, values in flags],
             [
-                Rejected(log, line, REASONS[reason], data[start:end])
+                Flag(*values, log, line, bytes(data[start:end]))
+                for line, start, end, values in flags
+            ],
+            [
+                Rejected(log, line, REASONS[reason], bytes(data[start:end]))
                 for line, start, end, reason in rejected
             ],
         )
@@ -400,9 +403,11 @@ def _check_method(method: Method) -> Method:
     return method
 
 
-def _joined(lines: Any) -> bytes:
+def _joined(lines: Any) -> bytes | memoryview:
     """The lines as one text, which nobody can change while the engine reads it."""
     if isinstance(lines, bytes):
+        return lines
+    if isinstance(lines, memoryview) and type(lines.obj) is bytes and _whole_lines(lines):
         return lines
     if isinstance(lines, str):
         return lines.encode()
@@ -411,6 +416,11 @@ def _joined(lines: Any) -> bytes:
     except TypeError:
         pass
     return b"".join(map(_ended, lines))
+
+
+def _whole_lines(view: memoryview) -> bool:
+    """Whether it is bytes side by side, the last of them a line end."""
+    return view.format == "B" and view.c_contiguous and bytes(view[-1:]) == b"\n"
 
 
 def _ended(line: Any) -> bytes:

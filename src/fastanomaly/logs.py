@@ -8,16 +8,17 @@ from __future__ import annotations
 
 import io
 import os
-import select
+import stat
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from fastanomaly.parameters import UsageError
+from fastanomaly.waiting import Waiter
 
 if TYPE_CHECKING:
     import gzip
+    import threading
 
 STANDARD = "-"
 """The path that stands for standard input or output."""
@@ -50,12 +51,126 @@ class LongLine:
         self.pieces = pieces
 
 
-Lines: TypeAlias = bytes | LongLine
+Lines: TypeAlias = bytes | memoryview | LongLine
 
 
 def is_compressed(path: str) -> bool:
     """Whether a log of that name is decompressed when it is read."""
     return path.lower().endswith(GZIP + ZSTD)
+
+
+class PatientFile(io.RawIOBase):
+    """A file, FIFO, or standard input, whose reads wait for something to read.
+
+    A FIFO is opened without waiting for who will write to it: the first read does.
+
+    Parameters
+    ----------
+    path : str
+        ``-`` for standard input.
+    waiter : Waiter
+        Does the waiting.
+    """
+
+    def __init__(self, path: str, waiter: Waiter) -> None:
+        self._waiter = waiter
+        if path != STANDARD:
+            self._file = io.FileIO(path, opener=_open_at_once)
+        elif sys.stdin is not None:
+            self._file = io.FileIO(sys.stdin.fileno(), closefd=False)
+        else:
+            raise OSError("standard input is closed")
+
+    def read(self, size: int = -1) -> bytes:
+        """Read what there is, `size` bytes at most; b"" at the end."""
+        self.pause()
+        while (data := self._file.read(size)) is None:
+            self.pause()  # another reader was faster
+        return data
+
+    def pause(self) -> None:
+        """Wait until there is something to read, or the end."""
+        self._waiter.wait(self._file.fileno())
+
+    def read_now(self, size: int) -> bytes:
+        """Read without waiting, for a plain file."""
+        return self._file.read(size)
+
+    def readinto(self, buffer: Any) -> int:
+        """Read like `read`, into a buffer."""
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
+
+    def readable(self) -> bool:
+        """Tell that it is."""
+        return True
+
+    @property
+    def regular(self) -> bool:
+        """Whether it is a plain file, whose end is known."""
+        return stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
+
+    def seekable(self) -> bool:
+        """Whether it has a position."""
+        return self._file.seekable()
+
+    def tell(self) -> int:
+        """How many bytes have been read of a file."""
+        return self._file.tell()
+
+    def fileno(self) -> int:
+        """Give the file descriptor."""
+        return self._file.fileno()
+
+    def close(self) -> None:
+        """Close it, but not standard input."""
+        self._file.close()
+        super().close()
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
+class _ReadAhead:
+    """Reads a plain file's next block in a thread while the one before is used."""
+
+    def __init__(self, raw: PatientFile) -> None:
+        self._raw = raw
+        self._thread: threading.Thread | None = None
+        self._piece = b""
+        self._error: OSError | None = None
+
+    def read(self, size: int) -> bytes:
+        """Read a block, and begin with the next if there is likely to be one."""
+        piece = self._finish() if self._thread is not None else self._raw.read(size)
+        if len(piece) == size:
+            import threading  # noqa: PLC0415 - small logs need none
+
+            self._thread = threading.Thread(target=self._begin, args=(size,))
+            self._thread.start()
+        return piece
+
+    def _begin(self, size: int) -> None:
+        try:
+            self._piece = self._raw.read_now(size)
+        except OSError as error:
+            self._error = error
+
+    def _finish(self) -> bytes:
+        assert self._thread is not None
+        self._raw.pause()
+        self._thread.join()
+        self._thread = None
+        if self._error is not None:
+            raise self._error
+        return self._piece
+
+    def close(self) -> None:
+        """Wait for the thread."""
+        if self._thread is not None:
+            self._thread.join()
 
 
 class _Closable(Protocol):
@@ -72,8 +187,8 @@ class Log:
         decompressed.
     max_line : int
         The limit of a line's length, in bytes.
-    waiting : callable, optional
-        Gives the context in which a read that may block is done.
+    waiter : Waiter, optional
+        Waits until there is something to read.
 
     Raises
     ------
@@ -85,22 +200,15 @@ class Log:
         self,
         path: str,
         max_line: int,
-        waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
+        waiter: Waiter | None = None,
     ) -> None:
         self.path = path
         self._max_line = max_line
-        self._waiting = waiting
         # Until a block as large as this has been freed, glibc gives those that are read
         # into back to the system each time, and takes them anew page by page.
         bytes(4 * _BLOCK)
         try:
-            if path != STANDARD:
-                with waiting():  # for somebody to open the other end of a FIFO
-                    self._raw = io.FileIO(path)
-            elif sys.stdin is not None:
-                self._raw = io.FileIO(sys.stdin.fileno(), closefd=False)
-            else:
-                raise OSError("standard input is closed")
+            self._raw = PatientFile(path, waiter or Waiter())
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise LogOpenError(f"{path}: {_reason(error)}") from error
         self._read, self._decompressor, self._errors = _reader(path, self._raw)
@@ -127,20 +235,17 @@ class Log:
     def _piece(self) -> bytes:
         """Some bytes as they come, b"" at the end."""
         try:
-            with self._waiting():
-                while (piece := self._read(_BLOCK)) is None:
-                    # A pipe that somebody set not to wait: no data yet is not the end.
-                    select.select([self._raw], [], [])
-                return piece
+            return self._read(_BLOCK)
         except self._errors as error:
             raise LogReadError(f"{self.path}: {_reason(error)}") from error
 
     def __iter__(self) -> Iterator[Lines]:
         """Yield blocks of whole lines (the last may lack its line end), and long lines.
 
-        A block is what one read brought, up to its last line end.
+        A block is what one read brought, up to its last line end; if a line begun before
+        ends there, that line comes first, alone. So no block is copied.
         """
-        parts: list[bytes | memoryview] = []
+        parts: list[bytes] = []
         length = 0
         while len(start := b"".join(parts)) < len(_BOM) and (piece := self._piece()):
             parts.append(piece)
@@ -148,14 +253,20 @@ class Log:
         parts = []
         piece = start or self._piece()
         while piece:
+            begin = 0
             end = piece.rfind(b"\n") + 1
-            if end:
-                parts.append(memoryview(piece)[:end])
+            if end and parts:
+                begin = piece.find(b"\n") + 1
+                parts.append(piece[:begin])
                 yield b"".join(parts)
+            if end:
+                if begin < end:
+                    yield memoryview(piece)[begin:end]
                 parts = []
                 length = 0
-            parts.append(piece[end:])
-            length += len(piece) - end
+            if end < len(piece):
+                parts.append(piece[end:])
+                length += len(piece) - end
             # A CR may still turn out to belong to the line's end.
             if length > self._max_line + 1:
                 rest: list[bytes] = []
@@ -171,9 +282,7 @@ class Log:
         if length:
             yield b"".join(parts)
 
-    def _line_pieces(
-        self, parts: list[bytes | memoryview], rest: list[bytes]
-    ) -> Iterator[bytes]:
+    def _line_pieces(self, parts: list[bytes], rest: list[bytes]) -> Iterator[bytes]:
         """Yield a line begun with `parts` to its end; put what comes after it into `rest`."""
         held = b""
         pieces = iter([b"".join(parts)])
@@ -189,8 +298,8 @@ class Log:
 
 
 def _reader(
-    path: str, raw: io.FileIO
-) -> tuple[Callable[[int], bytes | None], _Closable | None, tuple[type[Exception], ...]]:
+    path: str, raw: PatientFile
+) -> tuple[Callable[[int], bytes], _Closable | None, tuple[type[Exception], ...]]:
     """What reads a log, what is to be closed beside it, and the errors it may raise."""
     if path.lower().endswith(GZIP):
         import gzip  # noqa: PLC0415 - most runs need none of these
@@ -210,6 +319,9 @@ def _reader(
             ) from error
         unpacked = zstd.ZstdFile(raw)
         return unpacked.read1, unpacked, (OSError, EOFError, zstd.ZstdError)
+    if raw.regular:
+        ahead = _ReadAhead(raw)
+        return ahead.read, ahead, (OSError,)
     return raw.read, None, (OSError,)
 
 

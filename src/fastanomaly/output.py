@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import sys
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable
 
 from fastanomaly.logs import STANDARD
 from fastanomaly.parameters import UsageError
+from fastanomaly.waiting import Waiter
+
+_FIFO_SECONDS = 0.02
 
 
 class OutputError(OSError):
@@ -25,8 +28,8 @@ class LineWriter:
     ----------
     path : str
         ``-`` for standard output.
-    waiting : callable, optional
-        Gives the context in which a pipe is opened that nobody reads yet.
+    waiter : Waiter, optional
+        Waits for somebody to read a FIFO.
 
     Raises
     ------
@@ -37,14 +40,13 @@ class LineWriter:
     def __init__(
         self,
         path: str,
-        waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
+        waiter: Waiter | None = None,
     ) -> None:
         self.path = path
         self._end = 0
         try:
             if path != STANDARD:
-                with waiting():
-                    self._fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                self._fd = _open(path, waiter or Waiter())
             elif sys.stdout is not None:
                 self._fd = os.dup(sys.stdout.fileno())
             else:
@@ -98,6 +100,21 @@ class LineWriter:
             return os.write(self._fd, data)
         except OSError as error:
             raise OutputError(f"{self.path}: {error.strerror}") from error
+
+
+def _open(path: str, waiter: Waiter) -> int:
+    """Open an output; a FIFO is waited for until somebody reads it."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
+    while True:
+        try:
+            fd = os.open(path, flags, 0o666)
+        except OSError as error:
+            if error.errno != errno.ENXIO or not stat.S_ISFIFO(os.stat(path).st_mode):
+                raise
+            waiter.wait(None, _FIFO_SECONDS)
+        else:
+            os.set_blocking(fd, True)
+            return fd
 
 
 def say(text: str) -> None:

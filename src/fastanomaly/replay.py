@@ -6,7 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, nullcontext
+from contextlib import ExitStack
 from itertools import chain
 from typing import cast
 
@@ -22,6 +22,7 @@ from fastanomaly.parameters import (
     parameter_line,
 )
 from fastanomaly.results import Fed, FeedError
+from fastanomaly.waiting import Waiter
 
 _BLANK = b" \t\r\n"
 
@@ -88,7 +89,7 @@ def detect(
     max_line: int = MAX_LINE,
     summary: Summary | None = None,
     on_read: Callable[[Log], object] | None = None,
-    waiting: Callable[[], AbstractContextManager[object]] = nullcontext,
+    waiter: Waiter | None = None,
 ) -> Summary:
     """Build the state from the batch log, judge the stream log, write its flags.
 
@@ -115,8 +116,8 @@ def detect(
         To be filled as the run goes on, and so readable after an exception too.
     on_read : callable, optional
         Called with the log after each block read of it.
-    waiting : callable, optional
-        Gives the context in which reads that may block are done.
+    waiter : Waiter, optional
+        Does the waiting where a read or the opening of a FIFO may block.
 
     Returns
     -------
@@ -146,15 +147,15 @@ def detect(
         if batch == stream == STANDARD:
             raise UsageError("-: standard input cannot be both logs")
         check_outputs([batch, stream], [out, *([rejects] if rejects is not None else [])])
-        logs = [stack.enter_context(Log(path, max_line, waiting)) for path in (batch, stream)]
+        logs = [stack.enter_context(Log(path, max_line, waiter)) for path in (batch, stream)]
         begun = time.perf_counter()
         batch_lines, batch_line, parameters = _take_parameters(
             logs[0], {"D": degree, "T": tracked}, max_line
         )
         detector = Detector(parameters["D"], parameters["T"], sigmas, method=method)
-        flag_writer = stack.enter_context(LineWriter(out, waiting))
+        flag_writer = stack.enter_context(LineWriter(out, waiter))
         reject_writer = (
-            None if rejects is None else stack.enter_context(LineWriter(rejects, waiting))
+            None if rejects is None else stack.enter_context(LineWriter(rejects, waiter))
         )
         flag_writer.start()
         if reject_writer is not None:
@@ -182,7 +183,7 @@ def _take_parameters(
     }
     blocks = iter(log)
     rest, number = _skip_blank(blocks, max_line)
-    line = b"" if isinstance(rest, LongLine) else rest.split(b"\n", 1)[0]
+    line = b"" if isinstance(rest, LongLine) else _first_line(memoryview(rest))
     found = parameter_line(line) if len(line.removesuffix(b"\r")) <= max_line else None
     if found is None and len(known) < len(given):
         missing = " and ".join(name for name in given if name not in known)
@@ -199,7 +200,7 @@ def _take_parameters(
         except ParameterError as error:
             raise ParameterError(f"{log.path}, line {number}: {error}") from None
     if found is not None:
-        assert isinstance(rest, bytes)
+        assert not isinstance(rest, LongLine)
         rest = rest[len(line) + 1 :]
         number += 1
     return chain([rest] if rest else [], blocks), number, known
@@ -214,16 +215,22 @@ def _skip_blank(blocks: Iterator[Lines], max_line: int) -> tuple[Lines, int]:
     for block in blocks:
         if isinstance(block, LongLine):
             return block, number
-        start = 0
-        while start < len(block):
-            end = block.find(b"\n", start) + 1 or len(block)
-            line = block[start:end]
-            text = line.removesuffix(b"\n").removesuffix(b"\r")
-            if text.strip(_BLANK) or len(text) > max_line:
-                return block[start:], number
-            start = end
+        view = memoryview(block)
+        while view:
+            line = _first_line(view)
+            if line.strip(_BLANK) or len(line.removesuffix(b"\r")) > max_line:
+                return view, number
+            view = view[len(line) + 1 :]
             number += 1
     return b"", number
+
+
+def _first_line(block: memoryview) -> bytes:
+    """The first line without its LF."""
+    size = 256
+    while (line := bytes(block[:size])).find(b"\n") < 0 and size < len(block):
+        size *= 2
+    return line.split(b"\n", 1)[0]
 
 
 class _Run:
@@ -271,7 +278,7 @@ class _Run:
             self._count()
         self.judge = True
 
-    def _feed_block(self, log: Log, block: bytes, line: int) -> int:
+    def _feed_block(self, log: Log, block: bytes | memoryview, line: int) -> int:
         failure: FeedError | None = None
         try:
             fed = self.detector.feed(

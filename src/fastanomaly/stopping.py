@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import select
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from types import FrameType, TracebackType
+
+from fastanomaly.waiting import Waiter
 
 
 class Stopped(BaseException):
@@ -16,8 +18,8 @@ class Stopped(BaseException):
         self.exit_status = 128 + signum
 
 
-class StopSignals:
-    """While this context lasts, SIGINT and SIGTERM stop the run between two reads.
+class StopSignals(Waiter):
+    """While this context lasts, SIGINT and SIGTERM stop the run where it would wait.
 
     Work in hand is finished and written, even if whoever reads the output keeps it
     waiting; only waiting for input is broken off. A second signal has its usual effect,
@@ -26,10 +28,14 @@ class StopSignals:
 
     def __init__(self) -> None:
         self._signum = 0
-        self._waiting = False
         self._handlers: dict[int, object] = {}
 
     def __enter__(self) -> StopSignals:
+        # A signal between looking for one and waiting wakes up the wait by this pipe.
+        self._woken, self._wakeup = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(self._wakeup, False)
+        self._wakeup_before = signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
         for signum in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(signum) is signal.SIG_IGN:
                 continue  # as for a job in the background
@@ -44,21 +50,24 @@ class StopSignals:
     ) -> None:
         for signum, handler in self._handlers.items():
             signal.signal(signum, handler)  # type: ignore[arg-type]
+        signal.set_wakeup_fd(self._wakeup_before)
+        os.close(self._woken)
+        os.close(self._wakeup)
 
     def _stop(self, signum: int, frame: FrameType | None) -> None:
         self._signum = signum
         for other in self._handlers:
             signal.signal(other, signal.SIG_DFL)
-        if self._waiting:
-            raise Stopped(signum)
 
-    @contextmanager
-    def waiting(self) -> Iterator[None]:
-        """Give the context for a read: a signal before or in it raises Stopped."""
-        self._waiting = True
-        try:
-            if self._signum:
-                raise Stopped(self._signum)
-            yield
-        finally:
-            self._waiting = False
+    def wait(self, fd: int | None, seconds: float | None = None) -> bool:
+        """Wait like a Waiter; a signal before or meanwhile raises Stopped."""
+        poll = select.poll()
+        poll.register(self._woken, select.POLLIN)
+        if fd is not None:
+            poll.register(fd, select.POLLIN)
+        ready = [found for found, _ in poll.poll(None if seconds is None else seconds * 1000)]
+        if self._woken in ready:
+            os.read(self._woken, 1024)
+        if self._signum:
+            raise Stopped(self._signum)
+        return fd in ready

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 from typing import TYPE_CHECKING
 
@@ -74,7 +73,7 @@ def run(args: argparse.Namespace) -> int:
                 max_line=args.max_line,
                 summary=summary,
                 on_read=progress,
-                waiting=signals.waiting,
+                waiter=signals,
             )
     except StrictError as error:
         say(f"fastanomaly detect: error: {error}")
@@ -114,6 +113,8 @@ def _peak_memory() -> int:
         with open("/proc/self/status") as status:
             return next(int(line.split()[1]) for line in status if "VmHWM" in line) * 1024
     except (OSError, StopIteration):
+        import resource  # noqa: PLC0415 - not on Linux
+
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         return peak if sys.platform == "darwin" else peak * 1024
 

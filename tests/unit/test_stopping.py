@@ -1,0 +1,51 @@
+"""Stopping: no signal is missed, whenever it comes."""
+
+import os
+import random
+import signal
+import threading
+import time
+
+import pytest
+
+from fastanomaly.stopping import Stopped, StopSignals
+
+
+@pytest.fixture
+def pipe():
+    read, write = os.pipe()
+    yield read, write
+    os.close(read)
+    os.close(write)
+
+
+@pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_before_the_wait(pipe, signum):
+    with StopSignals() as signals:
+        signal.raise_signal(signum)
+        with pytest.raises(Stopped) as stopped:
+            signals.wait(pipe[0])
+    assert stopped.value.exit_status == 128 + signum
+
+
+def test_a_signal_at_any_moment_about_the_wait(pipe):
+    choose = random.Random(1)
+    for _ in range(300):
+        with StopSignals() as signals:
+            thread = threading.Thread(
+                target=lambda delay: (time.sleep(delay), os.kill(os.getpid(), signal.SIGTERM)),
+                args=(choose.random() * 1e-3,),
+            )
+            thread.start()
+            with pytest.raises(Stopped):
+                while True:
+                    assert not signals.wait(pipe[0], choose.choice([None, 1e-3]))
+            thread.join()
+
+
+def test_what_can_be_read_and_what_cannot(pipe):
+    with StopSignals() as signals:
+        assert not signals.wait(pipe[0], 0.001)
+        os.write(pipe[1], b"x")
+        assert signals.wait(pipe[0], 10)
+        assert not signals.wait(None, 0.001)
