@@ -1,6 +1,7 @@
 """Is this purchase unusual for this buyer's friends, right now? Exact and fast."""
 
 from fastanomaly._version import __version__
+from fastanomaly.checkpoint import CheckpointError
 from fastanomaly.detector import (
     BEFRIEND,
     PURCHASE,
@@ -16,6 +17,7 @@ __all__ = [
     "PURCHASE",
     "REASONS",
     "UNFRIEND",
+    "CheckpointError",
     "ColumnFlags",
     "Counts",
     "Detector",

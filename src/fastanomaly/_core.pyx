@@ -31,6 +31,7 @@ from fastanomaly._history cimport (
     History, Ring, history_add_user, history_begin, history_bytes, history_free,
     history_prefetch, history_record, history_reserve,
 )
+from fastanomaly._load cimport load_graph, load_history, load_key, load_recency
 from fastanomaly._memory cimport (
     PyMem_RawFree, memory_fail_after, memory_prefetch, memory_reserve, memory_resize,
     memory_zeroed,
@@ -38,6 +39,9 @@ from fastanomaly._memory cimport (
 from fastanomaly._merge cimport Candidate
 from fastanomaly._recency cimport (
     Recency, recency_bytes, recency_free, recency_push, recency_reserve,
+)
+from fastanomaly._save cimport (
+    Sink, save_graph, save_history, save_recency, save_users, sink_begin, sink_end,
 )
 from fastanomaly._scan cimport scan_event
 from fastanomaly._search cimport (
@@ -116,6 +120,14 @@ cdef str row_fault(const Event* event):
     if event.kind == PURCHASE:
         return f"amount_units {event.amount_units} is not in 0..10^18 - 1"
     return f"user {text_of(&event.user)!r} cannot befriend themself"
+
+
+cdef object cast_to(bytes data, str kind):
+    return memoryview(data).cast(kind)
+
+
+cdef const int32_t* first_of(const int32_t[::1] items) noexcept:
+    return &items[0] if items.shape[0] > 0 else NULL
 
 
 def amount_units(text: str):
@@ -599,6 +611,112 @@ cdef class Engine:
             PyMem_RawFree(friend_keys)
             PyMem_RawFree(flags)
             self.busy = False
+
+    # -- saving and loading ----------------------------------------------------------
+
+    def arrays(self):
+        """(name, kind, items) of the arrays that `save` writes, in that order.
+
+        A kind is one of int64, bytes, int32, and purchase: three int64.
+        """
+        self.enter()
+        self.busy = False
+        return [
+            ("user_names", "int64", self.users.count),
+            ("user_texts", "bytes", self.users.texts_used),
+            ("friend_counts", "int32", self.users.count),
+            ("friends", "int32", self.graph.friendships),
+            ("purchase_counts", "int32", self.users.count),
+            ("purchases", "purchase", self.history.kept),
+            ("recency_users", "int32", self.recency.count),
+            ("recency_purchases", "purchase", self.recency.count),
+        ]
+
+    def scalars(self):
+        """What the state has beside its arrays, for `load`."""
+        self.enter()
+        self.busy = False
+        return {
+            "seq": self.seq,
+            "purchases": self.events[<int> PURCHASE],
+            "befriends": self.events[<int> BEFRIEND],
+            "unfriends": self.events[<int> UNFRIEND],
+            "flags": self.flags,
+            "recency_truncated": bool(self.recency.truncated),
+        }
+
+    def save(self, int fd):
+        """Write the arrays to a file, each with its checksum; raises OSError."""
+        cdef Sink sink
+        self.enter()
+        try:
+            with nogil:
+                sink_begin(&sink, fd)
+                try:
+                    save_users(&sink, &self.users)
+                    save_graph(&sink, &self.graph, self.users.count)
+                    save_history(&sink, &self.history, self.users.count)
+                    save_recency(&sink, &self.recency)
+                finally:
+                    sink_end(&sink)
+        finally:
+            self.busy = False
+
+    def load(self, scalars, take):
+        """Make an empty engine's state that of a file; ValueError if there is none such.
+
+        `scalars` are those of `scalars`, and `take` gives the arrays one after the other,
+        as bytes. After an error the engine is good for nothing.
+        """
+        self.enter()
+        try:
+            self.load_all(scalars, take)
+        finally:
+            self.busy = False
+
+    cdef int load_all(self, scalars, take) except -1:
+        cdef const int64_t[::1] names = cast_to(take(), "q")
+        cdef bytes texts = take()
+        cdef const int32_t[::1] counts, uids
+        cdef const char* text = texts
+        cdef bytes purchases
+        cdef int32_t users = 0
+        cdef UserKey key
+        self.seq = scalars["seq"]
+        self.events[<int> PURCHASE] = scalars["purchases"]
+        self.events[<int> BEFRIEND] = scalars["befriends"]
+        self.events[<int> UNFRIEND] = scalars["unfriends"]
+        self.flags = scalars["flags"]
+        self.reserve_users(names.shape[0])
+        for users in range(<int32_t> names.shape[0]):
+            load_key(names[users], text, len(texts), &key)
+            key.hash = key_hash(self.users.secret, &key)
+            key.uid = -1
+            if self.intern(&key) != users:
+                raise ValueError(f"user {users} is there twice")
+        users = self.users.count
+        counts, uids = cast_to(take(), "i"), cast_to(take(), "i")
+        self.expect_users(counts)
+        load_graph(&self.graph, users, first_of(counts), first_of(uids), uids.shape[0])
+        counts, purchases = cast_to(take(), "i"), take()
+        self.expect_users(counts)
+        load_history(
+            &self.history, users, first_of(counts), <const Purchase*> <const char*> purchases,
+            len(purchases) // <int64_t> sizeof(Purchase), self.seq,
+        )
+        uids, purchases = cast_to(take(), "i"), take()
+        if len(purchases) != uids.shape[0] * <int64_t> sizeof(Purchase):
+            raise ValueError("the arrays of the recency log differ in length")
+        load_recency(
+            &self.recency, users, first_of(uids), <const Purchase*> <const char*> purchases,
+            uids.shape[0], self.seq, scalars["recency_truncated"],
+        )
+        return 0
+
+    cdef int expect_users(self, const int32_t[::1] counts) except -1:
+        if counts.shape[0] != self.users.count:
+            raise ValueError(f"{self.users.count} users, but {counts.shape[0]} counts")
+        return 0
 
     # -- looking in ------------------------------------------------------------------
 

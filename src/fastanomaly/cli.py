@@ -7,6 +7,7 @@ import os
 from collections.abc import Sequence
 
 from fastanomaly._version import __version__
+from fastanomaly.checkpoint import CheckpointError
 from fastanomaly.commands import detect, simulate
 from fastanomaly.output import say
 from fastanomaly.parameters import UsageError
@@ -58,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return int(args.command.run(args))
-    except UsageError as error:
+    except (UsageError, CheckpointError) as error:
         status, message = 2, str(error)
     except FeedError as error:
         status, message = 1, str(error)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 from fastanomaly._core import Engine, time_us
+from fastanomaly.checkpoint import read_state, write_file, write_state
 from fastanomaly.events import REASONS, Rejected
 from fastanomaly.parameters import (
     Number,
@@ -149,7 +151,107 @@ class Detector:
         self._method = checked
 
     def __reduce__(self) -> str | tuple[Any, ...]:
-        raise TypeError("a Detector cannot be copied or pickled")
+        import tempfile  # noqa: PLC0415
+
+        with tempfile.TemporaryFile() as file:
+            write_state(file.fileno(), self._engine, self.header())
+            file.seek(0)
+            return _unpickled, (file.read(),)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the whole state to a file, which `load` reads.
+
+        Parameters
+        ----------
+        path : str or path-like
+            An existing file is replaced, but only when the new one is whole and on the
+            disk.
+
+        Raises
+        ------
+        OSError
+            If it cannot be written; what was there before is as it was.
+
+        Notes
+        -----
+        Costs the whole state: about 4 bytes a friendship, 24 a purchase kept and 16 a user
+        beside the id's text. docs/checkpoints.md describes the file.
+        """
+        write_file(os.fspath(path), lambda fd: write_state(fd, self._engine, self.header()))
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Detector:
+        """Read a detector from a file that `save` or a checkpoint wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The file.
+
+        Returns
+        -------
+        Detector
+            One that goes on as the saved one would have, with its counts; `work` begins
+            anew.
+
+        Raises
+        ------
+        CheckpointError
+            If the file is truncated, altered, foreign, or of a newer format.
+        OSError
+            If it cannot be read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from fastanomaly import Detector
+        >>> detector = Detector(degree=2, tracked=50)
+        >>> detector.befriend("ann", "bob")
+        >>> with tempfile.NamedTemporaryFile() as file:
+        ...     detector.save(file.name)
+        ...     Detector.load(file.name).network("ann")
+        ['bob']
+        """
+        with open(path, "rb") as file:
+            return cls.load_with_header(os.fspath(path), file)[0]
+
+    @classmethod
+    def load_with_header(cls, name: str, file: BinaryIO) -> tuple[Detector, dict[str, Any]]:
+        """Read a detector from an open file, and the header of that file."""
+        made: list[Detector] = []
+
+        def make(header: dict[str, Any]) -> Engine:
+            values = header["detector"]
+            made.append(
+                cls(
+                    values["degree"],
+                    values["tracked"],
+                    values["sigmas"],
+                    method=values["method"],
+                )
+            )
+            return made[0]._engine
+
+        header = read_state(name, file, make)
+        return made[0], header
+
+    @property
+    def engine(self) -> Engine:
+        """What does the work."""
+        return self._engine
+
+    def header(self, **more: object) -> dict[str, Any]:
+        """What the header of a checkpoint says of this detector, and more."""
+        return {
+            **more,
+            "detector": {
+                "degree": self.degree,
+                "tracked": self.tracked,
+                "sigmas": str(self.sigmas),
+                "method": self.method,
+            },
+            "counts": self.counts._asdict(),
+        }
 
     def __repr__(self) -> str:
         return f"Detector(degree={self.degree}, tracked={self.tracked}, sigmas={self.sigmas})"
@@ -395,6 +497,12 @@ class Detector:
     @staticmethod
     def _flag(values: FlagValues | None) -> Flag | None:
         return None if values is None else Flag(*values)
+
+
+def _unpickled(data: bytes) -> Detector:
+    import io  # noqa: PLC0415
+
+    return Detector.load_with_header("pickle", io.BytesIO(data))[0]
 
 
 def _check_method(method: Method) -> Method:

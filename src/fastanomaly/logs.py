@@ -6,22 +6,18 @@ longer than the limit comes in pieces.
 
 from __future__ import annotations
 
-import io
 import os
-import stat
 import sys
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
 
+from fastanomaly.following import FollowedSource
 from fastanomaly.parameters import UsageError
+from fastanomaly.sources import STANDARD, ReadAhead, Source
 from fastanomaly.waiting import Waiter
 
 if TYPE_CHECKING:
     import gzip
-    import threading
-
-STANDARD = "-"
-"""The path that stands for standard input or output."""
 
 GZIP = (".gz",)
 ZSTD = (".zst", ".zstd")
@@ -29,6 +25,7 @@ ZSTD = (".zst", ".zstd")
 
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 21
+_TAIL = 4096
 
 
 class LogOpenError(UsageError):
@@ -59,122 +56,27 @@ def is_compressed(path: str) -> bool:
     return path.lower().endswith(GZIP + ZSTD)
 
 
-class PatientFile(io.RawIOBase):
-    """A file, FIFO, or standard input, whose reads wait for something to read.
-
-    A FIFO is opened without waiting for who will write to it: the first read does.
-
-    Parameters
-    ----------
-    path : str
-        ``-`` for standard input.
-    waiter : Waiter
-        Does the waiting.
-    """
-
-    def __init__(self, path: str, waiter: Waiter) -> None:
-        self._waiter = waiter
-        if path != STANDARD:
-            self._file = io.FileIO(path, opener=_open_at_once)
-        elif sys.stdin is not None:
-            self._file = io.FileIO(sys.stdin.fileno(), closefd=False)
-        else:
-            raise OSError("standard input is closed")
-
-    def read(self, size: int = -1) -> bytes:
-        """Read what there is, `size` bytes at most; b"" at the end."""
-        self.pause()
-        while (data := self._file.read(size)) is None:
-            self.pause()  # another reader was faster
-        return data
-
-    def pause(self) -> None:
-        """Wait until there is something to read, or the end."""
-        self._waiter.wait(self._file.fileno())
-
-    def read_now(self, size: int) -> bytes:
-        """Read without waiting, for a plain file."""
-        return self._file.read(size)
-
-    def readinto(self, buffer: Any) -> int:
-        """Read like `read`, into a buffer."""
-        data = self.read(len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-    def readable(self) -> bool:
-        """Tell that it is."""
-        return True
-
-    @property
-    def regular(self) -> bool:
-        """Whether it is a plain file, whose end is known."""
-        return stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
-
-    def seekable(self) -> bool:
-        """Whether it has a position."""
-        return self._file.seekable()
-
-    def tell(self) -> int:
-        """How many bytes have been read of a file."""
-        return self._file.tell()
-
-    def fileno(self) -> int:
-        """Give the file descriptor."""
-        return self._file.fileno()
-
-    def close(self) -> None:
-        """Close it, but not standard input."""
-        self._file.close()
-        super().close()
-
-
-def _open_at_once(path: str, flags: int) -> int:
-    return os.open(path, flags | os.O_NONBLOCK)
-
-
-class _ReadAhead:
-    """Reads a plain file's next block in a thread while the one before is used."""
-
-    def __init__(self, raw: PatientFile) -> None:
-        self._raw = raw
-        self._thread: threading.Thread | None = None
-        self._piece = b""
-        self._error: OSError | None = None
-
-    def read(self, size: int) -> bytes:
-        """Read a block, and begin with the next if there is likely to be one."""
-        piece = self._finish() if self._thread is not None else self._raw.read(size)
-        if len(piece) == size:
-            import threading  # noqa: PLC0415 - small logs need none
-
-            self._thread = threading.Thread(target=self._begin, args=(size,))
-            self._thread.start()
-        return piece
-
-    def _begin(self, size: int) -> None:
-        try:
-            self._piece = self._raw.read_now(size)
-        except OSError as error:
-            self._error = error
-
-    def _finish(self) -> bytes:
-        assert self._thread is not None
-        self._raw.pause()
-        self._thread.join()
-        self._thread = None
-        if self._error is not None:
-            raise self._error
-        return self._piece
-
-    def close(self) -> None:
-        """Wait for the thread."""
-        if self._thread is not None:
-            self._thread.join()
-
-
 class _Closable(Protocol):
     def close(self) -> None: ...
+
+
+class Place(NamedTuple):
+    """Where a log stands, to go on from there.
+
+    Attributes
+    ----------
+    offset : int
+        How many bytes of the text have been given out.
+    file : tuple of two int
+        The file's device and number on it.
+    tail_bytes, tail_crc : int
+        The CRC-32 of so many bytes before the offset; 0 bytes where that has no meaning.
+    """
+
+    offset: int
+    file: tuple[int, int]
+    tail_bytes: int
+    tail_crc: int
 
 
 class Log:
@@ -189,11 +91,28 @@ class Log:
         The limit of a line's length, in bytes.
     waiter : Waiter, optional
         Waits until there is something to read.
+    follow : bool, default False
+        Go on where the file ends, see `following`.
+    until_idle : float, optional
+        The end is where nothing has come for so many seconds.
+    tick : float, optional
+        Give an empty block after so many seconds in which nothing came.
+    place : Place, optional
+        Where to go on: in a plain file, or a compressed one. A pipe has no place.
+
+    Attributes
+    ----------
+    offset : int
+        How many bytes of the text have been given out, of the file at hand.
+    generation : int
+        How many files there were before the one at hand.
+    notice : str
+        What whoever runs this should know, or nothing.
 
     Raises
     ------
     LogOpenError
-        If it cannot be opened; the message names the path.
+        If it cannot be opened, or is not the log of that place; the message names the path.
     """
 
     def __init__(
@@ -201,17 +120,30 @@ class Log:
         path: str,
         max_line: int,
         waiter: Waiter | None = None,
+        *,
+        follow: bool = False,
+        until_idle: float | None = None,
+        tick: float | None = None,
+        place: Place | None = None,
     ) -> None:
         self.path = path
+        self.offset = 0
+        self.generation = 0
+        self.notice = ""
         self._max_line = max_line
+        if follow and (path == STANDARD or is_compressed(path)):
+            raise UsageError(f"{path}: only a plain file or a FIFO can be followed")
         # Until a block as large as this has been freed, glibc gives those that are read
         # into back to the system each time, and takes them anew page by page.
         bytes(4 * _BLOCK)
+        kind = FollowedSource if follow else Source
         try:
-            self._raw = PatientFile(path, waiter or Waiter())
+            self._raw = kind(path, waiter or Waiter(), tick, until_idle)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise LogOpenError(f"{path}: {_reason(error)}") from error
         self._read, self._decompressor, self._errors = _reader(path, self._raw)
+        if place is not None:
+            self._go_to(place)
 
     def __enter__(self) -> Log:
         return self
@@ -232,8 +164,52 @@ class Log:
         """How many of them have been read."""
         return self._raw.tell() if self._raw.seekable() else 0
 
-    def _piece(self) -> bytes:
-        """Some bytes as they come, b"" at the end."""
+    def place(self, generation: int, offset: int) -> Place:
+        """Where a place of the text is; that of an earlier file is the next one's begin."""
+        if generation != self.generation:
+            offset = 0
+        stat = os.fstat(self._raw.fileno())
+        tail = self._tail(offset)
+        return Place(offset, (stat.st_dev, stat.st_ino), len(tail), _crc(tail))
+
+    def _tail(self, offset: int) -> bytes:
+        """Some of the text that stands before an offset, if that can be had."""
+        if is_compressed(self.path) or not self._raw.regular:
+            return b""
+        size = min(offset, _TAIL)
+        return os.pread(self._raw.fileno(), size, offset - size)
+
+    def _go_to(self, place: Place) -> None:
+        if is_compressed(self.path):
+            while self.offset < place.offset and (
+                piece := self._read(min(_BLOCK, place.offset - self.offset))
+            ):
+                self.offset += len(piece)
+            if self.offset < place.offset:
+                raise LogOpenError(f"{self.path}: {_not_that(self.offset, place.offset)}")
+        elif isinstance(self._raw, FollowedSource) and self._raw.regular:
+            if not self._fits(place) or not self._raw.is_file(place.file):
+                self._raw.find(place.file)
+            if self._fits(place):
+                self.offset = self._raw.seek(place.offset)
+            else:
+                self.notice = (
+                    f"{self.path}: the file that was read before is gone, or shorter: "
+                    "going on at the beginning of the one there is"
+                )
+        elif self._raw.regular:
+            if not self._fits(place):
+                size = os.fstat(self._raw.fileno()).st_size
+                raise LogOpenError(f"{self.path}: {_not_that(size, place.offset)}")
+            self.offset = self._raw.seek(place.offset)
+
+    def _fits(self, place: Place) -> bool:
+        """Whether the file at hand has the text before that place."""
+        tail = self._tail(place.offset)
+        return (len(tail), _crc(tail)) == (place.tail_bytes, place.tail_crc)
+
+    def _piece(self) -> bytes | None:
+        """Some bytes as they come, b"" at the end, None at a tick."""
         try:
             return self._read(_BLOCK)
         except self._errors as error:
@@ -243,24 +219,36 @@ class Log:
         """Yield blocks of whole lines (the last may lack its line end), and long lines.
 
         A block is what one read brought, up to its last line end; if a line begun before
-        ends there, that line comes first, alone. So no block is copied.
+        ends there, that line comes first, alone. So no block is copied. An empty block
+        stands for a tick.
         """
+        yield from self._file_lines()
+        while self._raw.go_on():
+            self.offset = 0
+            self.generation += 1
+            yield from self._file_lines()
+
+    def _file_lines(self) -> Iterator[Lines]:
+        """Yield the lines of the file at hand."""
         parts: list[bytes] = []
         length = 0
-        while len(start := b"".join(parts)) < len(_BOM) and (piece := self._piece()):
-            parts.append(piece)
-        start = start.removeprefix(_BOM)
-        parts = []
-        piece = start or self._piece()
-        while piece:
+        piece = self._beginning() if self.offset == 0 else self._piece()
+        while piece != b"":
+            if piece is None:
+                yield b""
+                piece = self._piece()
+                continue
             begin = 0
             end = piece.rfind(b"\n") + 1
             if end and parts:
                 begin = piece.find(b"\n") + 1
                 parts.append(piece[:begin])
-                yield b"".join(parts)
+                line = b"".join(parts)
+                self.offset += len(line)
+                yield line
             if end:
                 if begin < end:
+                    self.offset += end - begin
                     yield memoryview(piece)[begin:end]
                 parts = []
                 length = 0
@@ -280,26 +268,53 @@ class Log:
             else:
                 piece = self._piece()
         if length:
+            self.offset += length
             yield b"".join(parts)
+
+    def _beginning(self) -> bytes | None:
+        """The first piece, long enough to see a byte order mark, and without it."""
+        start = b""
+        while len(start) < len(_BOM) and (piece := self._piece()) != b"":
+            start += piece or b""
+        if start.startswith(_BOM):
+            self.offset = len(_BOM)
+            start = start.removeprefix(_BOM)
+            return start or self._piece()
+        return start
 
     def _line_pieces(self, parts: list[bytes], rest: list[bytes]) -> Iterator[bytes]:
         """Yield a line begun with `parts` to its end; put what comes after it into `rest`."""
         held = b""
-        pieces = iter([b"".join(parts)])
-        while piece := next(pieces, None) or self._piece():
-            line, end, after = piece.partition(b"\n")
-            line = held + line
-            held = b"\r" if line.endswith(b"\r") else b""
-            yield line[: len(line) - len(held)]
-            if end:
-                if after:
-                    rest.append(after)
-                return
+        piece: bytes | None = b"".join(parts)
+        while piece != b"":
+            if piece is not None:
+                line, end, after = piece.partition(b"\n")
+                self.offset += len(line) + len(end)
+                line = held + line
+                held = b"\r" if line.endswith(b"\r") else b""
+                yield line[: len(line) - len(held)]
+                if end:
+                    if after:
+                        rest.append(after)
+                    return
+            piece = self._piece()
+
+
+def _crc(data: bytes) -> int:
+    import zlib  # noqa: PLC0415 - most runs need none
+
+    return zlib.crc32(data)
+
+
+def _not_that(size: int, offset: int) -> str:
+    if size < offset:
+        return f"not the log that was read before: {size} bytes, of which {offset} were read"
+    return f"not the log that was read before: other text before byte {offset}"
 
 
 def _reader(
-    path: str, raw: PatientFile
-) -> tuple[Callable[[int], bytes], _Closable | None, tuple[type[Exception], ...]]:
+    path: str, raw: Source
+) -> tuple[Callable[[int], bytes | None], _Closable | None, tuple[type[Exception], ...]]:
     """What reads a log, what is to be closed beside it, and the errors it may raise."""
     if path.lower().endswith(GZIP):
         import gzip  # noqa: PLC0415 - most runs need none of these
@@ -317,10 +332,10 @@ def _reader(
             raise LogOpenError(
                 f"{path}: zstd needs an extra, pip install 'fastanomaly[zstd]'"
             ) from error
-        unpacked = zstd.ZstdFile(raw)
+        unpacked = zstd.ZstdFile(cast("BinaryIO", raw))
         return unpacked.read1, unpacked, (OSError, EOFError, zstd.ZstdError)
-    if raw.regular:
-        ahead = _ReadAhead(raw)
+    if raw.regular and not isinstance(raw, FollowedSource):
+        ahead = ReadAhead(raw)
         return ahead.read, ahead, (OSError,)
     return raw.read, None, (OSError,)
 

@@ -8,8 +8,8 @@ import stat
 import sys
 from collections.abc import Iterable
 
-from fastanomaly.logs import STANDARD
 from fastanomaly.parameters import UsageError
+from fastanomaly.sources import STANDARD
 from fastanomaly.waiting import Waiter
 
 _FIFO_SECONDS = 0.02
@@ -31,6 +31,13 @@ class LineWriter:
     waiter : Waiter, optional
         Waits for somebody to read a FIFO.
 
+    Attributes
+    ----------
+    length : int
+        How many bytes have been written.
+    regular : bool
+        Whether it is a plain file, which can be cut, and not standard output.
+
     Raises
     ------
     OutputError
@@ -43,7 +50,7 @@ class LineWriter:
         waiter: Waiter | None = None,
     ) -> None:
         self.path = path
-        self._end = 0
+        self.length = 0
         try:
             if path != STANDARD:
                 self._fd = _open(path, waiter or Waiter())
@@ -52,7 +59,7 @@ class LineWriter:
             else:
                 raise OSError("standard output is closed")
             # Standard output may be a file that others write to as well: leave its length.
-            self._regular = path != STANDARD and stat.S_ISREG(os.fstat(self._fd).st_mode)
+            self.regular = path != STANDARD and stat.S_ISREG(os.fstat(self._fd).st_mode)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             reason = (isinstance(error, OSError) and error.strerror) or error
             raise OutputError(f"{path}: {reason}") from error
@@ -63,10 +70,30 @@ class LineWriter:
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)
 
-    def start(self) -> None:
-        """Empty the file."""
-        if self._regular:
-            os.ftruncate(self._fd, 0)
+    def expect(self, length: int) -> None:
+        """Refuse a file that is shorter than what is to be kept of it.
+
+        Raises
+        ------
+        UsageError
+            Names the file and both lengths.
+        """
+        if self.regular and (size := os.fstat(self._fd).st_size) < length:
+            raise UsageError(
+                f"{self.path}: {size} bytes, but {length} were written before the checkpoint "
+                "(--fresh starts over)"
+            )
+
+    def start(self, length: int = 0) -> None:
+        """Cut the file to what is to be kept of it."""
+        if self.regular:
+            os.ftruncate(self._fd, length)
+            os.lseek(self._fd, length, os.SEEK_SET)
+            self.length = length
+
+    def fileno(self) -> int:
+        """Give the file descriptor."""
+        return self._fd
 
     def write(self, pieces: Iterable[bytes]) -> None:
         """Write what is one or more whole lines when put together.
@@ -90,10 +117,10 @@ class LineWriter:
                     written += count
                     view = view[count:]
         except BaseException:
-            if self._regular:
-                os.ftruncate(self._fd, self._end + whole)
+            if self.regular:
+                os.ftruncate(self._fd, self.length + whole)
             raise
-        self._end += written
+        self.length += written
 
     def _write_some(self, data: memoryview) -> int:
         try:

@@ -3,76 +3,30 @@
 from __future__ import annotations
 
 import os
-import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from itertools import chain
-from typing import cast
+from typing import Any
 
 from fastanomaly.detector import LARGEST_LINE, MAX_LINE, Detector, Method
-from fastanomaly.events import Rejected
-from fastanomaly.logs import STANDARD, Lines, Log, LongLine
+from fastanomaly.logs import Lines, Log, LongLine
 from fastanomaly.output import LineWriter, check_outputs
 from fastanomaly.parameters import (
     Number,
     ParameterError,
     UsageError,
+    check_sigmas,
     check_whole,
     parameter_line,
 )
-from fastanomaly.results import Fed, FeedError
+from fastanomaly.resume import Checkpoints, check_every
+from fastanomaly.run import Reading, Run, Summary
+from fastanomaly.sources import STANDARD
+from fastanomaly.stopping import Stopped
 from fastanomaly.waiting import Waiter
 
 _BLANK = b" \t\r\n"
-
-
-class StrictError(Exception):
-    """A line was rejected in a strict run; the message names it."""
-
-
-class Summary:
-    """What a run did, up to where it ended.
-
-    Attributes
-    ----------
-    purchases, befriends, unfriends : int
-        Valid events of both logs, by kind.
-    flags : int
-        Purchases flagged.
-    users, friendships : int
-        Known and standing at the end.
-    rejected : dict of str to int
-        Lines rejected, by reason.
-    first_rejected : str or None
-        The first of them, named.
-    seconds : float
-        Wall time of reading, judging and writing.
-    """
-
-    def __init__(self) -> None:
-        self.purchases = 0
-        self.befriends = 0
-        self.unfriends = 0
-        self.flags = 0
-        self.users = 0
-        self.friendships = 0
-        self.rejected: Counter[str] = Counter()
-        self.first_rejected: str | None = None
-        self.seconds = 0.0
-
-    def __repr__(self) -> str:
-        return f"Summary({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
-
-    @property
-    def events(self) -> int:
-        """Valid events of all kinds."""
-        return self.purchases + self.befriends + self.unfriends
-
-    @property
-    def events_per_second(self) -> float:
-        """Valid events a second of wall time."""
-        return self.events / self.seconds if self.seconds else 0.0
+_TICK_SECONDS = 0.5
 
 
 def detect(
@@ -87,8 +41,14 @@ def detect(
     rejects: str | os.PathLike[str] | None = None,
     strict: bool = False,
     max_line: int = MAX_LINE,
+    follow: bool = False,
+    until_idle: float | None = None,
+    checkpoint: str | os.PathLike[str] | None = None,
+    every: int | str = "30s",
+    fresh: bool = False,
     summary: Summary | None = None,
-    on_read: Callable[[Log], object] | None = None,
+    on_read: Callable[[Run], object] | None = None,
+    on_notice: Callable[[str], object] | None = None,
     waiter: Waiter | None = None,
 ) -> Summary:
     """Build the state from the batch log, judge the stream log, write its flags.
@@ -112,10 +72,25 @@ def detect(
         Stop at the first rejected line.
     max_line : int, default 2^20
         The longest line looked at, in bytes; 1 to 2^31 - 1.
+    follow : bool, default False
+        Go on where the stream log ends: it grows, is rotated, or is a FIFO that others
+        write to one after the other.
+    until_idle : float, optional
+        End when nothing has come of the stream log for so many seconds.
+    checkpoint : str or path-like, optional
+        Folder in which checkpoints are kept. If it holds one of the same job, the run goes
+        on from there.
+    every : int or str, default "30s"
+        How often there is a checkpoint: a number of lines, or seconds like ``30s``.
+    fresh : bool, default False
+        Start over, whatever the folder holds.
     summary : Summary, optional
         To be filled as the run goes on, and so readable after an exception too.
     on_read : callable, optional
-        Called with the log after each block read of it.
+        Called with the `Run` after each block read of a log, and twice a second where
+        nothing comes.
+    on_notice : callable, optional
+        Called with what an operator should know, such as a checkpoint that is damaged.
     waiter : Waiter, optional
         Does the waiting where a read or the opening of a FIFO may block.
 
@@ -126,9 +101,14 @@ def detect(
     Raises
     ------
     UsageError
-        A parameter or a log that is not right: nothing has been written.
+        A parameter or a log that is not right, or a checkpoint of another job: nothing has
+        been written.
+    CheckpointError
+        There are checkpoints, but none of them is good: nothing has been written.
     LogReadError, OutputError
         An I/O error: what was judged before it is in the output.
+    OSError
+        The last checkpoint could not be written; all else was.
     FeedError
         Memory ran out: what was judged before it is in the output.
     StrictError
@@ -140,65 +120,172 @@ def detect(
     """
     summary = Summary() if summary is None else summary
     batch, stream, out = os.fspath(batch), os.fspath(stream), os.fspath(out)
-    rejects = None if rejects is None else os.fspath(rejects)
+    outputs = [out] if rejects is None else [out, os.fspath(rejects)]
+    if not 1 <= max_line <= LARGEST_LINE:
+        raise UsageError(f"max-line: {max_line!r} is not in 1..{LARGEST_LINE}")
+    if batch == stream == STANDARD:
+        raise UsageError("-: standard input cannot be both logs")
+    check_outputs([batch, stream], outputs)
+    # Options are looked at first: they are wrong whatever the log says.
+    given = {
+        name: check_whole(name, value)
+        for name, value in (("D", degree), ("T", tracked))
+        if value is not None
+    }
+    job = {
+        "batch": _full(batch),
+        "stream": _full(stream),
+        "out": _full(out),
+        "rejects": None if rejects is None else _full(outputs[1]),
+        "k": "/".join(map(str, check_sigmas(sigmas))),
+        "max-line": max_line,
+    }
+    notice = on_notice or _unheard
     with ExitStack() as stack:
-        if not 1 <= max_line <= LARGEST_LINE:
-            raise UsageError(f"max-line: {max_line!r} is not in 1..{LARGEST_LINE}")
-        if batch == stream == STANDARD:
-            raise UsageError("-: standard input cannot be both logs")
-        check_outputs([batch, stream], [out, *([rejects] if rejects is not None else [])])
-        logs = [stack.enter_context(Log(path, max_line, waiter)) for path in (batch, stream)]
-        begun = time.perf_counter()
-        batch_lines, batch_line, parameters = _take_parameters(
-            logs[0], {"D": degree, "T": tracked}, max_line
+        checkpoints = detector = None
+        noted: dict[str, Any] = {}
+        if checkpoint is not None:
+            checkpoints = stack.enter_context(
+                Checkpoints(os.fspath(checkpoint), check_every(every), notice)
+            )
+            if not fresh and (found := checkpoints.newest()) is not None:
+                detector, noted = found
+                own = {"D": detector.degree, "T": detector.tracked}
+                _expect_job(checkpoints.folder, job | given, noted["job"] | own)
+                _restore(summary, detector, noted)
+                if summary.done_before:
+                    return summary
+        readings = [
+            _open(stack, batch, noted, 0, max_line, waiter),
+            _open(stack, stream, noted, 1, max_line, waiter, follow, until_idle),
+        ]
+        for reading in readings:
+            if reading.log is not None and reading.log.notice:
+                notice(reading.log.notice)
+        lines = [iter(reading.log or ()) for reading in readings]
+        if detector is None:
+            lines[0], readings[0].line, found_parameters = _take_parameters(
+                batch, lines[0], given, max_line
+            )
+            detector = Detector(
+                found_parameters["D"], found_parameters["T"], sigmas, method=method
+            )
+        detector.method = method
+        writers = [stack.enter_context(LineWriter(path, waiter)) for path in outputs]
+        if checkpoints is not None and not noted:
+            checkpoints.forget()
+        kept = [noted.get("out_bytes", 0), noted.get("rejects_bytes", 0)]
+        for writer, length in zip(writers, kept, strict=False):
+            writer.expect(length)
+        for writer, length in zip(writers, kept, strict=False):
+            writer.start(length)
+        run = Run(
+            detector,
+            readings,
+            writers[0],
+            writers[1] if rejects is not None else None,
+            strict,
+            max_line,
+            summary,
+            job,
+            checkpoints,
+            on_read,
         )
-        detector = Detector(parameters["D"], parameters["T"], sigmas, method=method)
-        flag_writer = stack.enter_context(LineWriter(out, waiter))
-        reject_writer = (
-            None if rejects is None else stack.enter_context(LineWriter(rejects, waiter))
-        )
-        flag_writer.start()
-        if reject_writer is not None:
-            reject_writer.start()
-        run = _Run(detector, flag_writer, reject_writer, strict, max_line, summary, begun)
-        for log, lines, line in (
-            (logs[0], batch_lines, batch_line),
-            (logs[1], iter(logs[1]), 1),
-        ):
-            run.feed_log(log, lines, line, on_read)
+        try:
+            for reading, blocks in zip(readings, lines, strict=True):
+                if not reading.done:
+                    run.feed(reading, blocks)
+        except Stopped:
+            run.finish(done=False)
+            raise
+        run.finish(done=not follow)
     return summary
 
 
+def _open(
+    stack: ExitStack,
+    path: str,
+    noted: dict[str, Any],
+    index: int,
+    max_line: int,
+    waiter: Waiter | None,
+    follow: bool = False,
+    until_idle: float | None = None,
+) -> Reading:
+    """Open a log, where a checkpoint left it if there is one; not one that is done."""
+    reading = Reading(path)
+    place = reading.restore(noted["logs"][index]) if noted else None
+    if not reading.done:
+        reading.log = stack.enter_context(
+            Log(
+                path,
+                max_line,
+                waiter,
+                follow=follow,
+                until_idle=until_idle,
+                tick=_TICK_SECONDS,
+                place=place,
+            )
+        )
+    return reading
+
+
+def _unheard(text: str) -> None:
+    pass
+
+
+def _full(path: str) -> str:
+    """A path as it is noted in a checkpoint."""
+    return path if path == STANDARD else os.path.realpath(path)
+
+
+def _expect_job(folder: str, asked: dict[str, Any], noted: dict[str, Any]) -> None:
+    """Refuse to go on with another job than the checkpoint's."""
+    for name, value in asked.items():
+        if noted.get(name) != value:
+            raise UsageError(
+                f"{folder}: holds a checkpoint of another job: {name} was "
+                f"{noted.get(name)}, and is now {value} (--fresh starts over)"
+            )
+
+
+def _restore(summary: Summary, detector: Detector, noted: dict[str, Any]) -> None:
+    """Take over what was counted up to a checkpoint."""
+    summary.count(detector)
+    summary.rejected.update(noted["rejected"])
+    summary.first_rejected = noted["first_rejected"]
+    summary.seconds = noted["seconds"]
+    summary.resumed = True
+    summary.done_before = noted["done"]
+
+
 def _take_parameters(
-    log: Log, given: dict[str, int | str | None], max_line: int
+    path: str, blocks: Iterator[Lines], given: dict[str, int], max_line: int
 ) -> tuple[Iterator[Lines], int, dict[str, int]]:
     """Read D and T, the given ones winning, from the log's first line if it has them.
 
     Returns the log's lines from the first event on, that line's number, and the
     parameters.
     """
-    # Options are looked at first: they are wrong whatever the log says.
-    known = {
-        name: check_whole(name, value) for name, value in given.items() if value is not None
-    }
-    blocks = iter(log)
+    known = dict(given)
     rest, number = _skip_blank(blocks, max_line)
     line = b"" if isinstance(rest, LongLine) else _first_line(memoryview(rest))
     found = parameter_line(line) if len(line.removesuffix(b"\r")) <= max_line else None
-    if found is None and len(known) < len(given):
-        missing = " and ".join(name for name in given if name not in known)
+    missing = [name for name in ("D", "T") if name not in known]
+    if found is None and missing:
         shown = line.strip(_BLANK)[:80].decode(errors="backslashreplace")
         raise ParameterError(
-            f"{log.path}, line {number}: no parameter line, {missing} not given: {shown!r}"
+            f"{path}, line {number}: no parameter line, {' and '.join(missing)} not given: "
+            f"{shown!r}"
         )
-    for name in given.keys() - known.keys():
+    for name in missing:
         assert found is not None
         try:
             if name not in found:
                 raise ParameterError(f"{name}: missing")
             known[name] = check_whole(name, found[name])
         except ParameterError as error:
-            raise ParameterError(f"{log.path}, line {number}: {error}") from None
+            raise ParameterError(f"{path}, line {number}: {error}") from None
     if found is not None:
         assert not isinstance(rest, LongLine)
         rest = rest[len(line) + 1 :]
@@ -231,112 +318,6 @@ def _first_line(block: memoryview) -> bytes:
     while (line := bytes(block[:size])).find(b"\n") < 0 and size < len(block):
         size *= 2
     return line.split(b"\n", 1)[0]
-
-
-class _Run:
-    """The state of a run that the two logs share."""
-
-    def __init__(
-        self,
-        detector: Detector,
-        flags: LineWriter,
-        rejects: LineWriter | None,
-        strict: bool,
-        max_line: int,
-        summary: Summary,
-        begun: float,
-    ) -> None:
-        self.detector = detector
-        self.flags = flags
-        self.rejects = rejects
-        self.strict = strict
-        self.max_line = max_line
-        self.summary = summary
-        self.begun = begun
-        self.judge = False
-
-    def feed_log(
-        self,
-        log: Log,
-        lines: Iterable[Lines],
-        line: int,
-        on_read: Callable[[Log], object] | None,
-    ) -> None:
-        """Feed a log from the line of that number on; purchases of the second are judged."""
-        try:
-            for block in lines:
-                if isinstance(block, LongLine):
-                    rejected = Rejected(log.path, line, "line_too_long", b"")
-                    self._reject([rejected], block.pieces)
-                    line += 1
-                else:
-                    line += self._feed_block(log, block, line)
-                self._count()
-                if on_read is not None:
-                    on_read(log)
-        finally:
-            self._count()
-        self.judge = True
-
-    def _feed_block(self, log: Log, block: bytes | memoryview, line: int) -> int:
-        failure: FeedError | None = None
-        try:
-            fed = self.detector.feed(
-                block,
-                judge=self.judge,
-                log=log.path,
-                first_line=line,
-                max_line=self.max_line,
-                strict=self.strict,
-            )
-        except FeedError as error:
-            failure = error
-            fed = cast(Fed, error.fed)
-        if fed.flags:
-            self.flags.write([b"".join(flag.to_line() + b"\n" for flag in fed.flags)])
-        if fed.rejected:
-            self._reject(fed.rejected)
-        if failure is not None:
-            raise failure
-        return fed.lines
-
-    def _reject(self, rejected: list[Rejected], pieces: Iterable[bytes] | None = None) -> None:
-        """Count lines and write them; `pieces` are the text of one that is long."""
-        first = rejected[0]
-        self.summary.rejected.update(r.reason for r in rejected)
-        if self.summary.first_rejected is None:
-            self.summary.first_rejected = (
-                f"{first.log}, line {first.line}: {first.reason}: {first.detail}"
-            )
-        if self.rejects is not None:
-            if pieces is None:
-                self.rejects.write([b"".join(_columns(r) + r.raw + b"\n" for r in rejected)])
-            else:
-                self.rejects.write(chain([_columns(first)], pieces, [b"\n"]))
-        if self.strict:
-            raise StrictError(self.summary.first_rejected)
-
-    def _count(self) -> None:
-        counts = self.detector.counts
-        for name in ("purchases", "befriends", "unfriends", "flags", "users", "friendships"):
-            setattr(self.summary, name, getattr(counts, name))
-        self.summary.seconds = time.perf_counter() - self.begun
-
-
-def _columns(rejected: Rejected) -> bytes:
-    """What stands before a line in the file of rejects."""
-    log, detail = _escaped(rejected.log), _escaped(rejected.detail)
-    text = f"{log}\t{rejected.line}\t{rejected.reason}\t{detail}\t"
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _escaped(text: str) -> str:
-    """A column's text on one line and without tabs, as in a JSON string."""
-    if not any(c in text for c in "\\\t\n\r"):
-        return text
-    for plain, escaped in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
-        text = text.replace(plain, escaped)
-    return text
 
 
 def summary_json(summary: Summary, **more: object) -> bytes:

@@ -290,9 +290,19 @@ def test_parameters_can_be_read_back():
     assert repr(Detector(detector.degree, detector.tracked, detector.sigmas)) == repr(detector)
     with pytest.raises(AttributeError):
         detector.tracked = 3
-    for clone in (copy.copy, copy.deepcopy, pickle.dumps):
-        with pytest.raises(TypeError, match="cannot be copied or pickled"):
-            clone(detector)
+
+
+@pytest.mark.parametrize(
+    "clone", [copy.copy, copy.deepcopy, lambda detector: pickle.loads(pickle.dumps(detector))]
+)
+def test_clones_go_their_own_way(clone):
+    detector = Detector(2, 50, "2.5", method="ball")
+    detector.befriend("ann", 2)
+    cloned = clone(detector)
+    cloned.befriend("ann", "cho")
+    assert (detector.network(2), sorted(cloned.network(2))) == (["ann"], ["ann", "cho"])
+    assert repr(cloned) == repr(detector)
+    assert cloned.method == "ball"
 
 
 def test_lines_of_anything_that_has_bytes():

@@ -19,6 +19,11 @@ def pipe():
     os.close(write)
 
 
+def wait_on(signals, fd, seconds):
+    while True:
+        assert not signals.wait(fd, seconds)
+
+
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_before_the_wait(pipe, signum):
     with StopSignals() as signals:
@@ -38,8 +43,7 @@ def test_a_signal_at_any_moment_about_the_wait(pipe):
             )
             thread.start()
             with pytest.raises(Stopped):
-                while True:
-                    assert not signals.wait(pipe[0], choose.choice([None, 1e-3]))
+                wait_on(signals, pipe[0], choose.choice([None, 1e-3]))
             thread.join()
 
 

@@ -8,14 +8,16 @@ from typing import TYPE_CHECKING
 
 from fastanomaly.detector import MAX_LINE
 from fastanomaly.output import LineWriter, OutputError, check_outputs, say
-from fastanomaly.replay import StrictError, Summary, detect, summary_json
+from fastanomaly.replay import detect, summary_json
 from fastanomaly.results import FeedError
+from fastanomaly.run import StrictError, Summary
 from fastanomaly.stopping import Stopped, StopSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from fastanomaly.logs import Log
+    from fastanomaly.run import Run
 
 NAME = "detect"
 HELP = "judge a stream log's purchases and write the flagged ones"
@@ -47,8 +49,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=MAX_LINE,
         help="reject longer lines (default: %(default)s)",
     )
+    parser.add_argument(
+        "--follow", action="store_true", help="go on where the stream log ends, as tail -F"
+    )
+    parser.add_argument(
+        "--until-idle",
+        metavar="SECONDS",
+        type=_seconds,
+        help="end when nothing has come of the stream log for so long",
+    )
+    parser.add_argument(
+        "--checkpoint", metavar="DIR", help="keep the state there, and go on from there"
+    )
+    parser.add_argument(
+        "--every",
+        metavar="N|Ns",
+        default="30s",
+        help="lines or seconds between two checkpoints (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--fresh", action="store_true", help="start over, whatever the checkpoint says"
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
     parser.add_argument("--summary-json", metavar="FILE", help="write the summary there")
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < 1e9:
+        raise ValueError(text)
+    return seconds
+
+
+def _notice(text: str) -> None:
+    say(f"fastanomaly detect: {text}")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -71,8 +105,14 @@ def run(args: argparse.Namespace) -> int:
                 rejects=args.rejects,
                 strict=args.strict,
                 max_line=args.max_line,
+                follow=args.follow,
+                until_idle=args.until_idle,
+                checkpoint=args.checkpoint,
+                every=args.every,
+                fresh=args.fresh,
                 summary=summary,
                 on_read=progress,
+                on_notice=_notice,
                 waiter=signals,
             )
     except StrictError as error:
@@ -85,7 +125,7 @@ def run(args: argparse.Namespace) -> int:
             _report(summary, args, "failed")
         raise
     else:
-        ended, status = "done", 0
+        ended, status = "done before" if summary.done_before else "done", 0
     return max(_report(summary, args, ended), status)
 
 
@@ -156,9 +196,10 @@ class _Progress:
         if self._close is not None:
             self._close()
 
-    def __call__(self, log: Log) -> None:
+    def __call__(self, run: Run) -> None:
         """Take note that some of a log has been read."""
-        if not self._shown:
+        log = run.reading.log
+        if not self._shown or log is None:
             return
         if log is not self._log:
             from tqdm import tqdm  # noqa: PLC0415 - a tenth of a second

@@ -1,0 +1,218 @@
+"""The file of a detector's state: plain arrays, a checksum each, behind a header of JSON.
+
+docs/checkpoints.md describes the layout. A file is written beside its name, flushed to the
+disk and then renamed: whatever happens, the name stands for a whole file or for the one
+before.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from fastanomaly._core import Engine
+from fastanomaly._version import __version__
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+MAGIC = b"fastanomaly ckpt"
+FORMAT = 1
+
+_START = struct.Struct("<16sIIQ")  # magic, format, the header's CRC-32 and length
+_LARGEST_HEADER = 1 << 26
+_ITEM_BYTES = {"int64": 8, "int32": 4, "bytes": 1, "purchase": 24}
+_ARRAYS = {
+    "user_names": "int64",
+    "user_texts": "bytes",
+    "friend_counts": "int32",
+    "friends": "int32",
+    "purchase_counts": "int32",
+    "purchases": "purchase",
+    "recency_users": "int32",
+    "recency_purchases": "purchase",
+}
+
+
+class CheckpointError(ValueError):
+    """A file that holds no state, or a damaged, foreign or newer one; it is named."""
+
+
+def write_state(fd: int, engine: Engine, header: dict[str, Any]) -> None:
+    """Write an engine's state.
+
+    Parameters
+    ----------
+    fd : int
+        Where to.
+    engine : Engine
+        Whose state; it does not change.
+    header : dict
+        What the header is to say beside the arrays, for JSON.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    import orjson  # noqa: PLC0415 - most runs write none
+
+    arrays = []
+    offset = 0
+    for name, kind, items in engine.arrays():
+        size = items * _ITEM_BYTES[kind]
+        arrays.append({"name": name, "kind": kind, "items": items, "offset": offset})
+        offset += _padded(size) + 8
+    content = {
+        "fastanomaly": __version__,
+        **header,
+        "state": engine.scalars(),
+        "arrays": arrays,
+        "arrays_bytes": offset,
+    }
+    text = orjson.dumps(content)
+    text = text.ljust(_padded(len(text)))
+    start = _START.pack(MAGIC, FORMAT, zlib.crc32(text), len(text)) + text
+    view = memoryview(start)
+    while view:
+        view = view[os.write(fd, view) :]
+    engine.save(fd)
+
+
+def read_header(name: str, file: BinaryIO) -> dict[str, Any]:
+    """Read what stands before the arrays.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not the beginning of a whole file of this format.
+    """
+    import orjson  # noqa: PLC0415
+
+    start = file.read(_START.size)
+    if len(start) < _START.size or not start.startswith(MAGIC):
+        raise CheckpointError(f"{name}: not a checkpoint of fastanomaly")
+    _, version, crc, length = _START.unpack(start)
+    if version != FORMAT:
+        raise CheckpointError(
+            f"{name}: written by a newer fastanomaly, in format {version}; "
+            f"this one reads format {FORMAT}"
+        )
+    text = file.read(min(length, _LARGEST_HEADER))
+    if len(text) < length:
+        raise CheckpointError(f"{name}: truncated: the header is not whole")
+    if zlib.crc32(text) != crc:
+        raise CheckpointError(f"{name}: altered: the header's checksum does not hold")
+    header: dict[str, Any] = orjson.loads(text)
+    whole = file.tell() + header["arrays_bytes"]
+    size = file.seek(0, os.SEEK_END)
+    file.seek(_START.size + length)
+    if size != whole:
+        raise CheckpointError(
+            f"{name}: {'truncated' if size < whole else 'altered'}: "
+            f"{size} bytes instead of {whole}"
+        )
+    return header
+
+
+def read_state(
+    name: str, file: BinaryIO, make: Callable[[dict[str, Any]], Engine]
+) -> dict[str, Any]:
+    """Read a state into a new engine.
+
+    Parameters
+    ----------
+    name : str
+        What errors call the file.
+    file : binary file
+        Open for reading, at its beginning.
+    make : callable
+        Makes an empty engine for a header.
+
+    Returns
+    -------
+    dict
+        The header.
+
+    Raises
+    ------
+    CheckpointError
+        If the file holds no such state.
+    OSError
+        If it cannot be read.
+    """
+    header = read_header(name, file)
+    try:
+        arrays = header["arrays"]
+        if [(array["name"], array["kind"]) for array in arrays] != list(_ARRAYS.items()):
+            raise CheckpointError(f"{name}: altered: other arrays than those of its format")
+        engine = make(header)
+        rest = iter(arrays)
+        engine.load(header["state"], lambda: _take(name, file, next(rest)))
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
+        if isinstance(error, CheckpointError):
+            raise
+        what = f"{type(error).__name__}: {error}"
+        raise CheckpointError(f"{name}: altered: no possible state: {what}") from error
+    return header
+
+
+def _take(name: str, file: BinaryIO, array: dict[str, Any]) -> bytes:
+    """Read the array that comes next."""
+    size = array["items"] * _ITEM_BYTES[array["kind"]]
+    data = file.read(size)
+    padding = file.read(_padded(size) - size)
+    crc = file.read(8)
+    if len(data) < size or len(crc) < 8:
+        raise CheckpointError(f"{name}: truncated in {array['name']}")
+    if zlib.crc32(data) != int.from_bytes(crc, "little") or any(padding):
+        raise CheckpointError(
+            f"{name}: altered: the checksum of {array['name']} does not hold"
+        )
+    return data
+
+
+def _padded(size: int) -> int:
+    """The next multiple of eight."""
+    return (size + 7) // 8 * 8
+
+
+def write_file(path: str, write: Callable[[int], None]) -> None:
+    """Write a file so that its name always stands for a whole one.
+
+    Parameters
+    ----------
+    path : str
+        Its name; the same with ``.new`` behind it is used meanwhile.
+    write : callable
+        Writes it, given a file descriptor.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; the one that was there before is as it was.
+    """
+    beside = path + ".new"
+    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    try:
+        try:
+            write(fd)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        os.rename(beside, path)
+    except BaseException:
+        os.unlink(beside)
+        raise
+    flush_folder(os.path.dirname(path) or ".")
+
+
+def flush_folder(path: str) -> None:
+    """Have a folder's names written to the disk."""
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
