@@ -1,7 +1,6 @@
 """Is this purchase unusual for this buyer's friends, right now? Exact and fast."""
 
 from fastanomaly._version import __version__
-from fastanomaly.checkpoint import CheckpointError
 from fastanomaly.detector import (
     BEFRIEND,
     PURCHASE,
@@ -10,7 +9,16 @@ from fastanomaly.detector import (
 )
 from fastanomaly.events import REASONS, Rejected
 from fastanomaly.parameters import ParameterError, UsageError
-from fastanomaly.results import ColumnFlags, Counts, Fed, FeedError, Flag, Memory, Work
+from fastanomaly.results import (
+    CheckpointError,
+    ColumnFlags,
+    Counts,
+    Fed,
+    FeedError,
+    Flag,
+    Memory,
+    Work,
+)
 
 __all__ = [
     "BEFRIEND",

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fastanomaly._core import Engine
 from fastanomaly._version import __version__
+from fastanomaly.results import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,10 +35,6 @@ _ARRAYS = {
     "recency_users": "int32",
     "recency_purchases": "purchase",
 }
-
-
-class CheckpointError(ValueError):
-    """A file that holds no state, or a damaged, foreign or newer one; it is named."""
 
 
 def write_state(fd: int, engine: Engine, header: dict[str, Any]) -> None:

@@ -7,7 +7,6 @@ import os
 from collections.abc import Sequence
 
 from fastanomaly._version import __version__
-from fastanomaly.checkpoint import CheckpointError
 from fastanomaly.commands import detect, simulate
 from fastanomaly.output import say
 from fastanomaly.parameters import UsageError
@@ -59,7 +58,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args = parser().parse_args(argv)
     try:
         return int(args.command.run(args))
-    except (UsageError, CheckpointError) as error:
+    except UsageError as error:
         status, message = 2, str(error)
     except FeedError as error:
         status, message = 1, str(error)

@@ -8,7 +8,6 @@ from operator import index
 from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
 
 from fastanomaly._core import Engine, time_us
-from fastanomaly.checkpoint import read_state, write_file, write_state
 from fastanomaly.events import REASONS, Rejected
 from fastanomaly.parameters import (
     Number,
@@ -153,6 +152,8 @@ class Detector:
     def __reduce__(self) -> str | tuple[Any, ...]:
         import tempfile  # noqa: PLC0415
 
+        from fastanomaly.checkpoint import write_state  # noqa: PLC0415 - like the others
+
         with tempfile.TemporaryFile() as file:
             write_state(file.fileno(), self._engine, self.header())
             file.seek(0)
@@ -177,6 +178,8 @@ class Detector:
         Costs the whole state: about 4 bytes a friendship, 24 a purchase kept and 16 a user
         beside the id's text. docs/checkpoints.md describes the file.
         """
+        from fastanomaly.checkpoint import write_file, write_state  # noqa: PLC0415
+
         write_file(os.fspath(path), lambda fd: write_state(fd, self._engine, self.header()))
 
     @classmethod
@@ -218,6 +221,8 @@ class Detector:
     @classmethod
     def load_with_header(cls, name: str, file: BinaryIO) -> tuple[Detector, dict[str, Any]]:
         """Read a detector from an open file, and the header of that file."""
+        from fastanomaly.checkpoint import read_state  # noqa: PLC0415
+
         made: list[Detector] = []
 
         def make(header: dict[str, Any]) -> Engine:

@@ -19,7 +19,6 @@ from fastanomaly.parameters import (
     check_whole,
     parameter_line,
 )
-from fastanomaly.resume import Checkpoints, check_every
 from fastanomaly.run import Reading, Run, Summary
 from fastanomaly.sources import STANDARD
 from fastanomaly.stopping import Stopped
@@ -145,6 +144,8 @@ def detect(
         checkpoints = detector = None
         noted: dict[str, Any] = {}
         if checkpoint is not None:
+            from fastanomaly.resume import Checkpoints, check_every  # noqa: PLC0415
+
             checkpoints = stack.enter_context(
                 Checkpoints(os.fspath(checkpoint), check_every(every), notice)
             )

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastanomaly.events import Rejected
 from fastanomaly.members import members
+from fastanomaly.parameters import UsageError
 from fastanomaly.verdict import UNITS, UNITS_PER_CENT, cents_text
 
 if TYPE_CHECKING:
@@ -186,6 +187,10 @@ class FeedError(Exception):
         super().__init__(message)
         self.fed = fed
         self.applied = applied
+
+
+class CheckpointError(UsageError):
+    """A file that holds no state, or a damaged, foreign or newer one; it is named."""
 
 
 class Counts(NamedTuple):

@@ -15,9 +15,10 @@ import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from fastanomaly.checkpoint import CheckpointError, flush_folder, write_file, write_state
+from fastanomaly.checkpoint import flush_folder, write_file, write_state
 from fastanomaly.detector import Detector
 from fastanomaly.parameters import ParameterError, UsageError
+from fastanomaly.results import CheckpointError
 
 _NAME = re.compile(r"checkpoint-([0-9]{12})")
 _OTHER_FAULT = 255  # exit status of a child that failed, but for no reason of the system's

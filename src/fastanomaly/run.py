@@ -6,14 +6,16 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from fastanomaly.detector import Detector
 from fastanomaly.events import Rejected
 from fastanomaly.logs import Lines, Log, LongLine, Place
 from fastanomaly.output import LineWriter
 from fastanomaly.results import Fed, FeedError
-from fastanomaly.resume import Checkpoints
+
+if TYPE_CHECKING:
+    from fastanomaly.resume import Checkpoints
 
 
 class StrictError(Exception):
