@@ -19,7 +19,7 @@ from fastanomaly.parameters import (
     check_whole,
     parameter_line,
 )
-from fastanomaly.run import Reading, Run, Summary
+from fastanomaly.run import Reading, Run, Summary, plain
 from fastanomaly.sources import STANDARD
 from fastanomaly.stopping import Stopped
 from fastanomaly.waiting import Waiter
@@ -235,9 +235,9 @@ def _unheard(text: str) -> None:
     pass
 
 
-def _full(path: str) -> str:
+def _full(path: str) -> str | None:
     """A path as it is noted in a checkpoint."""
-    return path if path == STANDARD else os.path.realpath(path)
+    return path if path == STANDARD else plain(os.path.realpath(path))
 
 
 def _expect_job(folder: str, asked: dict[str, Any], noted: dict[str, Any]) -> None:

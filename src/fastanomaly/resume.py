@@ -85,6 +85,7 @@ class Checkpoints:
         self.stall_seconds = 0.0
         self._notice = notice
         self._child = 0
+        self._good = 0  # the number of the newest that is known to be whole
         self._begun = 0.0
         self._lines = 0
         self._next_at = time.monotonic() + (every.seconds or 0)
@@ -148,6 +149,7 @@ class Checkpoints:
                 self._notice(f"{error}; trying the one before")
                 fault = error
             else:
+                self._good = number
                 return detector, header["run"]
         if fault is not None:
             raise CheckpointError(
@@ -158,9 +160,11 @@ class Checkpoints:
 
     def forget(self) -> None:
         """Remove the checkpoints that are there."""
-        for number in self._numbers():
+        numbers = self._numbers()
+        for number in numbers:
             os.unlink(self._checkpoint(number))
-        flush_folder(self.folder)
+        if numbers:
+            flush_folder(self.folder)
 
     def lines_left(self) -> int | None:
         """How many lines may still be read before a checkpoint, if lines are counted."""
@@ -223,6 +227,7 @@ class Checkpoints:
 
     def _done(self) -> None:
         self.written += 1
+        self._good = self._number
         self.written_at = self._begun_at
         self.seconds = time.monotonic() - self._begun
         self._next_at = self._begun + (self.every.seconds or 0)
@@ -233,7 +238,7 @@ class Checkpoints:
         path = self._checkpoint(self._number)
         write_file(path, lambda fd: write_state(fd, detector.engine, detector.header(run=run)))
         for number in self._numbers():
-            if number < self._number - 1:
+            if number not in (self._good, self._number):
                 os.unlink(self._checkpoint(number))
 
     def _save_and_exit(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -113,7 +114,8 @@ class Reading:
         """What a checkpoint is to say, for JSON."""
         if self.log is not None:
             self._place = self.log.place(self.generation, self.offset)
-        return {"path": self.path, "line": self.line, "done": self.done, "place": self._place}
+        place = None if self._place is None else list(self._place)
+        return {"line": self.line, "done": self.done, "place": place}
 
 
 class Run:
@@ -264,7 +266,7 @@ class Run:
             "out_bytes": self._flags.length,
             "rejects_bytes": None if self._rejects is None else self._rejects.length,
             "rejected": dict(self.summary.rejected),
-            "first_rejected": self.summary.first_rejected,
+            "first_rejected": plain(self.summary.first_rejected),
             "seconds": self.summary.seconds,
         }
 
@@ -281,6 +283,11 @@ class Run:
         first = self._readings[0]
         if self.checkpoints is not None and (first.done or first.offset):
             self.checkpoints.finish(self.detector, self.note(done), self._outputs())
+
+
+def plain(text: str | None) -> str | None:
+    """A text, perhaps with a path that is not UTF-8, as JSON can hold it."""
+    return None if text is None else os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def _columns(rejected: Rejected) -> bytes:

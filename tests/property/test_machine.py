@@ -1,5 +1,7 @@
 """The detector beside the reference over every operation, checked at each step."""
 
+import pickle
+import tempfile
 from fractions import Fraction
 
 import hypothesis.strategies as st
@@ -59,6 +61,17 @@ class Machine(RuleBasedStateMachine):
     def unfriend(self, pair):
         self.detector.unfriend(*pair)
         self.reference.unfriend(*pair)
+
+    @rule(way=st.sampled_from(["file", "pickle"]))
+    def save_and_load(self, way):
+        before = repr(self.detector), self.detector.method, self.detector.counts
+        if way == "pickle":
+            self.detector = pickle.loads(pickle.dumps(self.detector))
+        else:
+            with tempfile.TemporaryDirectory() as folder:
+                self.detector.save(f"{folder}/state")
+                self.detector = Detector.load(f"{folder}/state")
+        assert (repr(self.detector), self.detector.method, self.detector.counts) == before
 
     @rule(user=users, amount=amounts, time=times)
     def record(self, user, amount, time):

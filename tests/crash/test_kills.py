@@ -1,0 +1,65 @@
+"""Killed at any moment and started again: the outputs are those of a run left alone.
+
+FASTANOMALY_KILLS says how often the long test kills; 300 were survived before it was
+written down.
+"""
+
+import os
+import random
+import subprocess
+import sys
+import time
+
+import pytest
+from crash.longlogs import write_logs
+
+COMMAND = (sys.executable, "-m", "fastanomaly", "detect", "batch.json", "stream.json", "out")
+KILLS = int(os.environ.get("FASTANOMALY_KILLS", "12"))
+OPTIONS = ("--rejects", "rejects", "--quiet", "--checkpoint", "kept")
+
+
+def outputs(folder):
+    return (folder / "out").read_bytes(), (folder / "rejects").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    """A folder with logs, the outputs of a run without checkpoints, and its seconds."""
+    folder = tmp_path_factory.mktemp("undisturbed")
+    write_logs(folder, 4000, 16000)
+    begun = time.monotonic()
+    subprocess.run([*COMMAND, "--rejects", "rejects", "--quiet"], cwd=folder, check=True)
+    seconds = time.monotonic() - begun
+    assert all(len(data) > 10_000 for data in outputs(folder))
+    return folder, outputs(folder), seconds
+
+
+@pytest.mark.parametrize("every", ["300", "0.01s"])
+def test_killed_at_random_moments(undisturbed, tmp_path, every):
+    folder, expected, seconds = undisturbed
+    for name in ("batch.json", "stream.json"):
+        (tmp_path / name).symlink_to(folder / name)
+    choose = random.Random(every)
+    kills = runs = went_on = 0
+    while kills < KILLS:
+        runs += 1
+        went_on += any((tmp_path / "kept").glob("checkpoint-*"))
+        process = subprocess.Popen(
+            [*COMMAND, *OPTIONS, "--every", every], cwd=tmp_path, stderr=subprocess.PIPE
+        )
+        try:
+            _, err = process.communicate(timeout=choose.uniform(0.3, 2.5) * seconds)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+            kills += 1
+            continue
+        assert process.returncode == 0, err
+        assert outputs(tmp_path) == expected
+        for path in [*(tmp_path / "kept").iterdir(), tmp_path / "out", tmp_path / "rejects"]:
+            path.unlink()
+    subprocess.run(
+        [*COMMAND, *OPTIONS, "--every", every], cwd=tmp_path, check=True, timeout=300
+    )
+    assert outputs(tmp_path) == expected
+    assert went_on or KILLS < 5
