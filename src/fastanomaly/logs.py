@@ -102,6 +102,8 @@ class Log:
 
     Attributes
     ----------
+    follows : bool
+        Whether there may be more after the end.
     offset : int
         How many bytes of the text have been given out, of the file at hand.
     generation : int
@@ -127,6 +129,7 @@ class Log:
         place: Place | None = None,
     ) -> None:
         self.path = path
+        self.follows = follow
         self.offset = 0
         self.generation = 0
         self.notice = ""

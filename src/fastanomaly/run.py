@@ -173,7 +173,7 @@ class Run:
                     self._on_read(self)
         finally:
             self._count()
-        reading.done = True
+        reading.done = not reading.log.follows
 
     def _feed_block(self, block: bytes | memoryview) -> None:
         """Feed some lines, with checkpoints between where they are due."""
