@@ -16,6 +16,7 @@ from fastanomaly.results import (
     Fed,
     FeedError,
     Flag,
+    Latency,
     Memory,
     Work,
 )
@@ -32,6 +33,7 @@ __all__ = [
     "Fed",
     "FeedError",
     "Flag",
+    "Latency",
     "Memory",
     "ParameterError",
     "Rejected",

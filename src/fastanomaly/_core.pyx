@@ -31,6 +31,7 @@ from fastanomaly._history cimport (
     History, Ring, history_add_user, history_begin, history_bytes, history_free,
     history_prefetch, history_record, history_reserve,
 )
+from fastanomaly._latency cimport LATENCY_BUCKETS, Latency, latency_add, now_ns
 from fastanomaly._load cimport load_graph, load_history, load_key, load_recency
 from fastanomaly._memory cimport (
     PyMem_RawFree, memory_fail_after, memory_prefetch, memory_reserve, memory_resize,
@@ -38,7 +39,7 @@ from fastanomaly._memory cimport (
 )
 from fastanomaly._merge cimport Candidate
 from fastanomaly._recency cimport (
-    Recency, recency_bytes, recency_free, recency_push, recency_reserve,
+    Chunk, Recency, recency_bytes, recency_free, recency_push, recency_reserve,
 )
 from fastanomaly._save cimport (
     Sink, save_graph, save_history, save_recency, save_users, sink_begin, sink_end,
@@ -165,6 +166,7 @@ cdef class Engine:
     cdef int64_t seq                    # of the next purchase
     cdef int64_t[EVENT_KINDS] events    # applied, by kind
     cdef int64_t flags
+    cdef Latency latency
     cdef int64_t k_numerator, k_denominator
     cdef int32_t degree, tracked
     cdef bint whole_balls
@@ -333,10 +335,14 @@ cdef class Engine:
     cdef int apply(self, const Event* event, bint judged) except -1 nogil:
         """Apply one valid event; a purchase is judged before it is recorded."""
         cdef int32_t a, b
+        cdef int64_t begun
         self.verdict.anomalous = False
         if event.kind == PURCHASE:
             if judged:
+                begun = now_ns() if self.latency.wanted else 0
                 self.judge(&event.user, event.amount_units)
+                if self.latency.wanted:
+                    latency_add(&self.latency, now_ns() - begun)
             self.record(&event.user, event.time_us, event.amount_units)
         elif event.kind == BEFRIEND:
             self.befriend_keys(&event.user, &event.friend)
@@ -760,6 +766,27 @@ cdef class Engine:
             self.search.steps_walked, self.ball.friends_marked,
             self.search.merge.members_seen,
         )
+
+    def time_judging(self):
+        self.enter()
+        self.latency.wanted = True
+        self.busy = False
+
+    def latencies(self):
+        """(counts by bucket, nanoseconds) of the judgements timed so far."""
+        self.enter()
+        self.busy = False
+        return [self.latency.counts[i] for i in range(LATENCY_BUCKETS)], self.latency.total_ns
+
+    def newest_us(self):
+        """The newest timestamp of a purchase, or None."""
+        cdef const Chunk* chunk
+        self.enter()
+        self.busy = False
+        if self.recency.count == 0:
+            return None
+        chunk = self.recency.chunks[self.recency.chunk_count - 1]
+        return chunk.keys[chunk.end - 1].time_us
 
     def memory(self):
         """(users, user ids, friendships, purchases, recency log, scratch), in bytes."""

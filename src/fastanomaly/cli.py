@@ -6,9 +6,9 @@ import argparse
 import os
 from collections.abc import Sequence
 
+from fastanomaly import journal
 from fastanomaly._version import __version__
 from fastanomaly.commands import detect, simulate
-from fastanomaly.output import say
 from fastanomaly.parameters import UsageError
 from fastanomaly.results import FeedError
 
@@ -69,5 +69,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         status, message = 1, "out of memory"
     except KeyboardInterrupt:
         status, message = 130, "stopped by SIGINT"
-    say(f"fastanomaly {args.command.NAME}: error: {message}")
+    journal.say(message, "error", status=status)
     return status

@@ -23,6 +23,7 @@ from fastanomaly.results import (
     Fed,
     FeedError,
     Flag,
+    Latency,
     Memory,
     Work,
 )
@@ -485,6 +486,21 @@ class Detector:
     def memory(self) -> Memory:
         """Where the bytes are, now; costs a look at each hub and each long history."""
         return Memory(*self._engine.memory())
+
+    def time_judging(self) -> None:
+        """Take the time of each judgement from now on: some 50 ns each, see `latency`."""
+        self._engine.time_judging()
+
+    def latency(self) -> Latency:
+        """How long the judgements took since `time_judging`."""
+        counts, total_ns = self._engine.latencies()
+        bounds = [2**i / 1e6 for i in range(len(counts) - 1)]
+        return Latency([*bounds, float("inf")], counts, total_ns / 1e9)
+
+    @property
+    def newest_us(self) -> int | None:
+        """The newest timestamp of a purchase, in microseconds since 1970-01-01 UTC."""
+        return self._engine.newest_us()
 
     @property
     def work(self) -> Work:

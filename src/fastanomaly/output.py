@@ -144,17 +144,6 @@ def _open(path: str, waiter: Waiter) -> int:
             return fd
 
 
-def say(text: str) -> None:
-    """Tell people something on standard error, if it is open and somebody listens."""
-    if sys.stderr is None:
-        return  # print would turn to standard output
-    try:
-        print(text, file=sys.stderr, flush=True)
-    except OSError:
-        # What cannot be said does not change what was done, nor the exit status.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stderr.fileno())
-
-
 def check_outputs(inputs: list[str], outputs: list[str]) -> None:
     """Refuse to overwrite an input, or to write two outputs to one file.
 

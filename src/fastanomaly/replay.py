@@ -321,11 +321,9 @@ def _first_line(block: memoryview) -> bytes:
     return line.split(b"\n", 1)[0]
 
 
-def summary_json(summary: Summary, **more: object) -> bytes:
-    """The summary as one JSON object, with a line end."""
-    import orjson  # noqa: PLC0415 - most runs write none
-
-    values = {
+def summary_values(summary: Summary, **more: object) -> dict[str, Any]:
+    """What a summary says, for JSON."""
+    return {
         "events": summary.events,
         "purchases": summary.purchases,
         "befriends": summary.befriends,
@@ -338,4 +336,11 @@ def summary_json(summary: Summary, **more: object) -> bytes:
         "events_per_second": round(summary.events_per_second),
         **more,
     }
-    return orjson.dumps(values, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+
+
+def summary_json(summary: Summary, **more: object) -> bytes:
+    """The summary as one JSON object, with a line end."""
+    import orjson  # noqa: PLC0415 - most runs write none
+
+    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
+    return orjson.dumps(summary_values(summary, **more), option=options)

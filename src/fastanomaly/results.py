@@ -243,6 +243,24 @@ class Work(NamedTuple):
     members_merged: int
 
 
+class Latency(NamedTuple):
+    """How long the judgements took that were timed: a histogram.
+
+    Attributes
+    ----------
+    bounds : list of float
+        The upper bounds of its buckets in seconds, ascending; the last is infinite.
+    counts : list of int
+        How many judgements fell into each.
+    seconds : float
+        What all of them took.
+    """
+
+    bounds: list[float]
+    counts: list[int]
+    seconds: float
+
+
 class Memory(NamedTuple):
     """Where a detector's bytes are: what it has asked for, in use yet or not.
 

@@ -173,8 +173,7 @@ class Checkpoints:
     def due(self, lines: int) -> bool:
         """Whether there is to be a checkpoint now, after so many lines more."""
         self._lines += lines
-        if self._child:
-            self._reap(os.WNOHANG)
+        self.look()
         if self._child or not self._lines:
             return False
         if self.every.lines is not None:
@@ -256,6 +255,11 @@ class Checkpoints:
                 status = error.errno
         finally:
             os._exit(status)
+
+    def look(self) -> None:
+        """See whether the child is done."""
+        if self._child:
+            self._reap(os.WNOHANG)
 
     def wait(self) -> None:
         """Wait for the child, if there is one."""

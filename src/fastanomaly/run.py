@@ -160,6 +160,8 @@ class Run:
         """Read a log to its end; purchases of the second one are judged."""
         self.reading = reading
         assert reading.log is not None
+        if self._on_read is not None:
+            self._on_read(self)
         try:
             for block in lines:
                 if isinstance(block, LongLine):

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import signal
 import sys
+import time
 from typing import TYPE_CHECKING
 
+from fastanomaly import journal
 from fastanomaly.detector import MAX_LINE
-from fastanomaly.output import LineWriter, OutputError, check_outputs, say
-from fastanomaly.replay import detect, summary_json
+from fastanomaly.journal import say
+from fastanomaly.output import LineWriter, OutputError, check_outputs
+from fastanomaly.replay import detect, summary_json, summary_values
 from fastanomaly.results import FeedError
 from fastanomaly.run import StrictError, Summary
 from fastanomaly.stopping import Stopped, StopSignals
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from types import FrameType
 
     from fastanomaly.logs import Log
+    from fastanomaly.metrics import Metrics
     from fastanomaly.run import Run
 
 NAME = "detect"
@@ -71,6 +77,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--fresh", action="store_true", help="start over, whatever the checkpoint says"
     )
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    parser.add_argument(
+        "--metrics",
+        metavar="PORT|FILE",
+        help="tell Prometheus: at a port of this machine (or HOST:PORT), or in a file",
+    )
+    parser.add_argument(
+        "--log-format",
+        choices=journal.FORMATS,
+        default=journal.TEXT,
+        help="how standard error is written (default: %(default)s)",
+    )
     parser.add_argument("--summary-json", metavar="FILE", help="write the summary there")
 
 
@@ -82,7 +99,7 @@ def _seconds(text: str) -> float:
 
 
 def _notice(text: str) -> None:
-    say(f"fastanomaly detect: {text}")
+    say(text, "warning")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -92,9 +109,11 @@ def run(args: argparse.Namespace) -> int:
         check_outputs(
             [args.batch, args.stream], [path for path in outputs if path is not None]
         )
+    if args.log_format == journal.JSON:
+        journal.use_json()
     summary = Summary()
     try:
-        with StopSignals() as signals, _Progress(args.quiet) as progress:
+        with StopSignals() as signals, _Watch(args) as watch:
             detect(
                 args.batch,
                 args.stream,
@@ -111,12 +130,12 @@ def run(args: argparse.Namespace) -> int:
                 every=args.every,
                 fresh=args.fresh,
                 summary=summary,
-                on_read=progress,
+                on_read=watch,
                 on_notice=_notice,
                 waiter=signals,
             )
     except StrictError as error:
-        say(f"fastanomaly detect: error: {error}")
+        say(str(error), "error")
         ended, status = "stopped at a rejected line", 3
     except Stopped as stop:
         ended, status = f"stopped by {stop}", stop.exit_status
@@ -132,7 +151,8 @@ def run(args: argparse.Namespace) -> int:
 def _report(summary: Summary, args: argparse.Namespace, ended: str) -> int:
     """Tell what was done; return 1 if the file for it cannot be written."""
     if summary.rejected or not args.quiet:
-        say(_text(summary, ended, args.quiet))
+        values = summary_values(summary, ended=ended, peak_memory_bytes=_peak_memory())
+        say(_text(summary, ended, args.quiet), **values)
     if args.summary_json is None:
         return 0
     report = summary_json(summary, ended=ended, peak_memory_bytes=_peak_memory())
@@ -141,7 +161,7 @@ def _report(summary: Summary, args: argparse.Namespace, ended: str) -> int:
             writer.start()
             writer.write([report])
     except OutputError as error:
-        say(f"fastanomaly detect: error: {error}")
+        say(str(error), "error")
         return 1
     return 0
 
@@ -178,7 +198,62 @@ def _text(summary: Summary, ended: str, quiet: bool) -> str:
             f"{total:,} line{'s' if total > 1 else ''} rejected: {reasons}",
             f"the first: {summary.first_rejected}",
         ]
-    return "\n".join(f"fastanomaly: {line}" for line in lines)
+    return "\n".join(lines)
+
+
+class _Watch:
+    """Shows how a run is doing: on a terminal, to Prometheus, and when SIGUSR1 asks."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self._progress = _Progress(args.quiet or args.log_format == journal.JSON)
+        self._metrics: Metrics | None = None
+        self._asked = False
+        if args.metrics is not None:
+            from fastanomaly.metrics import Metrics  # noqa: PLC0415 - an extra
+
+            self._metrics = Metrics(args.metrics)
+
+    def __enter__(self) -> _Watch:
+        self._handler = signal.signal(signal.SIGUSR1, self._ask)
+        self._run: Run | None = None
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        signal.signal(signal.SIGUSR1, self._handler)
+        self._progress.close()
+        if self._metrics is not None:
+            if self._run is not None:
+                self._metrics(self._run, now=True)
+            self._metrics.close()
+
+    def _ask(self, signum: int, frame: FrameType | None) -> None:
+        self._asked = True
+
+    def __call__(self, run: Run) -> None:
+        """Take note that some of a log has been read, or that time has passed."""
+        self._run = run
+        self._progress(run)
+        if self._metrics is not None:
+            self._metrics(run)
+        if self._asked:
+            self._asked = False
+            _tell_health(run)
+
+
+def _tell_health(run: Run) -> None:
+    """One line on how a run is doing."""
+    values = summary_values(run.summary, log=run.reading.path, line=run.reading.line)
+    newest_us = run.detector.newest_us
+    if newest_us is not None:
+        values["lag_seconds"] = round(time.time() - newest_us / 1e6, 3)
+    kept = run.checkpoints
+    if kept is not None:
+        kept.look()
+        if kept.written_at is not None:
+            values["checkpoint_age_seconds"] = round(time.time() - kept.written_at, 3)
+    values["state_bytes"] = run.detector.memory().total
+    told = ", ".join(f"{name} {value}" for name, value in values.items() if value != {})
+    say(f"health: {told}", **values)
 
 
 class _Progress:
@@ -189,10 +264,8 @@ class _Progress:
         self._log: Log | None = None
         self._close: Callable[[], None] | None = None
 
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
+    def close(self) -> None:
+        """Take the bar away."""
         if self._close is not None:
             self._close()
 

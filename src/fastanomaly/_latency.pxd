@@ -1,0 +1,33 @@
+"""How long judging takes: a histogram by powers of two, from a microsecond to a second."""
+
+from libc.stdint cimport int64_t
+
+cdef extern from "time.h" nogil:
+    struct timespec:
+        long tv_sec
+        long tv_nsec
+    enum:
+        CLOCK_MONOTONIC
+    int clock_gettime(int clock, timespec* time)
+
+cdef enum:
+    LATENCY_BUCKETS = 22        # up to 2^0, 2^1, ... 2^20 microseconds, and beyond
+
+cdef struct Latency:
+    bint wanted
+    int64_t total_ns
+    int64_t[LATENCY_BUCKETS] counts
+
+
+cdef inline int64_t now_ns() noexcept nogil:
+    cdef timespec time
+    clock_gettime(CLOCK_MONOTONIC, &time)
+    return <int64_t> time.tv_sec * 1_000_000_000 + time.tv_nsec
+
+
+cdef inline void latency_add(Latency* latency, int64_t ns) noexcept nogil:
+    cdef int bucket = 0
+    latency.total_ns += ns
+    while bucket < LATENCY_BUCKETS - 1 and ns > <int64_t> 1000 << bucket:
+        bucket += 1
+    latency.counts[bucket] += 1

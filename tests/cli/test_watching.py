@@ -1,0 +1,133 @@
+"""Watching a run: metrics, JSON lines, the health line."""
+
+import json
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+
+import pytest
+from cli.commandline import FLAGS, STREAM, wait_until
+from prometheus_client.parser import text_string_to_metric_families
+
+STREAMS = STREAM * 3 + b"garbage\n"
+
+
+def samples(text):
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    }
+
+
+def check_samples(found):
+    assert found["fastanomaly_events_total", "purchase"] == 6
+    assert found["fastanomaly_events_total", "befriend"] == 2
+    assert found["fastanomaly_events_total", "unfriend"] == 1
+    assert found["fastanomaly_flags_total",] == 3
+    assert found["fastanomaly_rejected_lines_total", "not_json"] == 1
+    assert found["fastanomaly_judging_seconds_bucket", "+Inf"] == 3
+    assert found["fastanomaly_judging_seconds_count",] == 3
+    assert 0 < found["fastanomaly_judging_seconds_sum",] < 60
+    assert found["fastanomaly_lag_seconds",] > 9 * 365 * 86400
+    assert found["fastanomaly_users",] == 3
+    assert found["fastanomaly_friendships",] == 1
+    assert found["fastanomaly_purchases_kept",] == 6
+    assert found["fastanomaly_state_bytes", "users"] > 0
+
+
+def test_a_file(folder, run):
+    (folder / "stream.json").write_bytes(STREAMS)
+    options = ("--metrics", "told.prom", "--checkpoint", "kept")
+    assert run("detect", "batch.json", "stream.json", "out", *options).status == 0
+    found = samples((folder / "told.prom").read_text())
+    check_samples(found)
+    assert found["fastanomaly_checkpoints_total",] == 1
+    assert 0 <= found["fastanomaly_checkpoint_age_seconds",] < 600
+    assert found["fastanomaly_checkpoint_duration_seconds",] > 0
+
+
+def test_a_port(folder, start):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    options = ("--metrics", f"{port}")
+    process = start("detect", "batch.json", "-", "out", *options)
+    process.stdin.write(STREAMS)
+
+    def found():
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+                return samples(answer.read().decode())
+        except urllib.error.URLError:
+            return {}
+
+    wait_until(lambda: found().get(("fastanomaly_flags_total",)) == 3, "flags")
+    check_samples(found())
+    process.stdin.close()
+    assert process.wait(300) == 0
+
+
+@pytest.mark.parametrize("where", ["99999", "missing/told.prom"])
+def test_metrics_that_cannot_be_told(folder, run, where):
+    ended = run("detect", "batch.json", "stream.json", "out", "--metrics", where)
+    assert ended.status in (1, 2)
+    assert where in ended.err
+    assert not (folder / "out").exists()
+
+
+def test_without_the_extra(folder):
+    code = (
+        "import sys; sys.modules['prometheus_client'] = None\n"
+        "from fastanomaly.cli import main; sys.exit(main(sys.argv[1:]))"
+    )
+    arguments = ("detect", "batch.json", "stream.json", "out", "--metrics", "told")
+    ended = subprocess.run(
+        [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, check=False
+    )
+    assert ended.returncode == 2
+    assert b"pip install 'fastanomaly[metrics]'" in ended.stderr
+
+
+def entries(err):
+    return [json.loads(line) for line in err.splitlines()]
+
+
+def test_json_lines(folder, run):
+    (folder / "stream.json").write_bytes(STREAMS)
+    ended = run("detect", "batch.json", "stream.json", "out", "--log-format", "json")
+    (entry,) = entries(ended.err)
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", entry["time"])
+    assert (entry["level"], entry["ended"], entry["flags"]) == ("info", "done", 3)
+    assert entry["rejected"] == {"not_json": 1}
+    ended = run("detect", "missing.json", "stream.json", "out", "--log-format", "json")
+    (entry,) = entries(ended.err)
+    assert (entry["level"], entry["status"]) == ("error", 2)
+    assert entry["message"] == "missing.json: No such file or directory"
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_the_health_line(folder, start, form):
+    options = ("--log-format", form, "--checkpoint", "kept", "--every", "1")
+    process = start("detect", "batch.json", "-", "out", *options)
+    process.stdin.write(STREAMS)
+    wait_until((folder / "out").exists, "the output")
+    wait_until(lambda: (folder / "out").read_bytes() == FLAGS * 3, "flags")
+    wait_until(lambda: any((folder / "kept").glob("checkpoint-*[0-9]")), "a checkpoint")
+    time.sleep(0.5)  # until who wrote it has ended
+    process.send_signal(signal.SIGUSR1)
+    line = process.stderr.readline().decode()
+    if form == "json":
+        entry = json.loads(line)
+        assert (entry["log"], entry["line"], entry["flags"]) == ("-", 5, 3)
+        assert entry["state_bytes"] > 0
+        assert entry["checkpoint_age_seconds"] >= 0
+    else:
+        assert line.startswith("fastanomaly: health: events 9, purchases 6, ")
+        assert "line 5, lag_seconds " in line
+    process.stdin.close()
+    assert process.wait(300) == 0
