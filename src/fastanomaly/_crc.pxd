@@ -16,11 +16,11 @@ cdef struct CrcTables:
 
 cdef inline void crc_begin(CrcTables* tables) noexcept nogil:
     """Compute the tables."""
-    cdef int byte, row
+    cdef int byte, row, _bit
     cdef uint32_t crc
     for byte in range(256):
         crc = <uint32_t> byte
-        for row in range(8):
+        for _bit in range(8):
             crc = (crc >> 1) ^ (<uint32_t> POLYNOMIAL if crc & 1 else 0)
         tables.rows[byte] = crc
     for byte in range(256):

@@ -55,12 +55,12 @@ cdef inline int load_graph(
     Graph* graph, int32_t users, const int32_t* counts, const int32_t* uids, int64_t size
 ) except -1:
     """Make the friendships, each of which stands under the lower of its uids."""
-    cdef int32_t uid, i
+    cdef int32_t uid, _friend
     cdef int64_t used = 0, ahead
     for uid in range(users):
         if not 0 <= counts[uid] <= size - used:
             return wrong(f"user {uid} has {counts[uid]} later friends")
-        for i in range(counts[uid]):
+        for _friend in range(counts[uid]):
             if not uid < uids[used] < users:
                 return wrong(f"user {uid} has the later friend {uids[used]}")
             ahead = used + 16
