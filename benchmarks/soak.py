@@ -26,7 +26,9 @@ def soak(args, folder):
     """Run it; return rows of (seconds, resident bytes, descriptors), and the summary."""
     os.mkfifo(folder / "fifo")
     simulated = ["--users", args.users, "--batch-events", 1000, "--degree", args.degree]
-    simulated += ["--stream-events", args.events, "--tracked", 50]
+    simulated += ["--stream-events", args.events, "--tracked", args.tracked]
+    # So few that the graph does not grow denser and denser.
+    simulated += ["--befriend-share", 0.005, "--unfriend-share", 0.001]
     writer = subprocess.Popen(
         [*COMMAND, "simulate", "batch.json", "fifo", *map(str, simulated)], cwd=folder
     )
@@ -77,6 +79,7 @@ def main():
     parser.add_argument("--events", type=int, default=100_000_000)
     parser.add_argument("--users", type=int, default=10_000)
     parser.add_argument("-D", "--degree", type=int, default=2)
+    parser.add_argument("-T", "--tracked", type=int, default=50)
     parser.add_argument("--picture", metavar="FILE", help="draw it there")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -87,7 +90,7 @@ def main():
     print()
     print(
         f"{summary['events']:,} events, {summary['flags']:,} flags, in "
-        f"{summary['seconds']:.0f} s; {args.users:,} users, D = {args.degree}, T = 50"
+        f"{summary['seconds']:.0f} s; {args.users:,} users, D = {args.degree}, T = {args.tracked}"
     )
     print()
     picked = [rows[int(share * (len(rows) - 1))] for share in (0.02, 0.1, 0.25, 0.5, 0.75, 1)]
