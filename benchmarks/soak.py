@@ -28,7 +28,14 @@ def soak(args, folder):
     simulated = ["--users", args.users, "--batch-events", 1000, "--degree", args.degree]
     simulated += ["--stream-events", args.events, "--tracked", args.tracked]
     # So few that the graph does not grow denser and denser.
-    simulated += ["--befriend-share", 0.005, "--unfriend-share", 0.001]
+    simulated += [
+        "--purchase-share",
+        0.994,
+        "--befriend-share",
+        0.005,
+        "--unfriend-share",
+        0.001,
+    ]
     writer = subprocess.Popen(
         [*COMMAND, "simulate", "batch.json", "fifo", *map(str, simulated)], cwd=folder
     )
@@ -90,7 +97,8 @@ def main():
     print()
     print(
         f"{summary['events']:,} events, {summary['flags']:,} flags, in "
-        f"{summary['seconds']:.0f} s; {args.users:,} users, D = {args.degree}, T = {args.tracked}"
+        f"{summary['seconds']:.0f} s; {args.users:,} users, D = {args.degree}, "
+        f"T = {args.tracked}"
     )
     print()
     picked = [rows[int(share * (len(rows) - 1))] for share in (0.02, 0.1, 0.25, 0.5, 0.75, 1)]

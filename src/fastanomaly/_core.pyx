@@ -66,6 +66,9 @@ from fastanomaly.events import reread
 from fastanomaly.members import exact_number
 
 
+COUNTED_LIMIT = 2**62           # more events than any detector lives to see
+
+
 cdef object integer_of(uint128 value):
     return (<object> <uint64_t> (value >> 64) << 64) | <object> <uint64_t> value
 
@@ -688,6 +691,9 @@ cdef class Engine:
         cdef bytes purchases
         cdef int32_t users = 0
         cdef UserKey key
+        for name in ("seq", "purchases", "befriends", "unfriends", "flags"):
+            if not 0 <= scalars[name] < COUNTED_LIMIT:
+                raise ValueError(f"{name}: {scalars[name]}")
         self.seq = scalars["seq"]
         self.events[<int> PURCHASE] = scalars["purchases"]
         self.events[<int> BEFRIEND] = scalars["befriends"]

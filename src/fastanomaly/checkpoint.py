@@ -102,8 +102,11 @@ def read_header(name: str, file: BinaryIO) -> dict[str, Any]:
         raise CheckpointError(f"{name}: truncated: the header is not whole")
     if zlib.crc32(text) != crc:
         raise CheckpointError(f"{name}: altered: the header's checksum does not hold")
-    header: dict[str, Any] = orjson.loads(text)
-    whole = file.tell() + header["arrays_bytes"]
+    try:
+        header: dict[str, Any] = orjson.loads(text)
+        whole = file.tell() + int(header["arrays_bytes"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"{name}: altered: no header of a checkpoint") from error
     size = file.seek(0, os.SEEK_END)
     file.seek(_START.size + length)
     if size != whole:
