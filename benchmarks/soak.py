@@ -7,6 +7,7 @@ flat after the warm-up, in which the state itself grows to its size.
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -23,19 +24,17 @@ COMMAND = (sys.executable, "-P", "-m", "fastanomaly")
 
 
 def soak(args, folder):
-    """Run it; return rows of (seconds, resident bytes, descriptors), and the summary."""
+    """Run it.
+
+    Returns rows (seconds, resident bytes, descriptors, state bytes) and the summary.
+    """
     os.mkfifo(folder / "fifo")
     simulated = ["--users", args.users, "--batch-events", 1000, "--degree", args.degree]
     simulated += ["--stream-events", args.events, "--tracked", args.tracked]
-    # So few that the graph does not grow denser and denser.
-    simulated += [
-        "--purchase-share",
-        0.994,
-        "--befriend-share",
-        0.005,
-        "--unfriend-share",
-        0.001,
-    ]
+    # As many friendships end as begin: the state stays as large as it is.
+    shares = {"purchase": 0.994, "befriend": 0.003, "unfriend": 0.003}
+    for kind, share in shares.items():
+        simulated += [f"--{kind}-share", share]
     writer = subprocess.Popen(
         [*COMMAND, "simulate", "batch.json", "fifo", *map(str, simulated)], cwd=folder
     )
@@ -57,10 +56,16 @@ def soak(args, folder):
             resident = int(status.split("VmRSS:")[1].split()[0]) * 1024
         except (OSError, IndexError):
             continue
-        rows.append((time.monotonic() - begun, resident, descriptors))
+        rows.append((time.monotonic() - begun, resident, descriptors, state_bytes(folder)))
     assert process.returncode == 0
     assert writer.wait() == 0
     return rows, orjson.loads((folder / "summary").read_bytes())
+
+
+def state_bytes(folder):
+    """What the run last told of its state."""
+    told = (folder / "told.prom").read_text()
+    return sum(float(size) for size in re.findall(r"state_bytes{.*} (.*)", told))
 
 
 def draw(rows, path):
@@ -73,6 +78,7 @@ def draw(rows, path):
     figure, axes = plt.subplots(figsize=(8, 3.5), layout="constrained")
     seconds = [row[0] for row in rows]
     axes.plot(seconds, [row[1] / 1e6 for row in rows], color="#0072b2", label="resident MB")
+    axes.plot(seconds, [row[3] / 1e6 for row in rows], color="#009e73", label="state MB")
     axes.plot(seconds, [row[2] for row in rows], color="#d55e00", label="open descriptors")
     axes.set_ylim(0)
     axes.set_xlabel("seconds")
@@ -105,10 +111,18 @@ def main():
     print(
         table(
             [
-                ["after s", "resident MB", "descriptors"],
-                *([f"{row[0]:.0f}", f"{row[1] / 1e6:.1f}", str(row[2])] for row in picked),
+                ["after s", "resident MB", "of it state MB", "descriptors"],
+                *(
+                    [
+                        f"{at:.0f}",
+                        f"{resident / 1e6:.1f}",
+                        f"{state / 1e6:.1f}",
+                        str(descriptors),
+                    ]
+                    for at, resident, descriptors, state in picked
+                ),
             ],
-            range(3),
+            range(4),
         )
     )
 

@@ -104,6 +104,12 @@ def test_a_pipe_that_falls_silent(folder, start):
     finish(process, folder, 1)
 
 
+@pytest.mark.parametrize("seconds", ["0", "-1", "x", "nan", "inf"])
+def test_how_long_is_idle(folder, run, seconds):
+    ended = run("detect", "batch.json", "stream.json", "out", f"--until-idle={seconds}")
+    assert (ended.status, f"{seconds!r} is no number of seconds" in ended.err) == (2, True)
+
+
 @pytest.mark.parametrize("path", ["-", "stream.json.gz"])
 def test_what_cannot_be_followed(folder, run, path):
     ended = run("detect", "batch.json", path, "out", "--follow")
