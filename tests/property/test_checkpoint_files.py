@@ -9,7 +9,7 @@ from functools import cache
 from pathlib import Path
 
 import hypothesis.strategies as st
-from hypothesis import given
+from hypothesis import given, settings
 
 from fastanomaly import CheckpointError, Detector
 
@@ -82,6 +82,7 @@ def test_what_is_sound_is_loaded():
 numbers = st.sampled_from(EDGES) | st.integers(-(2**63), 2**63 - 1) | st.integers(0, 90)
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_other_numbers(data):
     header, arrays = sound()
@@ -98,6 +99,7 @@ def test_other_numbers(data):
     load(file_of(header, arrays))
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_other_lengths(data):
     header, arrays = sound()
@@ -112,6 +114,7 @@ def test_other_lengths(data):
 json_values = st.none() | st.booleans() | numbers | st.text(max_size=5) | st.floats()
 
 
+@settings(deadline=None)
 @given(data=st.data())
 def test_other_headers(data):
     header, arrays = sound()
@@ -131,6 +134,7 @@ def test_other_headers(data):
     load(file_of(header, arrays))
 
 
+@settings(deadline=None)
 @given(data=st.binary(max_size=200), head=st.booleans())
 def test_other_bytes(data, head):
     start = START.pack(b"fastanomaly ckpt", 1, zlib.crc32(data), len(data)) if head else b""
