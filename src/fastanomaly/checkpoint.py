@@ -25,16 +25,6 @@ FORMAT = 1
 _START = struct.Struct("<16sIIQ")  # magic, format, the header's CRC-32 and length
 _LARGEST_HEADER = 1 << 26
 _ITEM_BYTES = {"int64": 8, "int32": 4, "bytes": 1, "purchase": 24}
-_ARRAYS = {
-    "user_names": "int64",
-    "user_texts": "bytes",
-    "friend_counts": "int32",
-    "friends": "int32",
-    "purchase_counts": "int32",
-    "purchases": "purchase",
-    "recency_users": "int32",
-    "recency_purchases": "purchase",
-}
 
 
 def write_state(fd: int, engine: Engine, header: dict[str, Any]) -> None:
@@ -146,9 +136,10 @@ def read_state(
     header = read_header(name, file)
     try:
         arrays = header["arrays"]
-        if [(array["name"], array["kind"]) for array in arrays] != list(_ARRAYS.items()):
-            raise CheckpointError(f"{name}: altered: other arrays than those of its format")
         engine = make(header)
+        own = [(own_name, kind) for own_name, kind, _ in engine.arrays()]
+        if [(array["name"], array["kind"]) for array in arrays] != own:
+            raise CheckpointError(f"{name}: altered: other arrays than those of its format")
         rest = iter(arrays)
         engine.load(header["state"], lambda: _take(name, file, next(rest)))
     except (KeyError, TypeError, ValueError, OverflowError) as error:

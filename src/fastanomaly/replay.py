@@ -228,6 +228,7 @@ def _open(
                 place=place,
             )
         )
+        reading.offset = reading.log.offset  # not the place's, if that file is gone
     return reading
 
 
@@ -256,7 +257,6 @@ def _restore(summary: Summary, detector: Detector, noted: dict[str, Any]) -> Non
     summary.rejected.update(noted["rejected"])
     summary.first_rejected = noted["first_rejected"]
     summary.seconds = noted["seconds"]
-    summary.resumed = True
     summary.done_before = noted["done"]
 
 
@@ -338,9 +338,8 @@ def summary_values(summary: Summary, **more: object) -> dict[str, Any]:
     }
 
 
-def summary_json(summary: Summary, **more: object) -> bytes:
-    """The summary as one JSON object, with a line end."""
+def summary_json(values: dict[str, Any]) -> bytes:
+    """The values of a summary as one JSON object, with a line end."""
     import orjson  # noqa: PLC0415 - most runs write none
 
-    options = orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE
-    return orjson.dumps(summary_values(summary, **more), option=options)
+    return orjson.dumps(values, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

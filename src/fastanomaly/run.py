@@ -40,8 +40,6 @@ class Summary:
         The first of them, named.
     seconds : float
         Wall time of reading, judging and writing.
-    resumed : bool
-        Whether it went on from a checkpoint.
     done_before : bool
         Whether the checkpoint was that of a finished run, so that nothing was to be done.
     """
@@ -56,7 +54,6 @@ class Summary:
         self.rejected: Counter[str] = Counter()
         self.first_rejected: str | None = None
         self.seconds = 0.0
-        self.resumed = False
         self.done_before = False
 
     def __repr__(self) -> str:
@@ -106,8 +103,6 @@ class Reading:
         self.line = noted["line"]
         self.done = noted["done"]
         self._place = Place(*noted["place"]) if noted["place"] is not None else None
-        if self._place is not None:
-            self.offset = self._place.offset
         return self._place
 
     def note(self) -> dict[str, Any]:

@@ -153,16 +153,15 @@ def run(args: argparse.Namespace) -> int:
 
 def _report(summary: Summary, args: argparse.Namespace, ended: str) -> int:
     """Tell what was done; return 1 if the file for it cannot be written."""
+    values = summary_values(summary, ended=ended, peak_memory_bytes=_peak_memory())
     if summary.rejected or not args.quiet:
-        values = summary_values(summary, ended=ended, peak_memory_bytes=_peak_memory())
         say(_text(summary, ended, args.quiet), **values)
     if args.summary_json is None:
         return 0
-    report = summary_json(summary, ended=ended, peak_memory_bytes=_peak_memory())
     try:
         with LineWriter(args.summary_json) as writer:
             writer.start()
-            writer.write([report])
+            writer.write([summary_json(values)])
     except OutputError as error:
         say(str(error), "error")
         return 1
