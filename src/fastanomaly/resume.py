@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from fastanomaly.checkpoint import flush_folder, write_file, write_state
 from fastanomaly.detector import Detector
+from fastanomaly.notes import check_note
 from fastanomaly.parameters import ParameterError, UsageError
 from fastanomaly.results import CheckpointError
 
@@ -145,12 +146,16 @@ class Checkpoints:
                     detector, header = Detector.load_with_header(path, file)
                 if "run" not in header:
                     raise CheckpointError(f"{path}: a detector's state, but not of a run")
+                try:
+                    noted = check_note(header["run"])
+                except ValueError as error:
+                    raise CheckpointError(f"{path}: altered: {error}") from error
             except CheckpointError as error:
                 self._notice(f"{error}; trying the one before")
                 fault = error
             else:
                 self._good = number
-                return detector, header["run"]
+                return detector, noted
         if fault is not None:
             raise CheckpointError(
                 f"{self.folder}: no checkpoint there is good (--fresh starts over); "

@@ -139,7 +139,16 @@ def test_an_output_that_was_cut(folder, run):
     assert "out: 0 bytes, but" in ended.err
 
 
+def other_note(data):
+    """A note that no run makes, with a right checksum."""
+    length = int.from_bytes(data[24:32], "little")
+    text = data[32 : 32 + length].replace(b'"out_bytes":', b'"bytes_out":')
+    crc = zlib.crc32(text).to_bytes(4, "little")
+    return data[:20] + crc + data[24:32] + text + data[32 + length :]
+
+
 DAMAGES = {
+    "altered note": other_note,
     "truncated": lambda data: data[:-9],
     "altered": lambda data: data[:-50] + bytes([data[-50] ^ 1]) + data[-49:],
     "altered header": lambda data: data[:60] + bytes([data[60] ^ 1]) + data[61:],
