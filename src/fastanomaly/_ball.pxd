@@ -4,7 +4,7 @@ A mark tells which search made it, so nothing is cleared between searches, and a
 reused: but for a queue that grows once in a while, a search allocates nothing.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t
+from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastanomaly._graph cimport Friends, Graph, friends_prefetch, friends_run, friends_runs
@@ -12,12 +12,12 @@ from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
 
 cdef enum:
     # What is known of a user, added to the search's stamp:
-    MARK_OUTSIDE = 1            # not within the degree
-    MARK_WITHIN = 2             # within the degree, and not in the ball yet
-    MARK_BALL = 3
-    STAMPS_APART = 4
+    MARK_WITHIN = 1             # within the degree, and not in the ball yet
+    MARK_BALL = 2
+    MARK_OUTSIDE = 3            # not within the degree; higher for each wider degree
 
 cdef enum:
+    MOST_DEGREES = 1 << 10      # that one ball is asked for, one after the other
     PREFETCH = 4                # users whose friends are on their way while others are read
 
 cdef struct Ball:
@@ -28,7 +28,8 @@ cdef struct Ball:
     int64_t end                 # of the queue
     int64_t rim                 # where the last level begins
     int32_t radius              # levels marked, not counting the origin
-    uint32_t stamp              # a multiple of STAMPS_APART, another for each search
+    uint32_t stamp              # no mark of an earlier search is above it
+    uint32_t outside            # the mark of who is not within the degree at hand
     int64_t friends_marked      # work, over all balls: friends looked at
 
 
@@ -57,10 +58,11 @@ cdef inline bint ball_has(const Ball* ball, int32_t uid) noexcept nogil:
 cdef inline int ball_begin(Ball* ball, int32_t origin, int64_t users) except -1 nogil:
     """Start a new ball, of radius 0, among that many users."""
     ball_reserve_queue(ball, 1)
-    ball.stamp += STAMPS_APART
-    if ball.stamp == 0:
+    if ball.outside >= UINT32_MAX - MOST_DEGREES - MARK_OUTSIDE:
         memset(ball.marks, 0, <size_t> users * sizeof(uint32_t))
-        ball.stamp = STAMPS_APART
+        ball.outside = 0
+    ball.stamp = ball.outside
+    ball.outside = ball.stamp + MARK_OUTSIDE
     ball.marks[origin] = ball.stamp + MARK_BALL
     ball.queue[0] = origin
     ball.rim = 0
@@ -69,9 +71,19 @@ cdef inline int ball_begin(Ball* ball, int32_t origin, int64_t users) except -1 
     return 0
 
 
+cdef inline void ball_widen(Ball* ball) noexcept nogil:
+    """Go on with a wider degree: who was outside may be within."""
+    ball.outside += 1
+
+
+cdef inline bint ball_exhausted(const Ball* ball) noexcept nogil:
+    """Whether nobody can be reached who is not marked."""
+    return ball.rim == ball.end
+
+
 cdef inline bint ball_complete(const Ball* ball, int32_t degree) noexcept nogil:
     """Whether everybody within the degree is marked."""
-    return ball.radius == degree or ball.rim == ball.end
+    return ball.radius == degree or ball_exhausted(ball)
 
 
 cdef inline int64_t ball_next_cost(const Ball* ball, const Graph* graph) noexcept nogil:

@@ -13,7 +13,8 @@ from fastanomaly._ahead cimport (
     BATCH, Ahead, Batch, ahead_begin, ahead_done, ahead_end, ahead_next,
 )
 from fastanomaly._ball cimport (
-    Ball, ball_add_user, ball_begin, ball_bytes, ball_fill, ball_free, ball_reserve,
+    Ball, ball_add_user, ball_begin, ball_bytes, ball_fill, ball_free,
+    ball_reserve, ball_widen,
 )
 from fastanomaly._check cimport check_graph, check_history, check_recency, check_users
 from fastanomaly._columns cimport (
@@ -27,6 +28,7 @@ from fastanomaly._graph cimport (
     Friends, Graph, friends_prefetch, graph_add_user, graph_befriend, graph_begin,
     graph_bytes, graph_free, graph_reserve, graph_unfriend,
 )
+from fastanomaly._grid cimport Grid, GridFlag, grid_begin, grid_flag, grid_free
 from fastanomaly._history cimport (
     History, Ring, history_add_user, history_begin, history_bytes, history_free,
     history_prefetch, history_record, history_reserve,
@@ -37,7 +39,7 @@ from fastanomaly._memory cimport (
     PyMem_RawFree, memory_fail_after, memory_prefetch, memory_reserve, memory_resize,
     memory_zeroed,
 )
-from fastanomaly._merge cimport Candidate
+from fastanomaly._merge cimport Candidate, merge_latest
 from fastanomaly._recency cimport (
     Chunk, Recency, recency_bytes, recency_free, recency_push, recency_reserve,
 )
@@ -46,7 +48,8 @@ from fastanomaly._save cimport (
 )
 from fastanomaly._scan cimport scan_event
 from fastanomaly._search cimport (
-    Search, search_add_user, search_ball, search_free, search_latest, search_reserve,
+    Search, search_add_user, search_ball, search_free, search_further, search_latest,
+    search_reserve,
 )
 from fastanomaly._types cimport (
     BEFRIEND, EVENT_KINDS, PURCHASE, UNFRIEND, Event, Purchase, UserKey, uint128,
@@ -55,7 +58,7 @@ from fastanomaly._users cimport (
     Users, key_hash, key_of_text, users_add, users_bytes, users_find, users_forget_last,
     users_free, users_key, users_prefetch_name, users_prefetch_slot,
 )
-from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_of, verdict_on
+from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_add, sums_of, verdict_on
 from fastanomaly._window cimport Window, window_free
 
 import operator
@@ -175,6 +178,7 @@ cdef class Engine:
     cdef bint whole_balls
     cdef bint busy
     cdef Ahead* ahead                   # from the first bulk call on
+    cdef Grid grid                      # judged instead of the one setting, if there is one
     # The last purchase judged:
     cdef Sums sums
     cdef Verdict verdict
@@ -211,6 +215,30 @@ cdef class Engine:
         self.whole_balls = whole_balls
         self.busy = False
 
+    def set_grid(self, list degrees, list tracked, list sigmas):
+        """Judge under every setting of a grid from now on; degrees and T ascend.
+
+        Flags then have the bytes of an array of (cell, n, mean_cents, sd_cents), int64,
+        in place of sums and verdict.
+        """
+        cdef Py_ssize_t i
+        self.enter()
+        try:
+            grid_begin(&self.grid, len(degrees), len(tracked), len(sigmas))
+            for i in range(len(degrees)):
+                self.grid.degrees[i] = degrees[i]
+                self.grid.compared[i] = 0
+            for i in range(len(tracked)):
+                self.grid.tracked[i] = tracked[i]
+            for i in range(len(sigmas)):
+                self.grid.sigmas[2 * i], self.grid.sigmas[2 * i + 1] = sigmas[i]
+        finally:
+            self.busy = False
+
+    def compared(self):
+        """By degree of the grid: purchases judged that had two others at least."""
+        return [self.grid.compared[i] for i in range(self.grid.degree_count)]
+
     def __dealloc__(self):
         graph_free(&self.graph)
         history_free(&self.history)
@@ -219,6 +247,7 @@ cdef class Engine:
         ball_free(&self.ball)
         search_free(&self.search)
         window_free(&self.window)
+        grid_free(&self.grid)
         PyMem_RawFree(self.ahead)
 
     cdef int enter(self) except -1:
@@ -270,6 +299,9 @@ cdef class Engine:
         """Set the verdict on a purchase."""
         cdef int32_t uid = self.find(buyer)
         self.window.count = 0
+        if self.grid.degree_count > 0:
+            self.verdict.anomalous = uid >= 0 and self.judge_grid(uid, amount_units) > 0
+            return 0
         if uid >= 0:
             if self.whole_balls:
                 search_ball(
@@ -286,19 +318,80 @@ cdef class Engine:
             self.sums, amount_units, self.k_numerator, self.k_denominator, &self.verdict
         ) == TOO_WIDE:
             with gil:
-                self.judge_wide(amount_units)
+                self.judge_wide(amount_units, self.k_numerator, self.k_denominator)
+        return 0
+
+    cdef int64_t judge_grid(self, int32_t buyer, int64_t amount_units) except -1 nogil:
+        """Judge under every setting of the grid; the number of flags.
+
+        A wider degree goes on with the ball of the one before, and fewer purchases are
+        the head of more: sums grow along.
+        """
+        cdef Grid* grid = &self.grid
+        cdef int32_t d, t
+        cdef int32_t most = grid.tracked[grid.tracked_count - 1]
+        cdef int64_t count
+        grid.flag_count = 0
+        ball_begin(&self.ball, buyer, self.users.count)
+        for d in range(grid.degree_count):
+            if d == 0 or not self.search.settled:
+                if self.whole_balls:
+                    self.search.settled = False
+                    ball_fill(&self.ball, &self.graph, grid.degrees[d], self.users.count)
+                    merge_latest(
+                        &self.search.merge, &self.window, &self.ball, &self.history, most
+                    )
+                else:
+                    search_further(
+                        &self.search, &self.window, &self.ball, &self.graph, &self.history,
+                        &self.recency, self.users.count, grid.degrees[d], most,
+                    )
+                ball_widen(&self.ball)
+            grid.compared[d] += self.window.count >= 2
+            self.sums = sums_of(NULL, 0)
+            for t in range(grid.tracked_count):
+                count = min(self.window.count, <int64_t> grid.tracked[t])
+                if count > 0:
+                    sums_add(
+                        &self.sums, self.window.amounts + self.sums.n, count - self.sums.n
+                    )
+                self.judge_sigmas(
+                    amount_units,
+                    (d * <int64_t> grid.tracked_count + t) * grid.sigmas_count,
+                )
+        return grid.flag_count
+
+    cdef int judge_sigmas(self, int64_t amount_units, int64_t cell) except -1 nogil:
+        """Judge the summed purchases with each k of the grid, from a cell on."""
+        cdef const int64_t* k = self.grid.sigmas
+        cdef int32_t i
+        for i in range(self.grid.sigmas_count):
+            if verdict_on(
+                self.sums, amount_units, k[2 * i], k[2 * i + 1], &self.verdict
+            ) == TOO_WIDE:
+                with gil:
+                    self.judge_wide(amount_units, k[2 * i], k[2 * i + 1])
+            if self.verdict.anomalous:
+                grid_flag(
+                    &self.grid, cell + i, self.sums.n, self.verdict.mean_cents,
+                    self.verdict.sd_cents,
+                )
         return 0
 
     cdef object squares(self):
         return integer_of(self.sums.squares) | <object> self.sums.squares_carry << 128
 
-    cdef int judge_wide(self, int64_t amount_units) except -1:
+    cdef int judge_wide(
+        self, int64_t amount_units, int64_t k_numerator, int64_t k_denominator
+    ) except -1:
         n = self.sums.n
         total = integer_of(self.sums.total)
         squares = self.squares()
         self.verdict.anomalous = wide_verdict.anomalous(
-            n, total, squares, amount_units, self.k_numerator, self.k_denominator
+            n, total, squares, amount_units, k_numerator, k_denominator
         )
+        if not self.verdict.anomalous:
+            return 0
         self.verdict.mean_cents = wide_verdict.mean_cents(n, total)
         self.verdict.sd_cents = wide_verdict.sd_cents(n, total, squares)
         return 0
@@ -403,7 +496,15 @@ cdef class Engine:
                     friends_prefetch(&self.graph, event.friend.uid)
 
     cdef tuple flag(self, const Event* event):
-        """The last verdict, which was an anomaly, for `Flag`."""
+        """The last verdict, which was an anomaly, for `Flag`, or those of a grid."""
+        if self.grid.degree_count > 0:
+            return (
+                text_of(&event.user), event.time_us, event.amount_units,
+                PyBytes_FromStringAndSize(
+                    <const char*> self.grid.flags,
+                    self.grid.flag_count * <int64_t> sizeof(GridFlag),
+                ),
+            )
         return (
             text_of(&event.user), event.time_us, event.amount_units, self.sums.n,
             integer_of(self.sums.total), self.squares(),

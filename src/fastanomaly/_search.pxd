@@ -16,8 +16,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastanomaly._ball cimport (
-    PREFETCH, MARK_OUTSIDE, MARK_WITHIN, Ball, ball_begin, ball_complete, ball_fill,
-    ball_grow, ball_has, ball_next_cost, ball_reserve_queue,
+    PREFETCH, MARK_WITHIN, Ball, ball_begin, ball_complete, ball_exhausted,
+    ball_fill, ball_grow, ball_has, ball_next_cost, ball_reserve_queue,
 )
 from fastanomaly._graph cimport (
     LIST_FRIENDS, Friends, Graph, friends_have, friends_prefetch, friends_run,
@@ -30,8 +30,9 @@ from fastanomaly._recency cimport Chunk, Recency
 from fastanomaly._window cimport Window, window_append
 
 cdef enum:
-    # What a member costs to merge, in steps of the walk: two random reads and a heap.
-    MEMBER_COST = 8
+    # What a member costs to merge, in steps of a walk that looks at nothing but marks: two
+    # random reads and a heap.
+    MEMBER_COST = 24
 
 cdef enum Within:               # whether a user is within D of the buyer
     NO = 0
@@ -52,6 +53,8 @@ cdef struct Search:             # kept from one search to the next
     int64_t chunk               # where the next purchase stands
     int32_t place
     int64_t budget              # steps left: a purchase or a friend looked at is one
+    int64_t skipped             # purchases of users who are not within
+    bint settled                # whether a wider degree would find the same
     int64_t steps_walked        # work, over all searches
 
 
@@ -188,7 +191,7 @@ cdef inline Within search_within(
 ) noexcept nogil:
     """Whether uid, who is not marked, is within the degree; remembered."""
     cdef Within answer
-    if ball.marks[uid] == ball.stamp + MARK_OUTSIDE:
+    if ball.marks[uid] == ball.outside:
         return NO
     if ball.marks[uid] == ball.stamp + MARK_WITHIN:
         return YES
@@ -197,7 +200,7 @@ cdef inline Within search_within(
     else:
         answer = search_near(search, ball, graph, uid, degree - ball.radius)
     if answer != UNKNOWN:
-        ball.marks[uid] = ball.stamp + (MARK_WITHIN if answer == YES else MARK_OUTSIDE)
+        ball.marks[uid] = ball.stamp + MARK_WITHIN if answer == YES else ball.outside
     return answer
 
 
@@ -233,6 +236,8 @@ cdef inline WalkEnd search_walk(
                 window_append(window, chunk.amounts_units[search.place])
                 if window.count == tracked:
                     return FOUND
+            elif uid != buyer:
+                search.skipped += 1
             search.place -= 1
         search.chunk -= 1
         if search.chunk >= 0:
@@ -245,12 +250,24 @@ cdef inline int search_latest(
     const Recency* recency, int64_t users, int32_t buyer, int32_t degree, int32_t tracked
 ) except -1 nogil:
     """Put the latest purchases of the buyer's network into the window."""
+    ball_begin(ball, buyer, users)
+    return search_further(
+        search, window, ball, graph, history, recency, users, degree, tracked
+    )
+
+
+cdef inline int search_further(
+    Search* search, Window* window, Ball* ball, const Graph* graph, const History* history,
+    const Recency* recency, int64_t users, int32_t degree, int32_t tracked
+) except -1 nogil:
+    """The same with a ball that is begun, and marked no further than the degree."""
     cdef int64_t budget, due = 0    # what has been marked, or will be, since the last walk
     cdef WalkEnd end
     cdef bint complete
     window.count = 0
-    ball_begin(ball, buyer, users)
-    if graph.friends[buyer].count == 0:
+    search.skipped = 0
+    search.settled = graph.friends[ball.queue[0]].count == 0
+    if search.settled:
         return 0
     search.chunk = recency.chunk_count - 1
     if search.chunk >= 0:
@@ -271,11 +288,13 @@ cdef inline int search_latest(
             end = search_walk(search, window, ball, graph, recency, degree, tracked)
             search.steps_walked += budget - search.budget
             if end == FOUND or (end == LOG_ENDED and not recency.truncated):
+                search.settled = search.skipped == 0
                 return 0
             if end == LOG_ENDED:
                 ball_fill(ball, graph, degree, users)
                 complete = True
         if complete:
+            search.settled = ball_exhausted(ball)
             return merge_latest(&search.merge, window, ball, history, tracked)
         ball_grow(ball, graph, users)
 

@@ -30,20 +30,26 @@ cdef enum VerdictStatus:
     TOO_WIDE = 1                # a product left 128 bits: ask verdict.py
 
 
-cdef inline Sums sums_of(const int64_t* amounts, int64_t n) noexcept nogil:
-    cdef Sums sums
+cdef inline void sums_add(Sums* sums, const int64_t* amounts, int64_t n) noexcept nogil:
+    """Add n purchases."""
     cdef uint128 square
     cdef int64_t i
-    sums.n = n
-    sums.total = 0
-    sums.squares = 0
-    sums.squares_carry = 0
+    sums.n += n
     for i in range(n):
         sums.total += <uint128> amounts[i]
         square = <uint128> amounts[i] * <uint128> amounts[i]
         sums.squares += square
         if sums.squares < square:
             sums.squares_carry += 1
+
+
+cdef inline Sums sums_of(const int64_t* amounts, int64_t n) noexcept nogil:
+    cdef Sums sums
+    sums.n = 0
+    sums.total = 0
+    sums.squares = 0
+    sums.squares_carry = 0
+    sums_add(&sums, amounts, n)
     return sums
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Sequence
 from operator import index
-from typing import TYPE_CHECKING, Any, BinaryIO, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TypeAlias
 
 from fastanomaly._core import Engine, time_us
 from fastanomaly.events import REASONS, Rejected
@@ -92,6 +92,7 @@ class Detector:
     """
 
     __slots__ = ("_degree", "_engine", "_method", "_sigmas", "_tracked")
+    _flag_type: ClassVar[type[Any]] = Flag
 
     def __init__(
         self,
@@ -400,7 +401,7 @@ class Detector:
         fed = Fed(
             count,
             [
-                Flag(*values, log, line, bytes(data[start:end]))
+                self._flag_type(*values, log, line, bytes(data[start:end]))
                 for line, start, end, values in flags
             ],
             [

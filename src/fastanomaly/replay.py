@@ -165,7 +165,7 @@ def detect(
                 notice(reading.log.notice)
         lines = [iter(reading.log or ()) for reading in readings]
         if detector is None:
-            lines[0], readings[0].line, found_parameters = _take_parameters(
+            lines[0], readings[0].line, found_parameters = take_parameters(
                 batch, lines[0], given, max_line
             )
             detector = Detector(
@@ -260,7 +260,7 @@ def _restore(summary: Summary, detector: Detector, noted: dict[str, Any]) -> Non
     summary.done_before = noted["done"]
 
 
-def _take_parameters(
+def take_parameters(
     path: str, blocks: Iterator[Lines], given: dict[str, int], max_line: int
 ) -> tuple[Iterator[Lines], int, dict[str, int]]:
     """Read D and T, the given ones winning, from the log's first line if it has them.

@@ -114,16 +114,20 @@ class Flag(NamedTuple):
         """
         if self.raw is None:
             raise ValueError("this purchase did not come as a line")
-        line = self.raw
-        if b"mean" in line or b"sd" in line or b"\\" in line:
-            line = _without_verdict(line)
-        brace = line.rindex(b"}")
-        return b'%b, "mean": "%b", "sd": "%b"%b' % (
-            line[:brace],
-            self.mean.encode(),
-            self.sd.encode(),
-            line[brace:],
-        )
+        return flag_line(self.raw, self.mean_cents, self.sd_cents)
+
+
+def flag_line(line: bytes, mean_cents: int, sd_cents: int) -> bytes:
+    """A purchase's line with mean and sd put in, without line end."""
+    if b"mean" in line or b"sd" in line or b"\\" in line:
+        line = _without_verdict(line)
+    brace = line.rindex(b"}")
+    return b'%b, "mean": "%b", "sd": "%b"%b' % (
+        line[:brace],
+        cents_text(mean_cents).encode(),
+        cents_text(sd_cents).encode(),
+        line[brace:],
+    )
 
 
 def _without_verdict(line: bytes) -> bytes:

@@ -1,0 +1,117 @@
+"""Replaying two logs to look into them: nothing is written, nothing is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack
+from typing import NamedTuple
+
+from fastanomaly.detector import MAX_LINE, Detector
+from fastanomaly.events import Rejected
+from fastanomaly.logs import Lines, Log, LongLine
+from fastanomaly.replay import take_parameters
+from fastanomaly.results import Fed
+
+
+class Retraced(NamedTuple):
+    """What came of some lines of a log.
+
+    Attributes
+    ----------
+    fed : Fed
+        Flags and rejected lines.
+    judged : bool
+        Whether they stand in the stream log.
+    """
+
+    fed: Fed
+    judged: bool
+
+
+def retrace(
+    batch: str,
+    stream: str,
+    begin: Callable[[dict[str, int]], Detector],
+    *,
+    given: dict[str, int] | None = None,
+    max_line: int = MAX_LINE,
+    stops: Iterable[int] = (),
+) -> Iterator[Retraced]:
+    """Replay a batch log and a stream log, block by block.
+
+    Parameters
+    ----------
+    batch, stream : str
+        Paths of the logs, perhaps compressed; ``-`` for standard input.
+    begin : callable
+        Makes the detector, given D and T.
+    given : dict, optional
+        D or T, instead of the batch log's.
+    max_line : int
+        The longest line looked at, in bytes.
+    stops : iterable of int
+        Ascending numbers of lines of the stream log before which to stop once: then
+        everything before has been yielded, and nothing of that line has been done.
+
+    Raises
+    ------
+    UsageError
+        If a log cannot be opened, or D or T is missing or out of range.
+    OSError
+        If a log fails while it is read.
+    """
+    with ExitStack() as stack:
+        past, present = (stack.enter_context(Log(path, max_line)) for path in (batch, stream))
+        rest, line, found = take_parameters(batch, iter(past), given or {}, max_line)
+        detector = begin(found)
+        for fed in _fed(detector, batch, rest, line, max_line, False, iter(())):
+            yield Retraced(fed, False)
+        for fed in _fed(detector, stream, iter(present), 1, max_line, True, iter(stops)):
+            yield Retraced(fed, True)
+
+
+def _fed(
+    detector: Detector,
+    path: str,
+    blocks: Iterator[Lines],
+    line: int,
+    max_line: int,
+    judge: bool,
+    stops: Iterator[int],
+) -> Iterator[Fed]:
+    """Feed a log."""
+    stop = next(stops, None)
+    for block in blocks:
+        if isinstance(block, LongLine):
+            if stop == line:
+                yield Fed(0, [], [])
+                stop = next(stops, None)
+            yield Fed(1, [], [Rejected(path, line, "line_too_long", b"")])
+            line += 1
+            continue
+        data = block if stop is None else bytes(block)
+        start = 0
+        while start < len(data):
+            if stop == line:
+                yield Fed(0, [], [])
+                stop = next(stops, None)
+            end = len(data) if stop is None else _end(bytes(data), start, stop - line)
+            fed = detector.feed(
+                memoryview(data)[start:end],
+                judge=judge,
+                log=path,
+                first_line=line,
+                max_line=max_line,
+            )
+            line += fed.lines
+            start = end
+            yield fed
+
+
+def _end(data: bytes, start: int, count: int) -> int:
+    """Where so many lines end, or the text."""
+    for _ in range(count):
+        start = data.find(b"\n", start) + 1
+        if not start:
+            return len(data)
+    return start
