@@ -13,8 +13,8 @@ from fastanomaly._ahead cimport (
     BATCH, Ahead, Batch, ahead_begin, ahead_done, ahead_end, ahead_next,
 )
 from fastanomaly._ball cimport (
-    Ball, ball_add_user, ball_begin, ball_bytes, ball_fill, ball_free,
-    ball_reserve, ball_widen,
+    Ball, ball_add_user, ball_begin, ball_bytes, ball_complete, ball_fill, ball_free,
+    ball_grow, ball_has, ball_reserve, ball_widen,
 )
 from fastanomaly._check cimport check_graph, check_history, check_recency, check_users
 from fastanomaly._columns cimport (
@@ -25,8 +25,8 @@ from fastanomaly._events cimport (
 )
 from fastanomaly._fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
 from fastanomaly._graph cimport (
-    Friends, Graph, friends_prefetch, graph_add_user, graph_befriend, graph_begin,
-    graph_bytes, graph_free, graph_reserve, graph_unfriend,
+    Friends, Graph, friends_prefetch, friends_run, friends_runs, graph_add_user,
+    graph_befriend, graph_begin, graph_bytes, graph_free, graph_reserve, graph_unfriend,
 )
 from fastanomaly._grid cimport Grid, GridFlag, grid_begin, grid_flag, grid_free
 from fastanomaly._history cimport (
@@ -39,7 +39,7 @@ from fastanomaly._memory cimport (
     PyMem_RawFree, memory_fail_after, memory_prefetch, memory_reserve, memory_resize,
     memory_zeroed,
 )
-from fastanomaly._merge cimport Candidate, merge_latest
+from fastanomaly._merge cimport Candidate, merge_advance, merge_begin, merge_latest
 from fastanomaly._recency cimport (
     Chunk, Recency, recency_bytes, recency_free, recency_push, recency_reserve,
 )
@@ -835,25 +835,90 @@ cdef class Engine:
 
     def network(self, user):
         """The ids of the users within the degree of user, nearest first."""
-        cdef UserKey key
-        cdef int32_t uid
         cdef int64_t i
         self.enter()
         try:
-            user = key_of(user, &key)
-            key.hash = key_hash(self.users.secret, &key)
-            uid = users_find(&self.users, &key)
-            if uid < 0:
+            if self.find_origin(user) < 0:
                 return []
-            ball_begin(&self.ball, uid, self.users.count)
             ball_fill(&self.ball, &self.graph, self.degree, self.users.count)
-            ids = []
-            for i in range(1, self.ball.end):
-                key = users_key(&self.users, self.ball.queue[i])
-                ids.append(text_of(&key))
-            return ids
+            return [self.text_of_uid(self.ball.queue[i]) for i in range(1, self.ball.end)]
         finally:
             self.busy = False
+
+    cdef int64_t find_origin(self, user) except -2:
+        """Begin a ball around a user; the uid, or -1 if nobody is known by that id."""
+        cdef UserKey key
+        user = key_of(user, &key)
+        key.hash = key_hash(self.users.secret, &key)
+        cdef int64_t uid = users_find(&self.users, &key)
+        if uid >= 0:
+            ball_begin(&self.ball, <int32_t> uid, self.users.count)
+        return uid
+
+    cdef object text_of_uid(self, int32_t uid):
+        cdef UserKey key = users_key(&self.users, uid)
+        return text_of(&key)
+
+    def latest(self, user, int32_t degree, int32_t tracked):
+        """The latest purchases of a network, at any degree, and how far they are.
+
+        Returns the number of users at each distance from 1 on, and a list of
+        (path, time_us, amount_units), newest first, the path being the ids from user to
+        the purchase's buyer along a shortest way of friends. Costs the whole network.
+        """
+        cdef int64_t i, size
+        cdef int32_t uid
+        cdef int32_t* places = NULL
+        cdef list ends = [1], found = []
+        cdef dict paths = {}
+        self.enter()
+        try:
+            if self.find_origin(user) < 0:
+                return [], []
+            while not ball_complete(&self.ball, degree):
+                with nogil:
+                    ball_grow(&self.ball, &self.graph, self.users.count)
+                ends.append(self.ball.end)
+            memory_resize(<void**> &places, self.users.count, sizeof(int32_t))
+            for i in range(self.ball.end):
+                places[self.ball.queue[i]] = <int32_t> i
+            size = merge_begin(&self.search.merge, &self.ball, &self.history, tracked)
+            while size > 0 and len(found) < tracked:
+                uid = self.search.merge.heap[0].uid
+                if uid not in paths:
+                    paths[uid] = self.path_to(uid, places)
+                found.append((
+                    paths[uid], self.search.merge.heap[0].key.time_us,
+                    self.search.merge.heap[0].amount_units,
+                ))
+                size = merge_advance(&self.search.merge, &self.history, size)
+            sizes = [b - a for a, b in zip(ends, ends[1:], strict=False) if b > a]
+            return sizes, found
+        finally:
+            PyMem_RawFree(places)
+            self.busy = False
+
+    cdef tuple path_to(self, int32_t uid, const int32_t* places):
+        """The ids on a shortest way from the ball's origin to one of its users.
+
+        Of a user's friends, the one that was marked first is nearest to the origin.
+        """
+        cdef Friends friends
+        cdef const int32_t* uids
+        cdef int64_t run
+        cdef int32_t i, count, nearest
+        cdef list path = [self.text_of_uid(uid)]
+        while places[uid] > 0:
+            friends = self.graph.friends[uid]
+            nearest = uid
+            for run in range(friends_runs(&self.graph, friends)):
+                uids = friends_run(&self.graph, friends, run, &count)
+                for i in range(count):
+                    if ball_has(&self.ball, uids[i]) and places[uids[i]] < places[nearest]:
+                        nearest = uids[i]
+            uid = nearest
+            path.append(self.text_of_uid(uid))
+        return tuple(reversed(path))
 
     def counts(self):
         """(purchases, befriends, unfriends, flags, users, friendships, purchases kept)."""
@@ -979,7 +1044,7 @@ def scan(line: bytes):
 
 
 def decode(line: bytes):
-    """What orjson's way makes of it: an event, or the index of a reason. For tests."""
+    """What orjson's way makes of it: an event, or the index of a reason."""
     cdef Event event
     reason, _kept = decode_line(line, len(line), &event)
     return event_values(&event) if reason == VALID else reason

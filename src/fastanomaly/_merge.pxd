@@ -90,6 +90,33 @@ cdef inline int64_t merge_candidates(
     return size
 
 
+cdef inline int64_t merge_begin(
+    Merge* merge, const Ball* ball, const History* history, int32_t tracked
+) except -1 nogil:
+    """Begin to merge the rings of the ball's users, but the origin; the heap's size.
+
+    Its root is the candidate with the newest purchase.
+    """
+    cdef int64_t size = merge_candidates(merge, ball, history, tracked)
+    heapify(merge.heap, size, True)
+    return size
+
+
+cdef inline int64_t merge_advance(
+    Merge* merge, const History* history, int64_t size
+) noexcept nogil:
+    """Go on to the next older purchase; the heap's size then."""
+    cdef Candidate candidate = merge.heap[0]
+    if not candidate_set(
+        &candidate, history_older(history, candidate.uid, &candidate.cursor)
+    ):
+        size -= 1
+        candidate = merge.heap[size]
+    if size > 0:
+        sift_down(merge.heap, size, 0, candidate, True)
+    return size
+
+
 cdef inline int merge_latest(
     Merge* merge, Window* window, const Ball* ball, const History* history, int32_t tracked
 ) except -1 nogil:
@@ -97,20 +124,11 @@ cdef inline int merge_latest(
 
     Costs the ball, and T log T to merge.
     """
-    cdef int64_t size = merge_candidates(merge, ball, history, tracked)
-    cdef Candidate candidate
+    cdef int64_t size = merge_begin(merge, ball, history, tracked)
     window.count = 0
-    heapify(merge.heap, size, True)
     while size > 0 and window.count < tracked:
-        candidate = merge.heap[0]
-        window_append(window, candidate.amount_units)
-        if not candidate_set(
-            &candidate, history_older(history, candidate.uid, &candidate.cursor)
-        ):
-            size -= 1
-            candidate = merge.heap[size]
-        if size > 0:
-            sift_down(merge.heap, size, 0, candidate, True)
+        window_append(window, merge.heap[0].amount_units)
+        size = merge_advance(merge, history, size)
     return 0
 
 

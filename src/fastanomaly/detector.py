@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastanomaly._core import FlagValues
+    from fastanomaly.explain import Explanation
 
 PURCHASE, BEFRIEND, UNFRIEND = 0, 1, 2
 """The kinds of events in the columns of `Detector.feed_columns`."""
@@ -478,6 +479,50 @@ class Detector:
         Empty for a user without friends, or one never seen.
         """
         return self._engine.network(user)
+
+    def explain(
+        self,
+        user: UserId,
+        amount: Number,
+        *,
+        tracked: int | None = None,
+        degrees: Iterable[int] = (1, 2, 3, 4, 5, 6),
+        other_tracked: Iterable[int] = (10, 20, 50, 100, 200),
+    ) -> Explanation:
+        """Explain what the verdict on a purchase would be now; nothing changes.
+
+        Parameters
+        ----------
+        user : str or int
+            The buyer.
+        amount : str, int, float or Decimal
+            As for `purchase`.
+        tracked : int, optional
+            T, instead of the detector's own; not above it.
+        degrees, other_tracked : iterable of int
+            Other D and T to judge it at; T above the detector's own are left out, since
+            no more purchases are kept.
+
+        Returns
+        -------
+        Explanation
+            The baseline with paths of friends, threshold, what would have to go for the flag
+            to fall, and other settings' verdicts.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a value is not what it should be.
+
+        Notes
+        -----
+        Marks the whole network at each of the degrees: much dearer than a judgement.
+        """
+        from fastanomaly.explain import explain  # noqa: PLC0415 - most programs need none
+
+        return explain(
+            self, user, amount, tracked=tracked, degrees=degrees, other_tracked=other_tracked
+        )
 
     @property
     def counts(self) -> Counts:

@@ -22,10 +22,13 @@ class Retraced(NamedTuple):
         Flags and rejected lines.
     judged : bool
         Whether they stand in the stream log.
+    before : bytes or None
+        At a stop: the line before which it is.
     """
 
     fed: Fed
     judged: bool
+    before: bytes | None = None
 
 
 def retrace(
@@ -64,13 +67,11 @@ def retrace(
         past, present = (stack.enter_context(Log(path, max_line)) for path in (batch, stream))
         rest, line, found = take_parameters(batch, iter(past), given or {}, max_line)
         detector = begin(found)
-        for fed in _fed(detector, batch, rest, line, max_line, False, iter(())):
-            yield Retraced(fed, False)
-        for fed in _fed(detector, stream, iter(present), 1, max_line, True, iter(stops)):
-            yield Retraced(fed, True)
+        yield from _feed(detector, batch, rest, line, max_line, False, iter(()))
+        yield from _feed(detector, stream, iter(present), 1, max_line, True, iter(stops))
 
 
-def _fed(
+def _feed(
     detector: Detector,
     path: str,
     blocks: Iterator[Lines],
@@ -78,22 +79,24 @@ def _fed(
     max_line: int,
     judge: bool,
     stops: Iterator[int],
-) -> Iterator[Fed]:
+) -> Iterator[Retraced]:
     """Feed a log."""
     stop = next(stops, None)
     for block in blocks:
         if isinstance(block, LongLine):
             if stop == line:
-                yield Fed(0, [], [])
+                yield Retraced(Fed(0, [], []), judge, b"")
                 stop = next(stops, None)
-            yield Fed(1, [], [Rejected(path, line, "line_too_long", b"")])
+            rejected = Rejected(path, line, "line_too_long", b"")
+            yield Retraced(Fed(1, [], [rejected]), judge)
             line += 1
             continue
         data = block if stop is None else bytes(block)
         start = 0
         while start < len(data):
             if stop == line:
-                yield Fed(0, [], [])
+                before = bytes(data[start : _end(bytes(data), start, 1)])
+                yield Retraced(Fed(0, [], []), judge, before.removesuffix(b"\n"))
                 stop = next(stops, None)
             end = len(data) if stop is None else _end(bytes(data), start, stop - line)
             fed = detector.feed(
@@ -105,7 +108,7 @@ def _fed(
             )
             line += fed.lines
             start = end
-            yield fed
+            yield Retraced(fed, judge)
 
 
 def _end(data: bytes, start: int, count: int) -> int:

@@ -1,0 +1,81 @@
+"""fastanomaly explain: why a purchase of the stream log is flagged, or is not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from typing import TYPE_CHECKING
+
+from fastanomaly.commands.sweep import whole_numbers
+from fastanomaly.detector import MAX_LINE
+from fastanomaly.output import check_outputs
+from fastanomaly.parameters import LARGEST, UsageError, check_whole
+
+if TYPE_CHECKING:
+    from fastanomaly.explain import Explanation
+
+NAME = "explain"
+HELP = "tell why a purchase of a stream log is flagged, or is not"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the command."""
+    add = parser.add_argument
+    add("batch", metavar="BATCH", help="the past: a log")
+    add("stream", metavar="STREAM", help="the present: a log")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--line", metavar="N", type=int, help="the stream log's line, from 1")
+    which.add_argument(
+        "--flag", metavar="K", type=int, help="a flag that detect wrote, from 1"
+    )
+    add("-D", "--degree", metavar="N", help="degree of a network (default: the batch log's)")
+    add("-T", "--tracked", metavar="N", help="latest purchases (default: the batch log's)")
+    add("-k", "--sigmas", metavar="K", default="3", help="standard deviations (default: 3)")
+    add(
+        "--degrees",
+        metavar="LIST",
+        default="1-6",
+        help="other D to judge it at (default: %(default)s)",
+    )
+    add(
+        "--other-tracked",
+        metavar="LIST",
+        default="10,20,50,100,200",
+        help="other T to judge it at (default: %(default)s)",
+    )
+    add("--json", action="store_true", help="write JSON instead of text")
+    add("--picture", metavar="FILE", help="draw it there: .svg, .png, .pdf")
+    add(
+        "--max-line",
+        metavar="BYTES",
+        type=int,
+        default=MAX_LINE,
+        help="reject longer lines (default: %(default)s)",
+    )
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit status."""
+    from fastanomaly.explain_replay import explain_flag, explain_line  # noqa: PLC0415
+
+    if not 1 <= args.max_line <= LARGEST:
+        raise UsageError(f"--max-line: {args.max_line} is not in 1..{LARGEST}")
+    if args.picture is not None:
+        check_outputs([args.batch, args.stream], [args.picture])
+    options = {
+        "degree": None if args.degree is None else check_whole("D", args.degree),
+        "tracked": None if args.tracked is None else check_whole("T", args.tracked),
+        "sigmas": args.sigmas,
+        "degrees": whole_numbers("--degrees", args.degrees),
+        "other_tracked": whole_numbers("--other-tracked", args.other_tracked),
+        "max_line": args.max_line,
+    }
+    found: Explanation
+    if args.line is not None:
+        found = explain_line(args.batch, args.stream, args.line, **options)
+    else:
+        found = explain_flag(args.batch, args.stream, args.flag, **options)
+    print(json.dumps(found.to_dict(), indent=1) if args.json else found.to_text())
+    if args.picture is not None:
+        found.draw(args.picture)
+    return 0

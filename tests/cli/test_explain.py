@@ -1,0 +1,92 @@
+"""fastanomaly explain: text, JSON, a picture, and what is refused."""
+
+import json
+
+import pytest
+
+LOGS = ("explain", "batch.json", "stream.json")
+TEXT = """\
+2 buys for 1601.83 at 2017-06-13 11:33:02 (stream.json, line 1): flagged
+D = 3, T = 50, k = 3: 1 in the network (1 at degree 1); 3 of their purchases count
+mean 29.10, sd 21.46, threshold 93.488003: the amount is 1508.341997 above it
+the flag falls without 2 of the 3 purchases (marked *), and not without fewer
+
+   degree  timestamp            amount  path
+*       1  2017-06-13 11:33:01   11.20  2 - 1
+        1  2017-06-13 11:33:01   59.28  2 - 1
+*       1  2017-06-13 11:33:01   16.83  2 - 1
+
+at other settings:
+        T = 10   T = 50
+D = 1  flagged  flagged
+D = 3  flagged  flagged
+"""
+
+
+def test_the_published_example(folder, run):
+    for which in (("--line", "1"), ("--flag", "1")):
+        ended = run(*LOGS, *which, "--degrees", "1", "--other-tracked", "10")
+        assert (ended.status, ended.out.decode(), ended.err) == (0, TEXT, "")
+
+
+def test_json(folder, run):
+    ended = run(*LOGS, "--line", "1", "--json")
+    found = json.loads(ended.out)
+    assert found["anomalous"] is True
+    assert (found["mean"], found["sd"], found["threshold"]) == ("29.10", "21.46", "93.488003")
+    assert [purchase["decisive"] for purchase in found["baseline"]] == [True, False, True]
+    assert found["baseline"][0]["path"] == ["2", "1"]
+    assert len(found["others"]) == 6 * 5
+
+
+@pytest.mark.parametrize("form", ["svg", "png", "pdf"])
+def test_a_picture(folder, run, form):
+    pytest.importorskip("matplotlib", reason="pictures need the extra picture")
+    ended = run(*LOGS, "--line", "1", "--picture", f"why.{form}")
+    assert (ended.status, ended.err) == (0, "")
+    picture = (folder / f"why.{form}").read_bytes()
+    assert picture.startswith({"svg": b"<?xml", "png": b"\x89PNG", "pdf": b"%PDF"}[form])
+
+
+def test_a_purchase_that_is_not_flagged(folder, run):
+    with (folder / "stream.json").open("ab") as stream:
+        stream.write(
+            b'{"event_type":"purchase", "timestamp":"2017-06-13 11:33:03", "id": "3", '
+            b'"amount": "5"}\r\n'
+        )
+    ended = run(*LOGS, "--line", "2")
+    assert ended.status == 0
+    assert "3 buys for 5.00 at 2017-06-13 11:33:03 (stream.json, line 2): not" in (
+        ended.out.decode()
+    )
+    assert "fewer than two purchases: there is no verdict" in ended.out.decode()
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (("--line", "2"), "stream.json: has no line 2"),
+        (("--line", "0"), "line: 0 is not 1 or more"),
+        (("--flag", "2"), "stream.json: 1 flagged, and no flag 2"),
+        (("--flag", "0"), "flag: 0 is not 1 or more"),
+        (("--line", "1", "-D", "0"), "D: "),
+        (("--line", "1", "--degrees", "x"), "--degrees: 'x' is no number"),
+        (("--line", "1", "--other-tracked", "1"), "T: 1 is not in 2.."),
+        (("--line", "1", "--picture", "why.xyz"), "why.xyz: no form of picture"),
+        (("--line", "1", "--picture", "batch.json"), "batch.json: is to be written, but"),
+        (("--line", "1", "--flag", "1"), "not allowed with"),
+        ((), "one of the arguments --line --flag is required"),
+    ],
+)
+def test_wrong_use(folder, run, options, what):
+    ended = run(*LOGS, *options)
+    assert (ended.status, what in ended.err) == (2, True), ended.err
+
+
+def test_a_line_without_a_purchase(folder, run):
+    (folder / "stream.json").write_bytes(b"garbage\n")
+    ended = run(*LOGS, "--line", "1")
+    assert (ended.status, "stream.json, line 1: no purchase: b'garbage'" in ended.err) == (
+        2,
+        True,
+    )
