@@ -16,7 +16,7 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastanomaly._ball cimport (
-    PREFETCH, MARK_WITHIN, Ball, ball_begin, ball_complete, ball_exhausted,
+    PREFETCH, MARK_BALL, MARK_WITHIN, Ball, ball_begin, ball_complete, ball_exhausted,
     ball_fill, ball_grow, ball_has, ball_next_cost, ball_reserve_queue,
 )
 from fastanomaly._graph cimport (
@@ -204,30 +204,32 @@ cdef inline Within search_within(
     return answer
 
 
+cdef inline void search_next_chunk(Search* search, const Recency* recency) noexcept nogil:
+    search.chunk -= 1
+    if search.chunk >= 0:
+        search.place = recency.chunks[search.chunk].end - 1
+
+
 cdef inline WalkEnd search_walk(
     Search* search, Window* window, const Ball* ball, const Graph* graph,
     const Recency* recency, int32_t degree, int32_t tracked
 ) except? LOG_ENDED nogil:
-    """Walk on while there is budget."""
+    """Walk on while there is budget, with a ball that is not complete."""
     cdef const Chunk* chunk
     cdef int32_t buyer = ball.queue[0], uid
-    cdef bint complete = ball_complete(ball, degree)
     cdef Within within
     while search.chunk >= 0:
         chunk = recency.chunks[search.chunk]
         while search.place >= chunk.start:
-            # A complete ball's walk is the last one: end it when T are out of its reach.
-            if search.budget < (tracked - window.count if complete else 1):
+            if search.budget < 1:
                 return SPENT
             search.budget -= 1
             uid = chunk.uids[search.place]
-            if not complete and search.place - 2 * PREFETCH >= chunk.start:
+            if search.place - 2 * PREFETCH >= chunk.start:
                 memory_prefetch(&graph.friends[chunk.uids[search.place - 2 * PREFETCH]])
                 friends_prefetch(graph, chunk.uids[search.place - PREFETCH])
             if ball_has(ball, uid):
                 within = YES if uid != buyer else NO
-            elif complete:
-                within = NO
             else:
                 within = search_within(search, ball, graph, uid, degree)
                 if within == UNKNOWN:
@@ -239,9 +241,45 @@ cdef inline WalkEnd search_walk(
             elif uid != buyer:
                 search.skipped += 1
             search.place -= 1
-        search.chunk -= 1
-        if search.chunk >= 0:
-            search.place = recency.chunks[search.chunk].end - 1
+        search_next_chunk(search, recency)
+    return LOG_ENDED
+
+
+cdef inline WalkEnd search_walk_complete(
+    Search* search, Window* window, const Ball* ball, const Recency* recency,
+    int32_t tracked
+) except? LOG_ENDED nogil:
+    """The last walk, with a complete ball: it ends when T are out of its reach."""
+    cdef const Chunk* chunk
+    cdef const uint32_t* marks = ball.marks
+    cdef uint32_t mark = ball.stamp + MARK_BALL
+    cdef int32_t buyer = ball.queue[0], place, low
+    cdef int64_t kept
+    while search.chunk >= 0:
+        if search.budget < tracked - window.count:
+            return SPENT
+        chunk = recency.chunks[search.chunk]
+        place = search.place
+        low = <int32_t> max(<int64_t> chunk.start, place - search.budget + 1)
+        kept = window.count
+        while place >= low:
+            if marks[chunk.uids[place]] == mark:
+                if chunk.uids[place] == buyer:
+                    search.skipped -= 1         # taken back below: it is no outsider's
+                else:
+                    window_append(window, chunk.amounts_units[place])
+                    if window.count == tracked:
+                        place -= 1
+                        break
+            place -= 1
+        search.budget -= search.place - place
+        search.skipped += search.place - place - (window.count - kept)
+        search.place = place
+        if window.count == tracked:
+            return FOUND
+        if place >= chunk.start:
+            return SPENT
+        search_next_chunk(search, recency)
     return LOG_ENDED
 
 
@@ -269,9 +307,8 @@ cdef inline int search_further(
     search.settled = graph.friends[ball.queue[0]].count == 0
     if search.settled:
         return 0
-    search.chunk = recency.chunk_count - 1
-    if search.chunk >= 0:
-        search.place = recency.chunks[search.chunk].end - 1
+    search.chunk = recency.chunk_count
+    search_next_chunk(search, recency)
     while True:
         complete = ball_complete(ball, degree)
         if not complete:
@@ -282,10 +319,12 @@ cdef inline int search_further(
             budget = MEMBER_COST * ball.end if complete else due
             due = 0
             search.budget = budget
-            if not complete:
+            if complete:
+                end = search_walk_complete(search, window, ball, recency, tracked)
+            else:
                 # Tests look at as many users as the budget has steps.
                 ball_reserve_queue(ball, min(ball.end + budget, users) + 1)
-            end = search_walk(search, window, ball, graph, recency, degree, tracked)
+                end = search_walk(search, window, ball, graph, recency, degree, tracked)
             search.steps_walked += budget - search.budget
             if end == FOUND or (end == LOG_ENDED and not recency.truncated):
                 search.settled = search.skipped == 0

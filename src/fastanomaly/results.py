@@ -116,6 +116,23 @@ class Flag(NamedTuple):
             raise ValueError("this purchase did not come as a line")
         return flag_line(self.raw, self.mean_cents, self.sd_cents)
 
+    def _repr_html_(self) -> str:
+        from html import escape  # noqa: PLC0415 - for notebooks
+
+        values = {
+            "user": self.user,
+            "amount": self.amount,
+            "mean": self.mean,
+            "sd": self.sd,
+            "purchases compared with": self.n,
+            "line": "" if self.line is None else f"{self.log}, {self.line}",
+        }
+        rows = "".join(
+            f'<tr><th scope="row">{name}</th><td>{escape(str(value))}</td></tr>'
+            for name, value in values.items()
+        )
+        return f"<table><caption>A flagged purchase</caption><tbody>{rows}</tbody></table>"
+
 
 def flag_line(line: bytes, mean_cents: int, sd_cents: int) -> bytes:
     """A purchase's line with mean and sd put in, without line end."""

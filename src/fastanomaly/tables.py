@@ -81,7 +81,7 @@ _WRITERS: dict[str, Callable[[Mapping[str, npt.NDArray[Any]]], bytes]] = {
 
 def sweep_text(result: SweepResult) -> str:
     """How many purchases each setting flags: a table of D and T for each k."""
-    lines = [f"{result.purchases:,} purchases judged; flagged, by D (down) and T (across):"]
+    lines = [f"{_judged(result)}; flagged, by D (down) and T (across):"]
     for k, degrees, tracked, counts in _tables(result):
         rows = [[f"k = {k}", *(f"T = {t}" for t in tracked)]]
         rows += [
@@ -135,6 +135,11 @@ def sweep_html(result: SweepResult) -> str:
             parts.append(f'<tr><th scope="row">D = {degree}</th>{cells}</tr>')
         parts.append("</tbody></table>")
     return "".join(parts)
+
+
+def _judged(result: SweepResult) -> str:
+    """How many purchases, in words."""
+    return f"{result.purchases:,} purchase{'' if result.purchases == 1 else 's'} judged"
 
 
 def _tables(

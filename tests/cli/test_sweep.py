@@ -12,7 +12,7 @@ def test_the_table_and_every_setting_in_a_file(folder, run):
     ended = run(*GRID, "--flags-dir", "flags", "--against", "3,50,3")
     assert ended.status == 0, ended.err
     table = ended.out.decode()
-    assert "1 purchases judged" in table
+    assert "1 purchase judged; flagged" in table
     assert "k = 2  T = 2  T = 50\nD = 1      1       1\n" in table
     assert "agreement with D = 3, T = 50, k = 3" in table
     names = sorted(path.name for path in (folder / "flags").iterdir())

@@ -1,0 +1,90 @@
+"""What a notebook shows: whole tables, and nothing of an id taken for HTML."""
+
+from html.parser import HTMLParser
+
+import pytest
+
+from fastanomaly import Detector
+from fastanomaly.sweep import sweep
+
+EVIL = "<script>alert('&')</script>"
+
+
+class Tags(HTMLParser):
+    """Counts what is opened and closed, and keeps the text."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.seen, self.text = [], set(), ""
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.open.append(tag)
+        self.seen.add(tag)
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.text += data + " "
+
+
+@pytest.fixture
+def detector():
+    detector = Detector(2, 50)
+    detector.befriend("ann", EVIL)
+    for second, amount in enumerate(["16.83", "59.28", "11.20"]):
+        detector.record(EVIL, amount, f"2017-06-13 11:33:0{second}")
+    return detector
+
+
+def test_a_flag(detector):
+    detector.befriend("bob", EVIL)
+    for time in range(3):
+        detector.record("bob", 10, time)
+    page = Tags(detector.purchase(EVIL, 99, 10)._repr_html_())
+    assert EVIL in page.text
+    assert "script" not in page.seen
+    assert "99.00" in page.text
+
+
+def test_an_explanation(detector):
+    page = Tags(detector.explain("ann", 1601)._repr_html_())
+    assert EVIL in page.text
+    assert "script" not in page.seen
+    assert "the flag falls without 2 of the 3 purchases" in page.text
+
+
+def test_a_sweep(tmp_path):
+    line = (
+        '{{"event_type":"purchase","timestamp":"2017-06-13 11:33:0{}","id":"{}",'
+        '"amount":"{}"}}\n'
+    )
+    (tmp_path / "batch").write_text(
+        '{"D":"1","T":"2"}\n{"event_type":"befriend","id1":"a","id2":"b"}\n'
+        + "".join(line.format(i, "a", 10 + i) for i in range(9))
+    )
+    (tmp_path / "stream").write_text(line.format(9, "b", 500))
+    result = sweep(tmp_path / "batch", tmp_path / "stream", degrees=[1, 2], tracked=[2, 5])
+    page = Tags(result._repr_html_())
+    assert "1 purchase judged under 4 settings" in page.text
+    assert page.text.count("D = ") == 2
+    assert result.flags.tolist() == [1, 1, 1, 1]
+    assert result.agreement().tolist() == [[1.0] * 4] * 4
+    assert result.cell(2, 5) == 3
+    with pytest.raises(KeyError, match="D3_T5_k3: not in the grid"):
+        result.cell(3, 5)
+
+
+def test_tables_of_other_libraries(tmp_path):
+    pa = pytest.importorskip("pyarrow", reason="needs the extra arrow")
+    (tmp_path / "batch").write_text("")
+    (tmp_path / "stream").write_text("")
+    result = sweep(tmp_path / "batch", tmp_path / "stream", degrees=[1, 2], tracked=[2])
+    table = result.to_arrow()
+    assert isinstance(table, pa.Table)
+    assert table.column("flags").to_pylist() == [0, 0]
+    pd = pytest.importorskip("pandas", reason="needs pandas")
+    pd.testing.assert_frame_equal(result.to_pandas(), table.to_pandas())
