@@ -14,7 +14,7 @@ from fastanomaly._ahead cimport (
 )
 from fastanomaly._ball cimport (
     Ball, ball_add_user, ball_begin, ball_bytes, ball_complete, ball_fill, ball_free,
-    ball_grow, ball_has, ball_next_cost, ball_reserve, ball_widen,
+    ball_grow, ball_has, ball_reserve, ball_widen,
 )
 from fastanomaly._check cimport check_graph, check_history, check_recency, check_users
 from fastanomaly._columns cimport (
@@ -28,9 +28,7 @@ from fastanomaly._graph cimport (
     Friends, Graph, friends_prefetch, friends_run, friends_runs, graph_add_user,
     graph_befriend, graph_begin, graph_bytes, graph_free, graph_reserve, graph_unfriend,
 )
-from fastanomaly._grid cimport (
-    MARKS_AHEAD, Grid, GridFlag, grid_begin, grid_flag, grid_free,
-)
+from fastanomaly._grid cimport Grid, GridFlag, grid_begin, grid_flag, grid_free
 from fastanomaly._history cimport (
     History, Ring, history_add_user, history_begin, history_bytes, history_free,
     history_prefetch, history_record, history_reserve,
@@ -344,12 +342,6 @@ cdef class Engine:
                         &self.search.merge, &self.window, &self.ball, &self.history, most
                     )
                 else:
-                    # A level that is not dear is marked for all the degrees to come.
-                    while not ball_complete(&self.ball, grid.degrees[d]) and (
-                        ball_next_cost(&self.ball, &self.graph)
-                        <= MARKS_AHEAD * <int64_t> most * (grid.degree_count - d - 1)
-                    ):
-                        ball_grow(&self.ball, &self.graph, self.users.count)
                     search_further(
                         &self.search, &self.window, &self.ball, &self.graph, &self.history,
                         &self.recency, self.users.count, grid.degrees[d], most,

@@ -7,10 +7,6 @@ from libc.stdint cimport int32_t, int64_t
 
 from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_resize
 
-cdef enum:
-    # Friends looked at for each T and degree to come, to mark a level that they all use.
-    MARKS_AHEAD = 8
-
 cdef struct GridFlag:           # four int64: handed over as their bytes
     int64_t cell
     int64_t n

@@ -117,9 +117,7 @@ def agreement_text(result: SweepResult, cell: int) -> str:
 def sweep_html(result: SweepResult) -> str:
     """The same as HTML, shaded by the share of the purchases that are flagged."""
     most = max(int(result.flags.max()), 1)
-    parts = [
-        f"<p>{result.purchases:,} purchases judged under {len(result.cells)} settings</p>"
-    ]
+    parts = [f"<p>{_judged(result)} under {len(result.cells)} settings</p>"]
     for k, degrees, tracked, counts in _tables(result):
         head = "".join(f'<th scope="col">T = {t}</th>' for t in tracked)
         parts.append(
