@@ -96,7 +96,9 @@ def _feed(
         while start < len(data):
             if stop == line:
                 before = bytes(data[start : _end(bytes(data), start, 1)])
-                yield Retraced(Fed(0, [], []), judge, before.removesuffix(b"\n"))
+                yield Retraced(
+                    Fed(0, [], []), judge, before.removesuffix(b"\n").removesuffix(b"\r")
+                )
                 stop = next(stops, None)
             end = len(data) if stop is None else _end(bytes(data), start, stop - line)
             fed = detector.feed(

@@ -83,6 +83,14 @@ def test_wrong_use(folder, run, options, what):
     assert (ended.status, what in ended.err) == (2, True), ended.err
 
 
+def test_standard_input(folder, run):
+    batch = (folder / "batch.json").read_bytes()
+    ended = run("explain", "-", "stream.json", "--line", "1", stdin=batch)
+    assert (ended.status, b"flagged" in ended.out) == (0, True)
+    ended = run("explain", "-", "stream.json", "--flag", "1", stdin=batch)
+    assert (ended.status, "--flag reads the logs twice" in ended.err) == (2, True)
+
+
 def test_a_line_without_a_purchase(folder, run):
     (folder / "stream.json").write_bytes(b"garbage\n")
     ended = run(*LOGS, "--line", "1")

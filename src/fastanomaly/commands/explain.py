@@ -10,6 +10,7 @@ from fastanomaly.commands.sweep import whole_numbers
 from fastanomaly.detector import MAX_LINE
 from fastanomaly.output import check_outputs
 from fastanomaly.parameters import LARGEST, UsageError, check_whole
+from fastanomaly.sources import STANDARD
 
 if TYPE_CHECKING:
     from fastanomaly.explain import Explanation
@@ -60,6 +61,8 @@ def run(args: argparse.Namespace) -> int:
 
     if not 1 <= args.max_line <= LARGEST:
         raise UsageError(f"--max-line: {args.max_line} is not in 1..{LARGEST}")
+    if args.flag is not None and STANDARD in (args.batch, args.stream):
+        raise UsageError("--flag reads the logs twice: it needs files, not standard input")
     if args.picture is not None:
         check_outputs([args.batch, args.stream], [args.picture])
     options = {
