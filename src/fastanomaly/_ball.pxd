@@ -99,10 +99,13 @@ cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except 
     cdef int64_t level_end = ball.end, end = ball.end, run
     cdef uint32_t mark = ball.stamp + MARK_BALL
     cdef uint32_t* marks = ball.marks
+    cdef int32_t* queue
     cdef const int32_t* uids
     cdef Friends friends
     cdef int32_t i, uid, count
-    ball_reserve_queue(ball, min(end + ball_next_cost(ball, graph), users))
+    # A place more: each friend is put there, and stays if they are new.
+    ball_reserve_queue(ball, min(end + ball_next_cost(ball, graph), users) + 1)
+    queue = ball.queue
     while ball.rim < level_end:
         friends = graph.friends[ball.queue[ball.rim]]
         if ball.rim + PREFETCH < level_end:
@@ -113,10 +116,9 @@ cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except 
             uids = friends_run(graph, friends, run, &count)
             for i in range(count):
                 uid = uids[i]
-                if marks[uid] != mark:
-                    marks[uid] = mark
-                    ball.queue[end] = uid
-                    end += 1
+                queue[end] = uid
+                end += marks[uid] != mark
+                marks[uid] = mark
     ball.end = end
     ball.radius += 1
     return 0

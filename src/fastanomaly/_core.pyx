@@ -14,7 +14,7 @@ from fastanomaly._ahead cimport (
 )
 from fastanomaly._ball cimport (
     Ball, ball_add_user, ball_begin, ball_bytes, ball_complete, ball_fill, ball_free,
-    ball_grow, ball_has, ball_reserve, ball_widen,
+    ball_grow, ball_has, ball_next_cost, ball_reserve, ball_widen,
 )
 from fastanomaly._check cimport check_graph, check_history, check_recency, check_users
 from fastanomaly._columns cimport (
@@ -28,7 +28,9 @@ from fastanomaly._graph cimport (
     Friends, Graph, friends_prefetch, friends_run, friends_runs, graph_add_user,
     graph_befriend, graph_begin, graph_bytes, graph_free, graph_reserve, graph_unfriend,
 )
-from fastanomaly._grid cimport Grid, GridFlag, grid_begin, grid_flag, grid_free
+from fastanomaly._grid cimport (
+    MARKS_AHEAD, Grid, GridFlag, grid_begin, grid_flag, grid_flag_again, grid_free,
+)
 from fastanomaly._history cimport (
     History, Ring, history_add_user, history_begin, history_bytes, history_free,
     history_prefetch, history_record, history_reserve,
@@ -331,10 +333,12 @@ cdef class Engine:
         cdef int32_t d, t
         cdef int32_t most = grid.tracked[grid.tracked_count - 1]
         cdef int64_t count
+        cdef bint unchanged
         grid.flag_count = 0
         ball_begin(&self.ball, buyer, self.users.count)
         for d in range(grid.degree_count):
-            if d == 0 or not self.search.settled:
+            unchanged = d > 0 and self.search.settled
+            if not unchanged:
                 if self.whole_balls:
                     self.search.settled = False
                     ball_fill(&self.ball, &self.graph, grid.degrees[d], self.users.count)
@@ -342,12 +346,21 @@ cdef class Engine:
                         &self.search.merge, &self.window, &self.ball, &self.history, most
                     )
                 else:
+                    # A level is marked for all the degrees to come that will use it.
+                    while not ball_complete(&self.ball, grid.degrees[d]) and (
+                        ball_next_cost(&self.ball, &self.graph)
+                        <= MARKS_AHEAD * <int64_t> most * (grid.degree_count - d)
+                    ):
+                        ball_grow(&self.ball, &self.graph, self.users.count)
                     search_further(
                         &self.search, &self.window, &self.ball, &self.graph, &self.history,
                         &self.recency, self.users.count, grid.degrees[d], most,
                     )
                 ball_widen(&self.ball)
             grid.compared[d] += self.window.count >= 2
+            if unchanged:
+                grid_flag_again(grid, d)
+                continue
             self.sums = sums_of(NULL, 0)
             for t in range(grid.tracked_count):
                 count = min(self.window.count, <int64_t> grid.tracked[t])

@@ -7,6 +7,10 @@ from libc.stdint cimport int32_t, int64_t
 
 from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_resize
 
+cdef enum:
+    # Friends looked at for each T and degree to come, to mark a level that they all use.
+    MARKS_AHEAD = 12
+
 cdef struct GridFlag:           # four int64: handed over as their bytes
     int64_t cell
     int64_t n
@@ -53,6 +57,18 @@ cdef inline void grid_flag(
     flag.mean_cents = mean_cents
     flag.sd_cents = sd_cents
     grid.flag_count += 1
+
+
+cdef inline void grid_flag_again(Grid* grid, int32_t degree) noexcept nogil:
+    """Flag at the degree of that index what the one before it flags: the last flags."""
+    cdef int64_t cells = <int64_t> grid.tracked_count * grid.sigmas_count
+    cdef int64_t begin = grid.flag_count, i
+    cdef const GridFlag* flag
+    while begin > 0 and grid.flags[begin - 1].cell >= (degree - 1) * cells:
+        begin -= 1
+    for i in range(begin, grid.flag_count):
+        flag = &grid.flags[i]
+        grid_flag(grid, flag.cell + cells, flag.n, flag.mean_cents, flag.sd_cents)
 
 
 cdef inline void grid_free(Grid* grid) noexcept nogil:

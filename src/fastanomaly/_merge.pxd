@@ -6,9 +6,9 @@ can matter), and their rings merged from the newest purchase back.
 
 from libc.stdint cimport int32_t, int64_t
 
-from fastanomaly._ball cimport Ball
+from fastanomaly._ball cimport PREFETCH, Ball
 from fastanomaly._history cimport (
-    NEVER, Cursor, History, history_newest, history_older,
+    NEVER, Cursor, History, history_newest, history_older, history_prefetch,
 )
 from fastanomaly._memory cimport PyMem_RawFree, memory_reserve
 from fastanomaly._types cimport Key, Purchase, key_before
@@ -71,6 +71,8 @@ cdef inline int64_t merge_candidates(
     merge.members_seen += ball.end - 1
     for i in range(1, ball.end):
         candidate.uid = ball.queue[i]
+        if i + PREFETCH < ball.end:
+            history_prefetch(history, ball.queue[i + PREFETCH])
         newest_us = history.newest_us[candidate.uid]
         # Their rings are elsewhere: look only into those that may matter.
         if newest_us == NEVER and history.rings[candidate.uid].count == 0:

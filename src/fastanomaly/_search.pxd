@@ -30,9 +30,10 @@ from fastanomaly._recency cimport Chunk, Recency
 from fastanomaly._window cimport Window, window_append
 
 cdef enum:
-    # What a member costs to merge, in steps of a walk that looks at nothing but marks: two
-    # random reads and a heap.
-    MEMBER_COST = 24
+    # What merging costs, in steps of a walk that looks at nothing but marks: for each ring
+    # that is read, which is seldom at hand, and for each purchase that is taken from a heap.
+    RING_COST = 64
+    TAKE_COST = 32
 
 cdef enum Within:               # whether a user is within D of the buyer
     NO = 0
@@ -283,6 +284,20 @@ cdef inline WalkEnd search_walk_complete(
     return LOG_ENDED
 
 
+cdef inline int64_t search_merge_cost(const Ball* ball, int64_t tracked) noexcept nogil:
+    """What merging costs, in steps of a walk."""
+    return ball.end + RING_COST * min(ball.end, tracked) + TAKE_COST * tracked
+
+
+cdef inline bint search_promises(
+    const Ball* ball, int64_t users, int64_t tracked
+) noexcept nogil:
+    """Whether a walk would cost less than merging, did all users buy as often."""
+    return (
+        <double> tracked * users < <double> search_merge_cost(ball, tracked) * ball.end
+    )
+
+
 cdef inline int search_latest(
     Search* search, Window* window, Ball* ball, const Graph* graph, const History* history,
     const Recency* recency, int64_t users, int32_t buyer, int32_t degree, int32_t tracked
@@ -313,10 +328,9 @@ cdef inline int search_further(
         complete = ball_complete(ball, degree)
         if not complete:
             due += ball_next_cost(ball, graph)
-        # A walk looks at T purchases at least: levels that cost less are marked first, and
-        # T members or fewer are merged at once.
-        if ball.end > tracked + <int64_t> 1 if complete else due > tracked:
-            budget = MEMBER_COST * ball.end if complete else due
+        # A walk looks at T purchases at least: levels that cost less are marked first.
+        if search_promises(ball, users, tracked) if complete else due > tracked:
+            budget = search_merge_cost(ball, tracked) if complete else due
             due = 0
             search.budget = budget
             if complete:

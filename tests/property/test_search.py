@@ -131,7 +131,7 @@ def test_work_is_never_much_more_than_the_balls(shape, degree):
     _, both = answers(columns, degree, 20, "auto")
     _, ball = answers(columns, degree, 20, "ball")
     purchases = int((columns[0] == PURCHASE).sum())
-    # A member merged is budgeted as 24 steps of the walk; T steps are free.
+    # The walk may cost what merging would, where it promises to cost less; T steps are free.
     assert both <= 26 * ball + 2 * 20 * purchases
 
 
