@@ -25,7 +25,8 @@ find_python() {
 sources=$(
     cd "$root"
     find src pyproject.toml setup.py -type f \
-        \( -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' -o -name '*.toml' \) |
+        \( -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' -o -name '*.toml' \
+           -o -path '*/report_page/*' \) |
         LC_ALL=C sort | xargs cat | cksum
 )
 stamp=$venv/installed-$extra

@@ -297,6 +297,18 @@ cdef class Engine:
         event.friend.uid = -1
         return self.apply(event, judged)
 
+    cdef int fill_window(self, int32_t uid, int32_t degree, int32_t tracked) except -1 nogil:
+        """Put the latest purchases of a user's network into the window."""
+        if self.whole_balls:
+            return search_ball(
+                &self.search, &self.window, &self.ball, &self.graph, &self.history,
+                self.users.count, uid, degree, tracked,
+            )
+        return search_latest(
+            &self.search, &self.window, &self.ball, &self.graph, &self.history,
+            &self.recency, self.users.count, uid, degree, tracked,
+        )
+
     cdef int judge(self, const UserKey* buyer, int64_t amount_units) except -1 nogil:
         """Set the verdict on a purchase."""
         cdef int32_t uid = self.find(buyer)
@@ -305,16 +317,7 @@ cdef class Engine:
             self.verdict.anomalous = uid >= 0 and self.judge_grid(uid, amount_units) > 0
             return 0
         if uid >= 0:
-            if self.whole_balls:
-                search_ball(
-                    &self.search, &self.window, &self.ball, &self.graph, &self.history,
-                    self.users.count, uid, self.degree, self.tracked,
-                )
-            else:
-                search_latest(
-                    &self.search, &self.window, &self.ball, &self.graph, &self.history,
-                    &self.recency, self.users.count, uid, self.degree, self.tracked,
-                )
+            self.fill_window(uid, self.degree, self.tracked)
         self.sums = sums_of(self.window.amounts, self.window.count)
         if verdict_on(
             self.sums, amount_units, self.k_numerator, self.k_denominator, &self.verdict
@@ -858,6 +861,19 @@ cdef class Engine:
         finally:
             self.busy = False
 
+    def sample_users(self, int64_t most):
+        """The ids of some users, at even distances."""
+        cdef int64_t i, count
+        self.enter()
+        try:
+            count = min(<int64_t> self.users.count, most)
+            return [
+                self.text_of_uid(<int32_t> (i * self.users.count // count))
+                for i in range(count)
+            ]
+        finally:
+            self.busy = False
+
     cdef int64_t find_origin(self, user) except -2:
         """Begin a ball around a user; the uid, or -1 if nobody is known by that id."""
         cdef UserKey key
@@ -909,6 +925,22 @@ cdef class Engine:
             return sizes, found
         finally:
             PyMem_RawFree(places)
+            self.busy = False
+
+    def latest_amounts(self, user, int32_t degree, int32_t tracked):
+        """The amounts of the latest purchases of a network, newest first.
+
+        Costs what a judgement does.
+        """
+        cdef int64_t i, uid
+        self.enter()
+        try:
+            uid = self.find_origin(user)
+            if uid < 0:
+                return []
+            self.fill_window(<int32_t> uid, degree, tracked)
+            return [self.window.amounts[i] for i in range(self.window.count)]
+        finally:
             self.busy = False
 
     cdef tuple path_to(self, int32_t uid, const int32_t* places):

@@ -8,11 +8,11 @@ from collections.abc import Sequence
 
 from fastanomaly import journal
 from fastanomaly._version import __version__
-from fastanomaly.commands import detect, explain, simulate, sweep
+from fastanomaly.commands import detect, explain, report, simulate, sweep
 from fastanomaly.parameters import UsageError
 from fastanomaly.results import FeedError
 
-COMMANDS = (detect, sweep, explain, simulate)
+COMMANDS = (detect, sweep, explain, report, simulate)
 
 
 class _HelpFormatter(argparse.HelpFormatter):

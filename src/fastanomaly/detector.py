@@ -480,6 +480,10 @@ class Detector:
         """
         return self._engine.network(user)
 
+    def sample_users(self, most: int) -> list[str]:
+        """List the ids of some users: all, or `most` at even distances in order of coming."""
+        return self._engine.sample_users(most)
+
     def explain(
         self,
         user: UserId,
@@ -516,7 +520,8 @@ class Detector:
 
         Notes
         -----
-        Marks the whole network at each of the degrees: much dearer than a judgement.
+        Marks the network at the detector's own degree, and judges the purchase at each of
+        the others.
         """
         from fastanomaly.explain import explain  # noqa: PLC0415 - most programs need none
 

@@ -182,22 +182,22 @@ def explain(
         raise UsageError(f"T: {most} is above the detector's own, {detector.tracked}")
     numerator, denominator = detector.sigmas.as_integer_ratio()
     sizes, baseline = _latest(detector, user, detector.degree, most)
-    own = _verdict(baseline, detector.degree, most, units, numerator, denominator)
+    amounts = [purchase.amount_units for purchase in baseline]
+    own = _verdict(amounts, detector.degree, most, units, numerator, denominator)
+    threshold = None
+    if own.n >= 2:
+        threshold = _threshold(*_sums(amounts), numerator, denominator)
+    decisive = []
+    if own.anomalous:
+        decisive = smallest_removal(amounts, units, numerator, denominator)
     counts = sorted(
         {t for t in (check_whole("T", t) for t in other_tracked) if t <= detector.tracked}
         | {most}
     )
     others = []
     for degree in sorted({check_whole("D", d) for d in degrees} | {detector.degree}):
-        found = _latest(detector, user, degree, counts[-1])[1]
-        others += [_verdict(found, degree, t, units, numerator, denominator) for t in counts]
-    threshold = None
-    if own.n >= 2:
-        threshold = _threshold(*_sums(baseline), numerator, denominator)
-    decisive = []
-    if own.anomalous:
-        amounts = [purchase.amount_units for purchase in baseline]
-        decisive = smallest_removal(amounts, units, numerator, denominator)
+        amounts = detector.engine.latest_amounts(user, degree, counts[-1])
+        others += [_verdict(amounts, degree, t, units, numerator, denominator) for t in counts]
     return Explanation(
         str(user),
         units,
@@ -219,13 +219,12 @@ def _latest(
     return sizes, [BaselinePurchase(*values) for values in found]
 
 
-def _sums(purchases: Sequence[BaselinePurchase]) -> tuple[int, int, int]:
-    amounts = [purchase.amount_units for purchase in purchases]
+def _sums(amounts: Sequence[int]) -> tuple[int, int, int]:
     return len(amounts), sum(amounts), sum(x * x for x in amounts)
 
 
 def _verdict(
-    latest: Sequence[BaselinePurchase],
+    latest: Sequence[int],
     degree: int,
     tracked: int,
     amount_units: int,

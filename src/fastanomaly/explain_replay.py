@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any
 
 from fastanomaly._core import decode
 from fastanomaly.detector import MAX_LINE, PURCHASE, Detector
@@ -11,6 +11,9 @@ from fastanomaly.explain import OTHER_DEGREES, OTHER_TRACKED, Explanation, expla
 from fastanomaly.parameters import Number, UsageError
 from fastanomaly.retrace import retrace
 from fastanomaly.verdict import UNITS
+
+if TYPE_CHECKING:
+    from fastanomaly.logs import Log
 
 
 def explain_lines(
@@ -24,6 +27,7 @@ def explain_lines(
     degrees: Iterable[int] = OTHER_DEGREES,
     other_tracked: Iterable[int] = OTHER_TRACKED,
     max_line: int = MAX_LINE,
+    on_read: Callable[[Log], object] | None = None,
 ) -> Iterator[Explanation]:
     """Explain purchases of a stream log, in one replay.
 
@@ -41,6 +45,8 @@ def explain_lines(
         Other D and T at which each is judged as well.
     max_line : int, default 2^20
         The longest line looked at, in bytes.
+    on_read : callable, optional
+        Called with the log after each part read of it.
 
     Raises
     ------
@@ -61,7 +67,9 @@ def explain_lines(
     given = {name: v for name, v in (("D", degree), ("T", tracked)) if v is not None}
     wanted = list(lines)
     place = 0
-    for part in retrace(batch, stream, begin, given=given, max_line=max_line, stops=wanted):
+    for part in retrace(
+        batch, stream, begin, given=given, max_line=max_line, stops=wanted, on_read=on_read
+    ):
         if part.before is None:
             continue
         event = decode(part.before)

@@ -7,6 +7,7 @@ from html import escape
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly.explain import amount_text
+from fastanomaly.tables import html_table
 from fastanomaly.verdict import cents_text
 
 if TYPE_CHECKING:
@@ -32,6 +33,26 @@ def sigmas_text(explanation: Explanation) -> str:
 
 def as_dict(explanation: Explanation) -> dict[str, Any]:
     """All of it as JSON can hold it: amounts and times as text."""
+    decisive = set(explanation.decisive)
+    return {
+        **_facts(explanation),
+        "baseline": [
+            {
+                "user": purchase.user,
+                "degree": purchase.degree,
+                "path": list(purchase.path),
+                "timestamp": time_text(purchase.time_us),
+                "amount": amount_text(purchase.amount_units),
+                "decisive": index in decisive,
+            }
+            for index, purchase in enumerate(explanation.baseline)
+        ],
+        "others": [_verdict_dict(other) for other in explanation.others],
+    }
+
+
+def _facts(explanation: Explanation) -> dict[str, Any]:
+    """What is said of the purchase itself."""
     e = explanation
     return {
         "user": e.user,
@@ -44,18 +65,6 @@ def as_dict(explanation: Explanation) -> dict[str, Any]:
         "threshold": None if e.threshold_units is None else amount_text(e.threshold_units),
         "above": None if e.above_units is None else amount_text(e.above_units),
         "network": e.network,
-        "baseline": [
-            {
-                "user": purchase.user,
-                "degree": purchase.degree,
-                "path": list(purchase.path),
-                "timestamp": time_text(purchase.time_us),
-                "amount": amount_text(purchase.amount_units),
-                "decisive": index in set(e.decisive),
-            }
-            for index, purchase in enumerate(e.baseline)
-        ],
-        "others": [_verdict_dict(other) for other in e.others],
     }
 
 
@@ -73,7 +82,7 @@ def _verdict_dict(verdict: Verdict) -> dict[str, Any]:
 
 def summary_lines(explanation: Explanation) -> list[str]:
     """What was found, in a few sentences."""
-    values = as_dict(explanation)
+    values = _facts(explanation)
     where = "" if values["line"] is None else f" ({values['log']}, line {values['line']})"
     when = "" if values["timestamp"] is None else f" at {values['timestamp']}"
     word = "flagged" if values["anomalous"] else "not flagged"
@@ -160,24 +169,12 @@ def as_html(explanation: Explanation) -> str:
     parts = [f"<p>{escape(line)}</p>" for line in summary_lines(explanation)]
     rows = [["decisive", "degree", "timestamp", "amount", "path"]]
     for purchase in values["baseline"]:
-        mark = "yes" if purchase["decisive"] else ""
+        mark = "*" if purchase["decisive"] else ""
         path = " – ".join(purchase["path"])  # noqa: RUF001 - a dash between names
         rows.append(
             [mark, str(purchase["degree"]), purchase["timestamp"], purchase["amount"], path]
         )
     if len(rows) > 1:
-        parts.append(_html_table("The purchases it is compared with, newest first", rows))
-    parts.append(_html_table("At other settings", _grid(explanation)))
+        parts.append(html_table("The purchases it is compared with, newest first", rows))
+    parts.append(html_table("At other settings", _grid(explanation)))
     return "".join(parts)
-
-
-def _html_table(caption: str, rows: list[list[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(text)}</th>' for text in rows[0])
-    body = "".join(
-        "<tr>" + "".join(f"<td>{escape(text)}</td>" for text in row) + "</tr>"
-        for row in rows[1:]
-    )
-    return (
-        f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead>"
-        f"<tbody>{body}</tbody></table>"
-    )

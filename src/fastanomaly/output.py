@@ -144,6 +144,13 @@ def _open(path: str, waiter: Waiter) -> int:
             return fd
 
 
+def write_whole(path: str, data: bytes) -> None:
+    """Write a file that is all there at once; raises OutputError."""
+    with LineWriter(path) as writer:
+        writer.start()
+        writer.write([data])
+
+
 def check_outputs(inputs: list[str], outputs: list[str]) -> None:
     """Refuse to overwrite an input, or to write two outputs to one file.
 

@@ -260,6 +260,12 @@ def _restore(summary: Summary, detector: Detector, noted: dict[str, Any]) -> Non
     summary.done_before = noted["done"]
 
 
+def read_parameters(path: str, given: dict[str, int], max_line: int) -> dict[str, int]:
+    """D and T of a batch log, the given ones winning; see `take_parameters`."""
+    with Log(path, max_line) as log:
+        return take_parameters(path, iter(log), given, max_line)[2]
+
+
 def take_parameters(
     path: str, blocks: Iterator[Lines], given: dict[str, int], max_line: int
 ) -> tuple[Iterator[Lines], int, dict[str, int]]:

@@ -39,6 +39,7 @@ def retrace(
     given: dict[str, int] | None = None,
     max_line: int = MAX_LINE,
     stops: Iterable[int] = (),
+    on_read: Callable[[Log], object] | None = None,
 ) -> Iterator[Retraced]:
     """Replay a batch log and a stream log, block by block.
 
@@ -55,6 +56,8 @@ def retrace(
     stops : iterable of int
         Ascending numbers of lines of the stream log before which to stop once: then
         everything before has been yielded, and nothing of that line has been done.
+    on_read : callable, optional
+        Called with the log after each part read of it.
 
     Raises
     ------
@@ -67,8 +70,17 @@ def retrace(
         past, present = (stack.enter_context(Log(path, max_line)) for path in (batch, stream))
         rest, line, found = take_parameters(batch, iter(past), given or {}, max_line)
         detector = begin(found)
-        yield from _feed(detector, batch, rest, line, max_line, False, iter(()))
-        yield from _feed(detector, stream, iter(present), 1, max_line, True, iter(stops))
+        for part in _feed(detector, batch, rest, line, max_line, False, iter(())):
+            _tell(on_read, past)
+            yield part
+        for part in _feed(detector, stream, iter(present), 1, max_line, True, iter(stops)):
+            _tell(on_read, present)
+            yield part
+
+
+def _tell(on_read: Callable[[Log], object] | None, log: Log) -> None:
+    if on_read is not None:
+        on_read(log)
 
 
 def _feed(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
     import pyarrow as pa
+
+    from fastanomaly.logs import Log
 
 MOST_DEGREES = 1000
 MOST_CELLS = 4096
@@ -115,18 +117,21 @@ class SweepResult:
         What it was compared with.
     batch, stream : str
         The logs.
+    detector : GridDetector
+        The state after both of them.
     """
 
     def __init__(
         self,
+        detector: GridDetector,
         batch: str,
         stream: str,
         cells: list[Cell],
         flagged: list[CellFlags],
-        compared: Iterable[int],
         purchases: int,
         rejected: Counter[str],
     ) -> None:
+        self.detector = detector
         self.batch, self.stream = batch, stream
         self.cells = cells
         self.degree = np.array([cell.degree for cell in cells], np.int64)
@@ -142,7 +147,7 @@ class SweepResult:
         )
         self.flags = np.bincount(self.flag_cell, minlength=len(cells))
         degrees = sorted(set(self.degree.tolist()))
-        by_degree = dict(zip(degrees, compared, strict=True))
+        by_degree = dict(zip(degrees, detector.engine.compared(), strict=True))
         self.compared = np.array([by_degree[cell.degree] for cell in cells], np.int64)
 
     def __repr__(self) -> str:
@@ -228,6 +233,7 @@ def sweep(
     sigmas: Iterable[Number] = (3,),
     max_line: int = MAX_LINE,
     method: Method = "auto",
+    on_read: Callable[[Log], object] | None = None,
 ) -> SweepResult:
     """Judge a stream log's purchases under every setting of a grid, in one replay.
 
@@ -245,6 +251,8 @@ def sweep(
         The longest line looked at, in bytes.
     method : {"auto", "ball"}, default "auto"
         As for `Detector`.
+    on_read : callable, optional
+        Called with the log after each part read of it.
 
     Returns
     -------
@@ -285,13 +293,15 @@ def sweep(
     before = 0
     given = {"D": some_degrees[-1], "T": some_tracked[-1]}
     paths = os.fspath(batch), os.fspath(stream)
-    for part in retrace(*paths, lambda _: detector, given=given, max_line=max_line):
+    for part in retrace(
+        *paths, lambda _: detector, given=given, max_line=max_line, on_read=on_read
+    ):
         rejected.update(r.reason for r in part.fed.rejected)
         flagged += cast(list[CellFlags], part.fed.flags)
         if not part.judged:
             before = detector.counts.purchases
     judged = detector.counts.purchases - before
-    return SweepResult(*paths, cells, flagged, detector.engine.compared(), judged, rejected)
+    return SweepResult(detector, *paths, cells, flagged, judged, rejected)
 
 
 def _ascending(name: str, values: Iterable[int], check: Any) -> list[int]:

@@ -79,6 +79,23 @@ _WRITERS: dict[str, Callable[[Mapping[str, npt.NDArray[Any]]], bytes]] = {
 }
 
 
+def html_table(caption: str, rows: list[list[str]]) -> str:
+    """A table as HTML; its first row is the head, and a column without one heads its rows."""
+    head, *others = rows
+    heads = [f'<th scope="col">{escape(text)}</th>' if text else "<td></td>" for text in head]
+    body = [
+        "".join(
+            f"<td>{escape(text)}</td>" if name else f'<th scope="row">{escape(text)}</th>'
+            for name, text in zip(head, row, strict=True)
+        )
+        for row in others
+    ]
+    return (
+        f"<table><caption>{escape(caption)}</caption><thead><tr>{''.join(heads)}</tr></thead>"
+        f"<tbody>{''.join(f'<tr>{row}</tr>' for row in body)}</tbody></table>"
+    )
+
+
 def sweep_text(result: SweepResult) -> str:
     """How many purchases each setting flags: a table of D and T for each k."""
     lines = [f"{_judged(result)}; flagged, by D (down) and T (across):"]

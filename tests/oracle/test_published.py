@@ -1,22 +1,15 @@
 """The challenge's published logs, where they are at hand: the exact answers, to the byte."""
 
-import os
-from pathlib import Path
-
 import pytest
+from published import published
 
 from fastanomaly.replay import detect
-
-ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("FASTANOMALY_DATA", ROOT.parent / "shared" / "data"))
 
 
 @pytest.mark.parametrize("method", ["auto", "ball"])
 @pytest.mark.parametrize("name", ["challenge_test_1", "real10k"])
 def test_published_logs(name, method, tmp_path):
-    folder = DATA / name
-    if not folder.is_dir():
-        pytest.skip(f"the published data is not there: no folder {name} in FASTANOMALY_DATA")
+    folder = published(name)
     out = tmp_path / "flagged_purchases.json"
     summary = detect(folder / "batch_log.json", folder / "stream_log.json", out, method=method)
     expected = (folder / "flagged_purchases.json").read_bytes()

@@ -1,15 +1,14 @@
 """The reference itself, held to hand-made cases: every one can be checked by eye."""
 
-import os
 import sys
 from collections import Counter
 from decimal import Decimal
 from fractions import Fraction
-from pathlib import Path
 from typing import ClassVar
 
 import pytest
 import reference
+from published import published
 from randomlogs import random_logs
 from reference import (
     REASONS,
@@ -22,8 +21,6 @@ from reference import (
     parse_timestamp,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
-DATA = Path(os.environ.get("FASTANOMALY_DATA", ROOT.parent / "shared" / "data"))
 DAY = 86400 * 10**6
 LARGEST = Fraction(10**18 - 1, 10**6)
 
@@ -83,23 +80,21 @@ def test_published_example():
     assert result.counts == {"purchases": 4, "befriends": 2, "unfriends": 1}
 
 
-def published(name):
+def published_logs(name):
     """The two logs and the flagged purchases of a published case; skips without them."""
-    folder = DATA / name
-    if not folder.is_dir():
-        pytest.skip(f"the published data is not there: no folder {name} in FASTANOMALY_DATA")
+    folder = published(name)
     files = ("batch_log.json", "stream_log.json", "flagged_purchases.json")
     return [(folder / file).read_bytes() for file in files]
 
 
 def test_published_challenge_test_1():
-    batch, stream, flagged = published("challenge_test_1")
+    batch, stream, flagged = published_logs("challenge_test_1")
     output = detect(batch, stream).output
     assert output.splitlines() == flagged.splitlines()  # theirs lacks the last LF
 
 
 def test_published_real10k():
-    batch, stream, flagged = published("real10k")
+    batch, stream, flagged = published_logs("real10k")
     result = detect(batch, stream)
     assert result.output == flagged
     assert result.rejects == []

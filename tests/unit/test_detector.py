@@ -580,3 +580,14 @@ def test_memory_tells_where_the_bytes_are():
     )
     detector.befriend("a" * 1000, "b")
     assert 1001 <= detector.memory().ids <= 1200
+
+
+def test_some_users():
+    detector = Detector(1, 2)
+    assert detector.sample_users(5) == []
+    for user in range(10):
+        detector.record(user, 1, user)
+    everybody = [str(user) for user in range(10)]
+    assert detector.sample_users(10) == detector.sample_users(99) == everybody
+    assert detector.sample_users(5) == ["0", "2", "4", "6", "8"]
+    assert detector.sample_users(0) == []

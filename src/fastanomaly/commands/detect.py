@@ -9,19 +9,18 @@ import time
 from typing import TYPE_CHECKING
 
 from fastanomaly import journal
+from fastanomaly.commands.progress import Progress
 from fastanomaly.detector import MAX_LINE
 from fastanomaly.journal import say
-from fastanomaly.output import LineWriter, OutputError, check_outputs
+from fastanomaly.output import OutputError, check_outputs, write_whole
 from fastanomaly.replay import detect, summary_json, summary_values
 from fastanomaly.results import FeedError
 from fastanomaly.run import StrictError, Summary
 from fastanomaly.stopping import Stopped, StopSignals
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
     from types import FrameType
 
-    from fastanomaly.logs import Log
     from fastanomaly.metrics import Metrics
     from fastanomaly.run import Run
 
@@ -159,9 +158,7 @@ def _report(summary: Summary, args: argparse.Namespace, ended: str) -> int:
     if args.summary_json is None:
         return 0
     try:
-        with LineWriter(args.summary_json) as writer:
-            writer.start()
-            writer.write([summary_json(values)])
+        write_whole(args.summary_json, summary_json(values))
     except OutputError as error:
         say(str(error), "error")
         return 1
@@ -207,7 +204,7 @@ class _Watch:
     """Shows how a run is doing: on a terminal, to Prometheus, and when SIGUSR1 asks."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self._progress = _Progress(args.quiet or args.log_format == journal.JSON)
+        self._progress = Progress(args.quiet or args.log_format == journal.JSON)
         self._metrics: Metrics | None = None
         self._asked = False
         if args.metrics is not None:
@@ -234,7 +231,7 @@ class _Watch:
     def __call__(self, run: Run) -> None:
         """Take note that some of a log has been read, or that time has passed."""
         self._run = run
-        self._progress(run)
+        self._progress(run.reading.log)
         if self._metrics is not None:
             self._metrics(run)
         if self._asked:
@@ -256,34 +253,3 @@ def _tell_health(run: Run) -> None:
     values["state_bytes"] = run.detector.memory().total
     told = ", ".join(f"{name} {value}" for name, value in values.items() if value != {})
     say(f"health: {told}", **values)
-
-
-class _Progress:
-    """A bar on a terminal, nothing elsewhere."""
-
-    def __init__(self, quiet: bool) -> None:
-        self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
-        self._log: Log | None = None
-        self._close: Callable[[], None] | None = None
-
-    def close(self) -> None:
-        """Take the bar away."""
-        if self._close is not None:
-            self._close()
-
-    def __call__(self, run: Run) -> None:
-        """Take note that some of a log has been read."""
-        log = run.reading.log
-        if not self._shown or log is None:
-            return
-        if log is not self._log:
-            from tqdm import tqdm  # noqa: PLC0415 - a tenth of a second
-
-            if self._close is not None:
-                self._close()
-            self._log = log
-            self._bar = tqdm(
-                total=log.size, desc=log.path, unit="B", unit_scale=True, leave=False
-            )
-            self._close = self._bar.close
-        self._bar.update(log.position - self._bar.n)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastanomaly.commands.sweep import whole_numbers
 from fastanomaly.detector import MAX_LINE
@@ -29,6 +29,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which.add_argument(
         "--flag", metavar="K", type=int, help="a flag that detect wrote, from 1"
     )
+    add("--json", action="store_true", help="write JSON instead of text")
+    add("--picture", metavar="FILE", help="draw it there: .svg, .png, .pdf")
+    add_setting(parser)
+
+
+def add_setting(parser: argparse.ArgumentParser) -> None:
+    """Declare what purchases are explained at, for this command and others."""
+    add = parser.add_argument
     add("-D", "--degree", metavar="N", help="degree of a network (default: the batch log's)")
     add("-T", "--tracked", metavar="N", help="latest purchases (default: the batch log's)")
     add("-k", "--sigmas", metavar="K", default="3", help="standard deviations (default: 3)")
@@ -44,8 +52,6 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="10,20,50,100,200",
         help="other T to judge it at (default: %(default)s)",
     )
-    add("--json", action="store_true", help="write JSON instead of text")
-    add("--picture", metavar="FILE", help="draw it there: .svg, .png, .pdf")
     add(
         "--max-line",
         metavar="BYTES",
@@ -55,17 +61,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def run(args: argparse.Namespace) -> int:
-    """Run the command; return its exit status."""
-    from fastanomaly.explain_replay import explain_flag, explain_line  # noqa: PLC0415
-
+def setting(args: argparse.Namespace) -> dict[str, Any]:
+    """The setting that was given, as keyword arguments."""
     if not 1 <= args.max_line <= LARGEST:
         raise UsageError(f"--max-line: {args.max_line} is not in 1..{LARGEST}")
-    if args.flag is not None and STANDARD in (args.batch, args.stream):
-        raise UsageError("--flag reads the logs twice: it needs files, not standard input")
-    if args.picture is not None:
-        check_outputs([args.batch, args.stream], [args.picture])
-    options = {
+    return {
         "degree": None if args.degree is None else check_whole("D", args.degree),
         "tracked": None if args.tracked is None else check_whole("T", args.tracked),
         "sigmas": args.sigmas,
@@ -73,6 +73,17 @@ def run(args: argparse.Namespace) -> int:
         "other_tracked": whole_numbers("--other-tracked", args.other_tracked),
         "max_line": args.max_line,
     }
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the command; return its exit status."""
+    from fastanomaly.explain_replay import explain_flag, explain_line  # noqa: PLC0415
+
+    if args.flag is not None and STANDARD in (args.batch, args.stream):
+        raise UsageError("--flag reads the logs twice: it needs files, not standard input")
+    if args.picture is not None:
+        check_outputs([args.batch, args.stream], [args.picture])
+    options = setting(args)
     found: Explanation
     if args.line is not None:
         found = explain_line(args.batch, args.stream, args.line, **options)

@@ -7,9 +7,10 @@ import os
 import re
 from typing import TYPE_CHECKING
 
+from fastanomaly.commands.progress import Progress
 from fastanomaly.detector import MAX_LINE
 from fastanomaly.journal import say
-from fastanomaly.output import LineWriter, check_outputs
+from fastanomaly.output import check_outputs, write_whole
 from fastanomaly.parameters import LARGEST, UsageError
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default=MAX_LINE,
         help="reject longer lines (default: %(default)s)",
     )
-    add("--quiet", action="store_true", help="no table")
+    add("--quiet", action="store_true", help="no progress bar and no table")
 
 
 def whole_numbers(name: str, text: str) -> list[int]:
@@ -81,26 +82,28 @@ def run(args: argparse.Namespace) -> int:
     check_outputs([args.batch, args.stream], files)
     if args.flags_dir is not None:
         os.makedirs(args.flags_dir, exist_ok=True)
-    result = sweep(
-        args.batch,
-        args.stream,
-        degrees=whole_numbers("--degrees", args.degrees),
-        tracked=whole_numbers("--tracked", args.tracked),
-        sigmas=[k.strip() for k in args.sigmas.split(",")],
-        max_line=args.max_line,
-    )
+    with Progress(args.quiet) as progress:
+        result = sweep(
+            args.batch,
+            args.stream,
+            degrees=whole_numbers("--degrees", args.degrees),
+            tracked=whole_numbers("--tracked", args.tracked),
+            sigmas=[k.strip() for k in args.sigmas.split(",")],
+            max_line=args.max_line,
+            on_read=progress,
+        )
     against = None
     if args.against is not None:
         against = _cell(result, args.against)
     if args.out is not None:
-        _write(args.out, file_of(args.out, result.columns()))
+        write_whole(args.out, file_of(args.out, result.columns()))
     if args.agreement is not None:
-        _write(args.agreement, file_of(args.agreement, result.agreement_columns()))
+        write_whole(args.agreement, file_of(args.agreement, result.agreement_columns()))
     if args.flags_dir is not None:
         for index, cell in enumerate(result.cells):
             path = os.path.join(args.flags_dir, f"{cell.name}.json")
             check_outputs([args.batch, args.stream], [path])
-            _write(path, b"".join(result.lines(index)))
+            write_whole(path, b"".join(result.lines(index)))
     if not args.quiet:
         print(sweep_text(result))
         if against is not None:
@@ -109,12 +112,6 @@ def run(args: argparse.Namespace) -> int:
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in result.rejected.most_common())
         say(f"{total:,} line{'s' if total > 1 else ''} rejected: {reasons}", "warning")
     return 0
-
-
-def _write(path: str, data: bytes) -> None:
-    with LineWriter(path) as writer:
-        writer.start()
-        writer.write([data])
 
 
 def _cell(result: SweepResult, text: str) -> int:

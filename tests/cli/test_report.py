@@ -1,0 +1,89 @@
+"""fastanomaly report: the file, and what is refused."""
+
+import base64
+import json
+import re
+import zlib
+
+import pytest
+
+pytest.importorskip("plotly", reason="a report needs the extra report")
+LOGS = ("report", "batch.json", "stream.json", "-o", "report.html")
+
+
+def test_the_published_example(folder, run):
+    ended = run(*LOGS, "--title", "Odd & unusual")
+    assert (ended.status, ended.out, ended.err) == (0, b"", "")
+    page = (folder / "report.html").read_text()
+    assert "<h1>Odd &amp; unusual</h1>" in page
+    assert "stream.json after batch.json, at D = 3, T = 50, k = 3" in page
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
+    columns = {column["name"]: column["values"] for column in data["columns"]}
+    assert columns == {
+        "line": ["1"],
+        "time": ["2017-06-13 11:33:02"],
+        "user": ["2"],
+        "amount": ["1601.83"],
+        "mean": ["29.10"],
+        "sd": ["21.46"],
+        "threshold": ["93.48"],
+        "above": ["1508.34"],
+        "purchases": ["3"],
+    }
+    assert set(data["figures"]) == {"time", "amounts", "settings", "networks"}
+    assert data["figures"]["settings"]["data"][0]["z"] == [[1] * 5] * 6
+    chunk = re.search(r'id="chunk0">(.*?)</script>', page)[1]
+    (why,) = json.loads(zlib.decompress(base64.b64decode(chunk)))
+    assert why["amounts"] == [11.2, 59.28, 16.83]
+    assert why["decisive"] == [0, 2]
+    assert (why["mean"], why["threshold"], why["amount"]) == (29.10, 93.488003, 1601.83)
+    assert "the flag falls without 2 of the 3 purchases" in why["html"]
+
+
+def test_its_own_setting_and_others(folder, run):
+    ended = run(*LOGS, "-D", "2", "-T", "7", "--degrees", "4", "--other-tracked", "2,9")
+    assert ended.status == 0, ended.err
+    page = (folder / "report.html").read_text()
+    heat = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])["figures"]["settings"]
+    assert heat["data"][0]["x"] == ["T = 2", "T = 7", "T = 9"]
+    assert heat["data"][0]["y"] == ["D = 2", "D = 4"]
+    outline = heat["layout"]["shapes"][0]
+    assert (outline["x0"], outline["x1"], outline["y0"], outline["y1"]) == (
+        0.5,
+        1.5,
+        -0.5,
+        0.5,
+    )
+    assert "<td>1 (this run)</td>" in page
+
+
+@pytest.mark.parametrize(
+    ("options", "what"),
+    [
+        (("-D", "0"), "D: '0' is not in 1.."),
+        (("-k", "x"), "sigmas: 'x' is not a decimal"),
+        (("--degrees", "6-1"), "--degrees: '6-1' is no number"),
+        (("-o", "stream.json"), "stream.json: is to be written, but is also the log"),
+        (("--max-line", "0"), "--max-line: 0 is not in 1.."),
+    ],
+)
+def test_wrong_use(folder, run, options, what):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    ended = run(*LOGS, *options)
+    assert (ended.status, what in ended.err) == (2, True), ended.err
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+
+
+def test_logs_that_cannot_be_read_again(folder, run):
+    ended = run("report", "-", "stream.json", "-o", "report.html", stdin=b"")
+    assert (ended.status, "reads the logs more than once" in ended.err) == (2, True)
+
+
+def test_a_log_that_is_not_there(run):
+    ended = run(*LOGS)
+    assert (ended.status, "batch.json: " in ended.err) == (2, True)
+
+
+def test_an_output_that_cannot_be_written(folder, run):
+    ended = run(*LOGS[:-1], "no/such/folder/report.html")
+    assert (ended.status, "no/such/folder/report.html: No such file" in ended.err) == (1, True)
