@@ -12,7 +12,6 @@ from fastanomaly._version import __version__
 from fastanomaly.detector import MAX_LINE
 from fastanomaly.explain import OTHER_DEGREES, OTHER_TRACKED, Explanation
 from fastanomaly.explain_replay import explain_lines
-from fastanomaly.explain_text import time_text
 from fastanomaly.parameters import Number, UsageError
 from fastanomaly.replay import read_parameters
 from fastanomaly.report_charts import (
@@ -160,7 +159,7 @@ def _headline(
     """Name, value and remark of each of the headline figures."""
     counts = result.detector.counts
     share = len(found) / max(result.purchases, 1)
-    figures = [
+    return [
         ("Purchases judged", f"{result.purchases:,}", ""),
         ("Flagged", f"{len(found):,}", f"{share:.2%}"),
         (
@@ -172,8 +171,3 @@ def _headline(
         ("Friendships", f"{counts.friendships:,}", "at the end"),
         ("Lines rejected", f"{result.rejected.total():,}", ""),
     ]
-    if found:
-        times = [e.time_us for e in found if e.time_us is not None]
-        first, last = (time_text(end(times)) or "" for end in (min, max))
-        figures.append(("Flags from", first[:10], f"{first[11:19]} to {last[:19]}"))
-    return figures

@@ -126,6 +126,8 @@ def flags_over_time(found: Sequence[Explanation]) -> Chart:
         )
     figure = None
     if len(found):
+        first, last = time_text(int(times.min())), time_text(int(times.max()))
+        caption += f" From {first} to {last}."
         x = starts if by_time else [int(edge) for edge in edges[:-1]]
         bar = plotly().Bar(
             x=x,
