@@ -9,7 +9,7 @@ from fastanomaly._memory cimport PyMem_RawFree, memory_reserve, memory_resize
 
 cdef enum:
     # Friends looked at for each T and degree to come, to mark a level that they all use.
-    MARKS_AHEAD = 12
+    MARKS_AHEAD = 24
 
 cdef struct GridFlag:           # four int64: handed over as their bytes
     int64_t cell

@@ -12,6 +12,10 @@ from fastanomaly.parameters import Number, UsageError, check_whole, exact_units,
 from fastanomaly.verdict import UNITS, cents_text
 
 if TYPE_CHECKING:
+    import numpy.typing as npt
+    import pandas as pd
+    import pyarrow as pa
+
     from fastanomaly.detector import Detector, UserId
 
 OTHER_DEGREES = (1, 2, 3, 4, 5, 6)
@@ -133,6 +137,40 @@ class Explanation(NamedTuple):
         from fastanomaly.explain_text import as_dict  # noqa: PLC0415 - when it is shown
 
         return as_dict(self)
+
+    def columns(self) -> dict[str, npt.NDArray[Any]]:
+        """The baseline as columns by name, a row a purchase: as NumPy arrays.
+
+        ``user``, ``degree``, ``path`` (ids with a dash between them), ``timestamp`` (text,
+        UTC), ``amount`` (the nearest double) and ``decisive``.
+        """
+        import numpy as np  # noqa: PLC0415 - most programs explain nothing
+
+        from fastanomaly.explain_text import time_text  # noqa: PLC0415
+
+        baseline = self.baseline
+        decisive = np.zeros(len(baseline), bool)
+        decisive[self.decisive] = True
+        return {
+            "user": np.array([p.user for p in baseline], object),
+            "degree": np.array([p.degree for p in baseline], np.int64),
+            "path": np.array([" - ".join(p.path) for p in baseline], object),
+            "timestamp": np.array([time_text(p.time_us) for p in baseline], object),
+            "amount": np.array([p.amount_units / UNITS for p in baseline], np.float64),
+            "decisive": decisive,
+        }
+
+    def to_pandas(self) -> pd.DataFrame:
+        """`columns` as a pandas data frame, if pandas is installed."""
+        from fastanomaly.tables import data_frame  # noqa: PLC0415 - for those who ask
+
+        return data_frame(self.columns())
+
+    def to_arrow(self) -> pa.Table:
+        """`columns` as an Arrow table, if pyarrow is installed."""
+        from fastanomaly.tables import arrow_table  # noqa: PLC0415
+
+        return arrow_table(self.columns())
 
     def to_text(self) -> str:
         """All of it for people."""

@@ -208,15 +208,15 @@ class SweepResult:
 
     def to_pandas(self) -> pd.DataFrame:
         """`columns` as a pandas data frame, if pandas is installed."""
-        import pandas as pd  # noqa: PLC0415 - for those who have it
+        from fastanomaly.tables import data_frame  # noqa: PLC0415 - for those who ask
 
-        return pd.DataFrame(self.columns())
+        return data_frame(self.columns())
 
     def to_arrow(self) -> pa.Table:
         """`columns` as an Arrow table, if pyarrow is installed."""
-        import pyarrow as pa  # noqa: PLC0415 - for those who have it
+        from fastanomaly.tables import arrow_table  # noqa: PLC0415
 
-        return pa.table(self.columns())
+        return arrow_table(self.columns())
 
     def _repr_html_(self) -> str:
         from fastanomaly.tables import sweep_html  # noqa: PLC0415 - for notebooks

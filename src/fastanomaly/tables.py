@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     import numpy.typing as npt
+    import pandas as pd
+    import pyarrow as pa
 
     from fastanomaly.sweep import SweepResult
 
@@ -47,6 +49,20 @@ def file_of(path: str, columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
     return _WRITERS[check_suffix(path)](columns)
 
 
+def data_frame(columns: Mapping[str, npt.NDArray[Any]]) -> pd.DataFrame:
+    """Columns as a pandas data frame, if pandas is installed."""
+    import pandas as pd  # noqa: PLC0415 - for those who have it
+
+    return pd.DataFrame(dict(columns))
+
+
+def arrow_table(columns: Mapping[str, npt.NDArray[Any]]) -> pa.Table:
+    """Columns as an Arrow table, if pyarrow is installed."""
+    import pyarrow as pa  # noqa: PLC0415 - for those who have it
+
+    return pa.table(dict(columns))
+
+
 def _csv(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
@@ -64,11 +80,10 @@ def _json(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
 
 
 def _parquet(columns: Mapping[str, npt.NDArray[Any]]) -> bytes:
-    import pyarrow as pa  # noqa: PLC0415 - an extra
-    import pyarrow.parquet as pq  # noqa: PLC0415
+    import pyarrow.parquet as pq  # noqa: PLC0415 - an extra
 
     sink = io.BytesIO()
-    pq.write_table(pa.table(dict(columns)), sink)
+    pq.write_table(arrow_table(columns), sink)
     return sink.getvalue()
 
 

@@ -88,3 +88,26 @@ def test_tables_of_other_libraries(tmp_path):
     assert table.column("flags").to_pylist() == [0, 0]
     pd = pytest.importorskip("pandas", reason="needs pandas")
     pd.testing.assert_frame_equal(result.to_pandas(), table.to_pandas())
+
+
+def test_an_explanation_as_tables_of_other_libraries(detector):
+    detector.record("ann", 7, 99)
+    pa = pytest.importorskip("pyarrow", reason="needs the extra arrow")
+    found = detector.explain("ann", 1601)
+    table = found.to_arrow()
+    assert isinstance(table, pa.Table)
+    assert table.to_pylist()[0] == {
+        "user": EVIL,
+        "degree": 1,
+        "path": f"ann - {EVIL}",
+        "timestamp": "2017-06-13 11:33:02",
+        "amount": 11.2,
+        "decisive": True,
+    }
+    assert table.column("amount").to_pylist() == [11.2, 59.28, 16.83]
+    assert table.column("decisive").to_pylist() == [True, False, True]
+    pd = pytest.importorskip("pandas", reason="needs pandas")
+    frame = found.to_pandas()
+    assert isinstance(frame, pd.DataFrame)
+    assert frame.to_dict("records") == table.to_pylist()
+    assert detector.explain("nobody", 1).to_pandas().empty
