@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
@@ -34,6 +35,9 @@ if TYPE_CHECKING:
 
 SAMPLE = 1000
 """Users whose networks are measured, at most."""
+
+SAMPLE_LOOKS = 5 * 10**8
+"""Friends looked at for that, at most: some seconds, however large the networks are."""
 
 
 def report(
@@ -125,7 +129,7 @@ def report(
         settings(result, cell),
         network_sizes(
             _sizes(result.detector, everybody, most),
-            _sizes(result.detector, buyers[:: len(buyers) // SAMPLE + 1], most),
+            _sizes(result.detector, buyers, most),
             own["D"],
         ),
         rejected_lines(result.rejected),
@@ -145,12 +149,18 @@ def report(
 
 
 def _sizes(detector: Detector, users: list[str], degrees: int) -> npt.NDArray[np.int64]:
-    """How many users each one's network has, by degree."""
-    found = np.zeros((len(users), degrees), np.int64)
-    for row, user in zip(found, users, strict=True):
+    """How many users each one's network has, by degree; of some of them, in random order."""
+    chosen = random.Random(0).sample(users, min(len(users), SAMPLE))
+    found = np.zeros((len(chosen), degrees), np.int64)
+    end = detector.work.friends_marked + SAMPLE_LOOKS
+    measured = 0
+    for row, user in zip(found, chosen, strict=True):
         sizes = detector.engine.latest(user, degrees, 1)[0]
         row[: len(sizes)] = sizes
-    return found.cumsum(axis=1)
+        measured += 1
+        if detector.work.friends_marked > end:
+            break
+    return found[:measured].cumsum(axis=1)
 
 
 def _headline(

@@ -6,6 +6,7 @@ import re
 import zlib
 
 import pytest
+from cli.commandline import befriend, purchase
 
 pytest.importorskip("plotly", reason="a report needs the extra report")
 LOGS = ("report", "batch.json", "stream.json", "-o", "report.html")
@@ -87,3 +88,17 @@ def test_a_log_that_is_not_there(run):
 def test_an_output_that_cannot_be_written(folder, run):
     ended = run(*LOGS[:-1], "no/such/folder/report.html")
     assert (ended.status, "no/such/folder/report.html: No such file" in ended.err) == (1, True)
+
+
+def test_amounts_of_nothing_and_degrees_without_end(folder, run):
+    """A threshold of 0 has no logarithm; a degree beyond the graph costs nothing."""
+    batch = [befriend("b", "f"), *(purchase("f", 0) for _ in range(3))]
+    (folder / "batch.json").write_bytes(b"".join(batch))
+    (folder / "stream.json").write_bytes(purchase("b", "0.01") + purchase("b", "0"))
+    ended = run(*LOGS, "-D", "2147483647", "-T", "2147483647")
+    assert (ended.status, ended.err) == (0, "")
+    page = (folder / "report.html").read_text()
+    figures = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])["figures"]
+    assert figures["amounts"]["layout"]["xaxis"]["type"] == "linear"
+    assert figures["settings"]["data"][0]["y"][-1] == "D = 2147483647"
+    assert figures["networks"]["data"][0]["median"] == [1] * 6
