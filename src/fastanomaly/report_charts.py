@@ -303,8 +303,8 @@ def network_sizes(
     return Chart(
         "networks",
         "Network size by degree",
-        f"At the end of the stream log, of {len(everybody):,} users and {len(buyers):,} buyers; "
-        f"this run's D is {own_degree}. A box holds the middle half.",
+        f"At the end of the stream log, of {len(everybody):,} users and {len(buyers):,} "
+        f"buyers; this run's D is {own_degree}. A box holds the middle half.",
         figure,
         ["of", "degree", "least", "quarter", "half", "three quarters", "most"],
         rows,
