@@ -6,7 +6,7 @@ from cli.commandline import SANITIZED
 for name in ("ipykernel", "nbclient", "pandas", "matplotlib"):
     pytest.importorskip(name, reason=f"the notebooks need {name}")
 
-from examples import notebooks  # noqa: E402 - after what it needs has been looked for
+import notebooks  # noqa: E402 - after what it needs has been looked for
 
 pytestmark = [
     pytest.mark.skipif(SANITIZED, reason="a kernel does not start with sanitizers preloaded"),
@@ -23,7 +23,9 @@ def test_choose_and_explain(tmp_path):
     ours = [
         (fresh, saved)
         for fresh, saved in zip(shown, kept, strict=True)
-        if not any("dataframe" in text or "dtype" in text or "IPython" in text for text in fresh)
+        if not any(
+            "dataframe" in text or "dtype" in text or "IPython" in text for text in fresh
+        )
     ]
     assert len(ours) == 7
     for fresh, saved in ours:

@@ -8,7 +8,7 @@ from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
-FOLDER = Path(__file__).resolve().parents[2] / "examples"
+FOLDER = Path(__file__).resolve().parents[1] / "examples"
 
 
 class OwnKernel(AsyncKernelManager):
@@ -39,7 +39,9 @@ def texts(notebook):
     shown = []
     for cell in notebook.cells:
         if cell.cell_type == "code":
-            outputs = [output.get("data", {"text": output.get("text")}) for output in cell.outputs]
+            outputs = [
+                output.get("data", {"text": output.get("text")}) for output in cell.outputs
+            ]
             shown.append(
                 [
                     text
