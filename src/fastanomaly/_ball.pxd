@@ -4,7 +4,7 @@ A mark tells which search made it, so nothing is cleared between searches, and a
 reused: but for a queue that grows once in a while, a search allocates nothing.
 """
 
-from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint32_t
+from libc.stdint cimport INT64_MAX, UINT32_MAX, int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastanomaly._graph cimport Friends, Graph, friends_prefetch, friends_run, friends_runs
@@ -28,6 +28,8 @@ cdef struct Ball:
     int64_t end                 # of the queue
     int64_t rim                 # where the last level begins
     int32_t radius              # levels marked, not counting the origin
+    int64_t level_cost          # what the next level costs, as far as it is counted:
+    int64_t counted             # the friends of those on the rim before this place
     uint32_t stamp              # no mark of an earlier search is above it
     uint32_t outside            # the mark of who is not within the degree at hand
     int64_t friends_marked      # work, over all balls: friends looked at
@@ -68,6 +70,8 @@ cdef inline int ball_begin(Ball* ball, int32_t origin, int64_t users) except -1 
     ball.rim = 0
     ball.end = 1
     ball.radius = 0
+    ball.level_cost = 0
+    ball.counted = 0
     return 0
 
 
@@ -86,12 +90,15 @@ cdef inline bint ball_complete(const Ball* ball, int32_t degree) noexcept nogil:
     return ball.radius == degree or ball_exhausted(ball)
 
 
-cdef inline int64_t ball_next_cost(const Ball* ball, const Graph* graph) noexcept nogil:
-    """What ball_grow will cost: the friends of those on the rim."""
-    cdef int64_t i, cost = 0
-    for i in range(ball.rim, ball.end):
-        cost += graph.friends[ball.queue[i]].count
-    return cost
+cdef inline bint ball_count(Ball* ball, const Graph* graph, int64_t most) noexcept nogil:
+    """Count what ball_grow will cost, until it is above `most`; whether that is all of it.
+
+    A wide rim takes long to count, and most often less than all of it decides.
+    """
+    while ball.counted < ball.end and ball.level_cost <= most:
+        ball.level_cost += graph.friends[ball.queue[ball.counted]].count
+        ball.counted += 1
+    return ball.counted == ball.end
 
 
 cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except -1 nogil:
@@ -104,7 +111,8 @@ cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except 
     cdef Friends friends
     cdef int32_t i, uid, count
     # A place more: each friend is put there, and stays if they are new.
-    ball_reserve_queue(ball, min(end + ball_next_cost(ball, graph), users) + 1)
+    ball_count(ball, graph, INT64_MAX)
+    ball_reserve_queue(ball, min(end + ball.level_cost, users) + 1)
     queue = ball.queue
     while ball.rim < level_end:
         friends = graph.friends[ball.queue[ball.rim]]
@@ -121,6 +129,8 @@ cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except 
                 marks[uid] = mark
     ball.end = end
     ball.radius += 1
+    ball.level_cost = 0
+    ball.counted = level_end
     return 0
 
 

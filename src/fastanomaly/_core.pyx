@@ -13,8 +13,8 @@ from fastanomaly._ahead cimport (
     BATCH, Ahead, Batch, ahead_begin, ahead_done, ahead_end, ahead_next,
 )
 from fastanomaly._ball cimport (
-    Ball, ball_add_user, ball_begin, ball_bytes, ball_complete, ball_fill, ball_free,
-    ball_grow, ball_has, ball_next_cost, ball_reserve, ball_widen,
+    Ball, ball_add_user, ball_begin, ball_bytes, ball_complete, ball_count, ball_fill,
+    ball_free, ball_grow, ball_has, ball_reserve, ball_widen,
 )
 from fastanomaly._check cimport check_graph, check_history, check_recency, check_users
 from fastanomaly._columns cimport (
@@ -335,7 +335,7 @@ cdef class Engine:
         cdef Grid* grid = &self.grid
         cdef int32_t d, t
         cdef int32_t most = grid.tracked[grid.tracked_count - 1]
-        cdef int64_t count
+        cdef int64_t count, dearest
         cdef bint unchanged
         grid.flag_count = 0
         ball_begin(&self.ball, buyer, self.users.count)
@@ -350,9 +350,11 @@ cdef class Engine:
                     )
                 else:
                     # A level is marked for all the degrees to come that will use it.
-                    while not ball_complete(&self.ball, grid.degrees[d]) and (
-                        ball_next_cost(&self.ball, &self.graph)
-                        <= MARKS_AHEAD * <int64_t> most * (grid.degree_count - d)
+                    dearest = MARKS_AHEAD * <int64_t> most * (grid.degree_count - d)
+                    while (
+                        not ball_complete(&self.ball, grid.degrees[d])
+                        and ball_count(&self.ball, &self.graph, dearest)
+                        and self.ball.level_cost <= dearest
                     ):
                         ball_grow(&self.ball, &self.graph, self.users.count)
                     search_further(

@@ -16,8 +16,8 @@ from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastanomaly._ball cimport (
-    PREFETCH, MARK_BALL, MARK_WITHIN, Ball, ball_begin, ball_complete, ball_exhausted,
-    ball_fill, ball_grow, ball_has, ball_next_cost, ball_reserve_queue,
+    PREFETCH, MARK_BALL, MARK_WITHIN, Ball, ball_begin, ball_complete, ball_count,
+    ball_exhausted, ball_fill, ball_grow, ball_has, ball_reserve_queue,
 )
 from fastanomaly._graph cimport (
     LIST_FRIENDS, Friends, Graph, friends_have, friends_prefetch, friends_run,
@@ -34,6 +34,7 @@ cdef enum:
     # that is read, which is seldom at hand, and for each purchase that is taken from a heap.
     RING_COST = 64
     TAKE_COST = 32
+    COUNT_AHEAD = 8             # looks for each of T that a level's cost is counted by
 
 cdef enum Within:               # whether a user is within D of the buyer
     NO = 0
@@ -315,8 +316,9 @@ cdef inline int search_further(
 ) except -1 nogil:
     """The same with a ball that is begun, and marked no further than the degree."""
     cdef int64_t budget, due = 0    # what has been marked, or will be, since the last walk
+    cdef int64_t known = 0          # what of the next level's cost has become due
     cdef WalkEnd end
-    cdef bint complete
+    cdef bint complete, all_counted = True
     window.count = 0
     search.skipped = 0
     search.settled = graph.friends[ball.queue[0]].count == 0
@@ -327,7 +329,9 @@ cdef inline int search_further(
     while True:
         complete = ball_complete(ball, degree)
         if not complete:
-            due += ball_next_cost(ball, graph)
+            all_counted = ball_count(ball, graph, known + COUNT_AHEAD * <int64_t> tracked)
+            due += ball.level_cost - known
+            known = ball.level_cost
         # A walk looks at T purchases at least: levels that cost less are marked first.
         if search_promises(ball, users, tracked) if complete else due > tracked:
             budget = search_merge_cost(ball, tracked) if complete else due
@@ -349,7 +353,9 @@ cdef inline int search_further(
         if complete:
             search.settled = ball_exhausted(ball)
             return merge_latest(&search.merge, window, ball, history, tracked)
-        ball_grow(ball, graph, users)
+        if all_counted:
+            ball_grow(ball, graph, users)
+            known = 0
 
 
 cdef inline int search_ball(
