@@ -13,6 +13,7 @@ from fastanomaly.parameters import UsageError
 from fastanomaly.results import FeedError
 
 COMMANDS = (detect, sweep, explain, report, simulate)
+_INTERRUPTED = "stopped by SIGINT"
 
 
 class _HelpFormatter(argparse.HelpFormatter):
@@ -61,13 +62,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UsageError as error:
         status, message = 2, str(error)
     except FeedError as error:
-        status, message = 1, str(error)
+        stopped = isinstance(error.__cause__, KeyboardInterrupt)
+        status, message = (130, _INTERRUPTED) if stopped else (1, str(error))
     except OSError as error:
         named = error.filename is not None
         status, message = 1, f"{error.filename}: {error.strerror}" if named else str(error)
     except MemoryError:
         status, message = 1, "out of memory"
     except KeyboardInterrupt:
-        status, message = 130, "stopped by SIGINT"
+        status, message = 130, _INTERRUPTED
     journal.say(message, "error", status=status)
     return status

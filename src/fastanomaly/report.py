@@ -141,7 +141,7 @@ def report(
         f"k = {name.sigmas}",
         f"Made by fastanomaly {__version__}. A purchase is flagged if its amount is above "
         f"mean + {name.sigmas} standard deviations of the latest {name.tracked} purchases "
-        f"made within {name.degree} steps of friends from its buyer.",
+        f"made within {name.degree} step{'s' * (name.degree > 1)} of friends from its buyer.",
         _headline(result, cell, found),
         charts,
         found,

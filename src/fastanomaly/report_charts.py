@@ -110,7 +110,11 @@ def _figure(traces: list[Any], **layout: Any) -> dict[str, Any]:
 def flags_over_time(found: Sequence[Explanation]) -> Chart:
     """How many flags there are in each stretch of time, or of lines where time stands."""
     times = np.array([e.time_us for e in found], np.int64)
-    by_time = len(set(times.tolist())) >= 10
+    first, last = (
+        [time_text(int(end(times))) or "" for end in (min, max)] if found else ["", ""]
+    )
+    no_calendar = first.endswith("us") or last.endswith("us")
+    by_time = len(set(times.tolist())) >= 10 and not no_calendar
     places = times if by_time else np.array([e.line for e in found], np.int64)
     edges = _edges(places)
     counts = np.histogram(places, edges)[0] if len(places) else np.zeros(0, np.int64)
@@ -121,12 +125,11 @@ def flags_over_time(found: Sequence[Explanation]) -> Chart:
         starts = [f"{int(edge):,}" for edge in edges[:-1]]
         axis = "line of the stream log"
         caption = (
-            "Flagged purchases by their place in the stream log: there are too few different "
-            "timestamps for a scale of time."
+            "Flagged purchases by their place in the stream log: their timestamps are too few "
+            "or too far apart for a scale of time."
         )
     figure = None
     if len(found):
-        first, last = time_text(int(times.min())), time_text(int(times.max()))
         caption += f" From {first} to {last}."
         x = starts if by_time else [int(edge) for edge in edges[:-1]]
         bar = plotly().Bar(

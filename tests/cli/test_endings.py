@@ -6,6 +6,10 @@ import sys
 import pytest
 from cli.commandline import BATCH, FLAGS, STREAM, befriend, purchase, rows
 
+from fastanomaly import FeedError
+from fastanomaly.cli import main
+from fastanomaly.commands import sweep
+
 LOGS = ("batch.json", "stream.json")
 IGNORING_SIGINT = (
     sys.executable,
@@ -53,3 +57,17 @@ def test_simulate_writes_plain_text_alone(folder, run):
         assert ended.status == 2
         assert f"{name}: logs are written as plain text" in ended.err
         assert not (folder / "new.json").exists()
+
+
+@pytest.mark.parametrize(("cause", "status"), [(KeyboardInterrupt(), 130), (MemoryError(), 1)])
+def test_a_bulk_call_that_ends_early(monkeypatch, capsys, cause, status):
+    """An interrupt in the middle of a judgement is an interrupt, and no fault."""
+
+    def feed(*_, **__):
+        raise FeedError("line 5: no more", None, 4) from cause
+
+    monkeypatch.setattr(sweep, "run", feed)
+    assert main(["sweep", "batch", "stream", "-D", "1", "-T", "2"]) == status
+    said = capsys.readouterr().err
+    assert ("stopped by SIGINT" in said) == (status == 130)
+    assert ("line 5: no more" in said) == (status == 1)
