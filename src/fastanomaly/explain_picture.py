@@ -7,10 +7,12 @@ tell apart; what they say is said by shape as well.
 from __future__ import annotations
 
 import os
+import warnings
 from math import cos, pi, sin
 from typing import TYPE_CHECKING
 
-from fastanomaly.explain_text import sigmas_text, summary_lines
+from fastanomaly.explain_text import sigmas_text, summary_lines, visible
+from fastanomaly.output import OutputError
 from fastanomaly.parameters import UsageError
 from fastanomaly.verdict import UNITS
 
@@ -39,12 +41,17 @@ def draw(explanation: Explanation, path: str) -> None:
     _draw_network(network, explanation)
     _draw_amounts(amounts, explanation)
     figure.suptitle(_plain(summary_lines(explanation)[0]))
-    figure.savefig(path)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph ")  # a font need not have every script
+        try:
+            figure.savefig(path)
+        except OSError as error:
+            raise OutputError(f"{path}: {error.strerror}") from error
 
 
 def _plain(text: str) -> str:
-    """Text that matplotlib does not take for mathematics."""
-    return text.replace("$", r"\$")
+    """Text that matplotlib does not take for mathematics, and XML may hold."""
+    return visible(text).replace("$", r"\$")
 
 
 def _draw_network(axes: Axes, explanation: Explanation) -> None:

@@ -9,7 +9,7 @@ from fastanomaly._core import decode
 from fastanomaly.detector import MAX_LINE, PURCHASE, Detector
 from fastanomaly.explain import OTHER_DEGREES, OTHER_TRACKED, Explanation, explain
 from fastanomaly.parameters import Number, UsageError
-from fastanomaly.retrace import retrace
+from fastanomaly.retrace import check_files, retrace
 from fastanomaly.verdict import UNITS
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def explain_flag(batch: str, stream: str, flag: int, **options: Any) -> Explanat
     """Explain a flag, by its number in what `detect` writes, from 1; two replays."""
     if flag < 1:
         raise UsageError(f"flag: {flag} is not 1 or more")
+    check_files((batch, stream), "--flag")
     count = 0
     given = {
         name: options[option]

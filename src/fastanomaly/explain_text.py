@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,21 @@ def time_text(time_us: int | None) -> str | None:
     except OverflowError:
         return f"{time_us} us"
     return moment.replace(tzinfo=None).isoformat(sep=" ")
+
+
+def visible(text: str) -> str:
+    """Text without characters that are not seen, or move or colour others: escaped."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
+        for c in text
+    )
+
+
+def path_text(path: Iterable[str], between: str = " - ") -> str:
+    """A path of friends for people."""
+    return between.join(map(visible, path))
 
 
 def sigmas_text(explanation: Explanation) -> str:
@@ -82,11 +98,12 @@ def _verdict_dict(verdict: Verdict) -> dict[str, Any]:
 
 def summary_lines(explanation: Explanation) -> list[str]:
     """What was found, in a few sentences."""
-    values = _facts(explanation)
-    where = "" if values["line"] is None else f" ({values['log']}, line {values['line']})"
+    e = explanation
+    values = _facts(e)
+    where = "" if e.line is None else f" ({visible(e.log or '')}, line {e.line})"
     when = "" if values["timestamp"] is None else f" at {values['timestamp']}"
     word = "flagged" if values["anomalous"] else "not flagged"
-    lines = [f"{values['user']} buys for {values['amount']}{when}{where}: {word}"]
+    lines = [f"{visible(e.user)} buys for {values['amount']}{when}{where}: {word}"]
     setting = f"D = {values['degree']}, T = {values['tracked']}, k = {values['sigmas']}"
     people = sum(values["network"])
     by_degree = ", ".join(
@@ -126,7 +143,7 @@ def as_text(explanation: Explanation) -> str:
                 str(purchase["degree"]),
                 purchase["timestamp"],
                 purchase["amount"],
-                " - ".join(purchase["path"]),
+                path_text(purchase["path"]),
             ]
             for purchase in values["baseline"]
         ]
@@ -170,7 +187,7 @@ def as_html(explanation: Explanation) -> str:
     rows = [["decisive", "degree", "timestamp", "amount", "path"]]
     for purchase in values["baseline"]:
         mark = "*" if purchase["decisive"] else ""
-        path = " – ".join(purchase["path"])  # noqa: RUF001 - a dash between names
+        path = path_text(purchase["path"], " – ")  # noqa: RUF001 - a dash between names
         rows.append(
             [mark, str(purchase["degree"]), purchase["timestamp"], purchase["amount"], path]
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import stat
 import sys
@@ -142,6 +143,26 @@ def _open(path: str, waiter: Waiter) -> int:
         else:
             os.set_blocking(fd, True)
             return fd
+
+
+def print_text(text: str) -> None:
+    """Write text for people to standard output, at once.
+
+    Raises
+    ------
+    OutputError
+        If it is closed, or fails.
+    """
+    if sys.stdout is None:
+        raise OutputError(f"{STANDARD}: standard output is closed")
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # it need not be able to say all
+    try:
+        print(text, flush=True)
+    except OSError as error:
+        # What could not be written is not to be tried again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise OutputError(f"{STANDARD}: {error.strerror}") from error
 
 
 def write_whole(path: str, data: bytes) -> None:

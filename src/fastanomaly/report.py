@@ -13,7 +13,8 @@ from fastanomaly._version import __version__
 from fastanomaly.detector import MAX_LINE
 from fastanomaly.explain import OTHER_DEGREES, OTHER_TRACKED, Explanation
 from fastanomaly.explain_replay import explain_lines
-from fastanomaly.parameters import Number, UsageError
+from fastanomaly.logs import LogReadError
+from fastanomaly.parameters import Number
 from fastanomaly.replay import read_parameters
 from fastanomaly.report_charts import (
     amounts_beside_thresholds,
@@ -24,7 +25,7 @@ from fastanomaly.report_charts import (
     settings,
 )
 from fastanomaly.report_html import report_page
-from fastanomaly.sources import STANDARD
+from fastanomaly.retrace import check_files
 from fastanomaly.sweep import SweepResult, sweep
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def report(
     UsageError
         If a parameter or a log is not right, or plotly, an extra, is not installed.
     OSError
-        If a log fails while it is read.
+        If a log fails while it is read, or changes between two readings.
 
     Notes
     -----
@@ -91,8 +92,7 @@ def report(
     """
     plotly()
     paths = os.fspath(batch), os.fspath(stream)
-    if STANDARD in paths:
-        raise UsageError("a report reads the logs more than once: it needs files")
+    check_files(paths, "a report")
     given = {name: v for name, v in (("D", degree), ("T", tracked)) if v is not None}
     own = read_parameters(paths[0], given, max_line)
     other_degrees = sorted({own["D"], *degrees})
@@ -120,6 +120,7 @@ def report(
             max_line=max_line,
             on_read=on_read,
         )
+    _expect_unchanged(result, cell, found)
     everybody = result.detector.sample_users(SAMPLE)
     buyers = list(dict.fromkeys(e.user for e in found))
     most = min(other_degrees[-1], OTHER_DEGREES[-1])
@@ -146,6 +147,19 @@ def report(
         charts,
         found,
     )
+
+
+def _expect_unchanged(result: SweepResult, cell: int, found: list[Explanation]) -> None:
+    """Refuse to tell of a log that was another one when it was read again."""
+    own = np.flatnonzero(result.flag_cell == cell).tolist()
+    for i, e in zip(own, found, strict=True):
+        flag = result.flagged[result.flag_row[i]]
+        before = result.flag_n[i], result.flag_mean_cents[i], result.flag_sd_cents[i]
+        again = e.verdict.n, e.verdict.mean_cents, e.verdict.sd_cents
+        if (e.raw or b"").strip() != flag.raw.strip() or before != again:
+            raise LogReadError(
+                f"{flag.log}, line {flag.line}: a log changed while it was read again"
+            )
 
 
 def _sizes(detector: Detector, users: list[str], degrees: int) -> npt.NDArray[np.int64]:

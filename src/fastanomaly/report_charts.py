@@ -114,7 +114,8 @@ def flags_over_time(found: Sequence[Explanation]) -> Chart:
         [time_text(int(end(times))) or "" for end in (min, max)] if found else ["", ""]
     )
     no_calendar = first.endswith("us") or last.endswith("us")
-    by_time = len(set(times.tolist())) >= 10 and not no_calendar
+    short = len(times) > 0 and int(times.max()) - int(times.min()) < 10**6
+    by_time = len(set(times.tolist())) >= 10 and not no_calendar and not short
     places = times if by_time else np.array([e.line for e in found], np.int64)
     edges = _edges(places)
     counts = np.histogram(places, edges)[0] if len(places) else np.zeros(0, np.int64)
@@ -125,8 +126,8 @@ def flags_over_time(found: Sequence[Explanation]) -> Chart:
         starts = [f"{int(edge):,}" for edge in edges[:-1]]
         axis = "line of the stream log"
         caption = (
-            "Flagged purchases by their place in the stream log: their timestamps are too few "
-            "or too far apart for a scale of time."
+            "Flagged purchases by their place in the stream log: their timestamps are too "
+            "few, too near or too far apart for a scale of time."
         )
     figure = None
     if len(found):

@@ -14,7 +14,7 @@ from fastanomaly.explain import amount_text
 from fastanomaly.explain_text import summary_lines, time_text
 from fastanomaly.report_charts import Chart, library, templates
 from fastanomaly.tables import html_table
-from fastanomaly.verdict import UNITS, UNITS_PER_CENT, cents_text
+from fastanomaly.verdict import UNITS, cents_text
 
 if TYPE_CHECKING:
     from fastanomaly.explain import Explanation
@@ -126,11 +126,8 @@ def _columns(found: Sequence[Explanation]) -> list[dict[str, Any]]:
         _numbers("amount", [amount_text(e.amount_units) for e in found]),
         _numbers("mean", [cents_text(e.verdict.mean_cents or 0) for e in found]),
         _numbers("sd", [cents_text(e.verdict.sd_cents or 0) for e in found]),
-        _numbers(
-            "threshold",
-            [cents_text((e.threshold_units or 0) // UNITS_PER_CENT) for e in found],
-        ),
-        _numbers("above", [cents_text((e.above_units or 0) // UNITS_PER_CENT) for e in found]),
+        _numbers("threshold", [amount_text(e.threshold_units or 0) for e in found]),
+        _numbers("above", [amount_text(e.above_units or 0) for e in found]),
         _numbers("purchases", [str(e.verdict.n) for e in found]),
     ]
 

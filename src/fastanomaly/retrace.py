@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from typing import NamedTuple
@@ -9,8 +10,10 @@ from typing import NamedTuple
 from fastanomaly.detector import MAX_LINE, Detector
 from fastanomaly.events import Rejected
 from fastanomaly.logs import Lines, Log, LongLine
+from fastanomaly.parameters import UsageError
 from fastanomaly.replay import take_parameters
 from fastanomaly.results import Fed
+from fastanomaly.sources import STANDARD
 
 
 class Retraced(NamedTuple):
@@ -29,6 +32,20 @@ class Retraced(NamedTuple):
     fed: Fed
     judged: bool
     before: bytes | None = None
+
+
+def check_files(paths: Iterable[str], what: str) -> None:
+    """Refuse logs that can be read only once.
+
+    Raises
+    ------
+    UsageError
+        Names the log.
+    """
+    for path in paths:
+        # A log that is not there is told of by whoever opens it.
+        if path == STANDARD or (os.path.exists(path) and not os.path.isfile(path)):
+            raise UsageError(f"{path}: {what} reads the logs more than once: it needs files")
 
 
 def retrace(

@@ -224,6 +224,24 @@ class SweepResult:
         return sweep_html(self)
 
 
+def grid(
+    degrees: Iterable[int], tracked: Iterable[int], sigmas: Iterable[Number]
+) -> tuple[list[int], list[int], dict[str, tuple[int, int]], list[Cell]]:
+    """The degrees, the T and the k of a grid, all ascending, and its cells; see `sweep`."""
+    some_degrees = _ascending("D", degrees, lambda value: check_whole("D", value))
+    some_tracked = _ascending("T", tracked, lambda value: check_whole("T", value))
+    fractions = {_decimal(*k): k for k in map(check_sigmas, sigmas)}
+    fractions = dict(sorted(fractions.items(), key=lambda item: float(item[0])))
+    if len(some_degrees) > MOST_DEGREES:
+        raise ParameterError(f"D: {len(some_degrees)} of them, {MOST_DEGREES} at most")
+    if not fractions:
+        raise ParameterError("sigmas: none")
+    cells = [Cell(d, t, k) for d in some_degrees for t in some_tracked for k in fractions]
+    if len(cells) > MOST_CELLS:
+        raise ParameterError(f"grid: {len(cells)} settings, {MOST_CELLS} at most")
+    return some_degrees, some_tracked, fractions, cells
+
+
 def sweep(
     batch: str | os.PathLike[str],
     stream: str | os.PathLike[str],
@@ -274,19 +292,9 @@ def sweep(
     of more: all of it costs little more than the dearest setting. Memory grows with the
     flags.
     """
-    some_degrees = _ascending("D", degrees, lambda value: check_whole("D", value))
-    some_tracked = _ascending("T", tracked, lambda value: check_whole("T", value))
-    fractions = {_decimal(*k): k for k in map(check_sigmas, sigmas)}
-    names = sorted(fractions, key=float)
-    if len(some_degrees) > MOST_DEGREES:
-        raise ParameterError(f"D: {len(some_degrees)} of them, {MOST_DEGREES} at most")
-    if not names:
-        raise ParameterError("sigmas: none")
-    cells = [Cell(d, t, k) for d in some_degrees for t in some_tracked for k in names]
-    if len(cells) > MOST_CELLS:
-        raise ParameterError(f"grid: {len(cells)} settings, {MOST_CELLS} at most")
+    some_degrees, some_tracked, fractions, cells = grid(degrees, tracked, sigmas)
     detector = GridDetector(
-        some_degrees, some_tracked, [fractions[name] for name in names], method=method
+        some_degrees, some_tracked, list(fractions.values()), method=method
     )
     flagged: list[CellFlags] = []
     rejected: Counter[str] = Counter()

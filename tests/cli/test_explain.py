@@ -1,8 +1,10 @@
 """fastanomaly explain: text, JSON, a picture, and what is refused."""
 
 import json
+from xml.etree import ElementTree
 
 import pytest
+from cli.commandline import NO_STDOUT, befriend, purchase
 
 LOGS = ("explain", "batch.json", "stream.json")
 TEXT = """\
@@ -88,7 +90,7 @@ def test_standard_input(folder, run):
     ended = run("explain", "-", "stream.json", "--line", "1", stdin=batch)
     assert (ended.status, b"flagged" in ended.out) == (0, True)
     ended = run("explain", "-", "stream.json", "--flag", "1", stdin=batch)
-    assert (ended.status, "--flag reads the logs twice" in ended.err) == (2, True)
+    assert (ended.status, "-: --flag reads the logs more than once" in ended.err) == (2, True)
 
 
 def test_a_line_without_a_purchase(folder, run):
@@ -98,3 +100,50 @@ def test_a_line_without_a_purchase(folder, run):
         2,
         True,
     )
+
+
+EVIL = r"\u001b[31m\r\nred\u0007\u202e\ufffe"
+
+
+def evil_logs(folder, name=EVIL):
+    """An id of control characters, a friend of the buyer's."""
+    lines = [befriend("2", name), *(purchase(name, amount) for amount in (10, 11, 12))]
+    (folder / "batch.json").write_bytes(b"".join(lines))
+
+
+def test_ids_do_nothing_to_a_terminal(folder, run):
+    evil_logs(folder)
+    ended = run(*LOGS, "--line", "1", "-D", "1", "-T", "5")
+    assert ended.status == 0
+    shown = ended.out.decode()
+    assert shown.replace("\n", "").isprintable()
+    assert r"2 - \x1b[31m\r\nred\x07\u202e\ufffe" in shown
+    ended = run(*LOGS, "--line", "1", "-D", "1", "-T", "5", "--json")
+    assert json.loads(ended.out)["baseline"][0]["user"] == json.loads(f'"{EVIL}"')
+
+
+def test_a_picture_of_such_ids(folder, run):
+    pytest.importorskip("matplotlib", reason="pictures need the extra picture")
+    evil_logs(folder)
+    ended = run(*LOGS, "--line", "1", "-D", "1", "-T", "5", "--picture", "why.svg")
+    assert (ended.status, ended.err) == (0, "")
+    ElementTree.parse(folder / "why.svg")
+    ended = run(*LOGS, "--line", "1", "-D1", "-T5", "--picture", "no folder/why.svg")
+    assert (ended.status, "no folder/why.svg: No such file" in ended.err) == (1, True)
+
+
+def test_an_output_that_cannot_say_it(folder, run):
+    evil_logs(folder, "\u65e5\u672c")
+    under = ("env", "PYTHONIOENCODING=ascii")
+    ended = run(*LOGS, "--line", "1", "-D", "1", "-T", "5", under=under)
+    assert (ended.status, rb"2 - \u65e5\u672c" in ended.out) == (0, True)
+
+
+@pytest.mark.parametrize("command", ["explain", "sweep"])
+def test_a_closed_or_full_standard_output(folder, run, command):
+    grid = ("--line", "1") if command == "explain" else ("-D", "1", "-T", "2")
+    ended = run(command, *LOGS[1:], *grid, under=NO_STDOUT)
+    assert (ended.status, "standard output is closed" in ended.err) == (1, True)
+    with open("/dev/full", "wb") as full:
+        ended = run(command, *LOGS[1:], *grid, stdout=full)
+    assert (ended.status, "-: No space left on device" in ended.err) == (1, True)

@@ -2,13 +2,19 @@
 
 import base64
 import json
+import os
 import re
 import zlib
 
 import pytest
 from cli.commandline import befriend, purchase
 
+from fastanomaly.logs import LogReadError
+from fastanomaly.sweep import sweep
+
 pytest.importorskip("plotly", reason="a report needs the extra report")
+from fastanomaly.report import report
+
 LOGS = ("report", "batch.json", "stream.json", "-o", "report.html")
 
 
@@ -27,8 +33,8 @@ def test_the_published_example(folder, run):
         "amount": ["1601.83"],
         "mean": ["29.10"],
         "sd": ["21.46"],
-        "threshold": ["93.48"],
-        "above": ["1508.34"],
+        "threshold": ["93.488003"],
+        "above": ["1508.341997"],
         "purchases": ["3"],
     }
     assert set(data["figures"]) == {"time", "amounts", "settings", "networks"}
@@ -102,3 +108,46 @@ def test_amounts_of_nothing_and_degrees_without_end(folder, run):
     assert figures["amounts"]["layout"]["xaxis"]["type"] == "linear"
     assert figures["settings"]["data"][0]["y"][-1] == "D = 2147483647"
     assert figures["networks"]["data"][0]["median"] == [1] * 6
+
+
+@pytest.mark.parametrize("log", ["batch.json", "stream.json"])
+@pytest.mark.parametrize(
+    "command", [("report", "-o", "report.html"), ("explain", "--flag", "1")], ids=str
+)
+def test_a_pipe_is_no_file(folder, run, log, command):
+    """It could be read only once: what came of it would be told wrongly."""
+    (folder / log).unlink()
+    os.mkfifo(folder / log)
+    name, *options = command
+    ended = run(name, "batch.json", "stream.json", *options)
+    assert (ended.status, f"{log}: " in ended.err) == (2, True)
+    assert "reads the logs more than once: it needs files" in ended.err
+
+
+def test_a_log_that_changes_while_it_is_read(folder, monkeypatch):
+    def sweep_and_change(*args, **options):
+        result = sweep(*args, **options)
+        (folder / "stream.json").write_bytes(purchase("2", "1.15"))
+        return result
+
+    monkeypatch.setattr("fastanomaly.report.sweep", sweep_and_change)
+    with pytest.raises(LogReadError, match=r"stream.json, line 1: a log changed"):
+        report(folder / "batch.json", folder / "stream.json")
+
+
+@pytest.mark.parametrize(
+    ("times", "axis"),
+    [
+        ([f"11:33:01.{i:06}" for i in range(12)], "line of the stream log"),
+        ([f"11:33:{i:02}" for i in range(12)], "time"),
+        (["11:33:01"] * 12, "line of the stream log"),
+    ],
+)
+def test_flags_by_time_where_time_has_a_scale(folder, run, times, axis):
+    lines = [purchase("2", 10_000, f"2017-06-13 {time}") for time in times]
+    (folder / "stream.json").write_bytes(b"".join(lines))
+    assert run(*LOGS).status == 0
+    page = (folder / "report.html").read_text()
+    figures = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])["figures"]
+    assert figures["time"]["layout"]["xaxis"]["title"]["text"] == axis
+    assert sum(figures["time"]["data"][0]["y"]) == 12

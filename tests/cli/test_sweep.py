@@ -80,3 +80,13 @@ def test_rejected_lines_are_counted(folder, run):
 def test_a_log_that_is_not_there(run):
     ended = run(*GRID)
     assert (ended.status, "batch.json: " in ended.err) == (2, True)
+
+
+def test_a_table_that_a_setting_would_overwrite(folder, run):
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    ended = run(*GRID, "-o", "flags/D1_T2_k3.json", "--flags-dir", "flags")
+    assert (ended.status, "flags/D1_T2_k3.json: is to be written twice" in ended.err) == (
+        2,
+        True,
+    )
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

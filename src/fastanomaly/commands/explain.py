@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastanomaly.commands.sweep import whole_numbers
 from fastanomaly.detector import MAX_LINE
-from fastanomaly.output import check_outputs
+from fastanomaly.output import check_outputs, print_text
 from fastanomaly.parameters import LARGEST, UsageError, check_whole
-from fastanomaly.sources import STANDARD
 
 if TYPE_CHECKING:
     from fastanomaly.explain import Explanation
@@ -79,8 +78,6 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     from fastanomaly.explain_replay import explain_flag, explain_line  # noqa: PLC0415
 
-    if args.flag is not None and STANDARD in (args.batch, args.stream):
-        raise UsageError("--flag reads the logs twice: it needs files, not standard input")
     if args.picture is not None:
         check_outputs([args.batch, args.stream], [args.picture])
     options = setting(args)
@@ -89,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
         found = explain_line(args.batch, args.stream, args.line, **options)
     else:
         found = explain_flag(args.batch, args.stream, args.flag, **options)
-    print(json.dumps(found.to_dict(), indent=1) if args.json else found.to_text())
+    print_text(json.dumps(found.to_dict(), indent=1) if args.json else found.to_text())
     if args.picture is not None:
         found.draw(args.picture)
     return 0

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 from fastanomaly.commands.progress import Progress
 from fastanomaly.detector import MAX_LINE
 from fastanomaly.journal import say
-from fastanomaly.output import check_outputs, write_whole
+from fastanomaly.output import check_outputs, print_text, write_whole
 from fastanomaly.parameters import LARGEST, UsageError
 
 if TYPE_CHECKING:
-    from fastanomaly.sweep import SweepResult
+    from fastanomaly.sweep import Cell, SweepResult
 
 NAME = "sweep"
 HELP = "judge a stream log under many settings of D, T and k at once"
@@ -66,7 +66,7 @@ def whole_numbers(name: str, text: str) -> list[int]:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
-    from fastanomaly.sweep import sweep  # noqa: PLC0415 - NumPy takes its time
+    from fastanomaly.sweep import grid, sweep  # noqa: PLC0415 - NumPy takes its time
     from fastanomaly.tables import (  # noqa: PLC0415
         agreement_text,
         check_suffix,
@@ -80,15 +80,22 @@ def run(args: argparse.Namespace) -> int:
     for path in files:
         check_suffix(path)
     check_outputs([args.batch, args.stream], files)
+    chosen = (
+        whole_numbers("--degrees", args.degrees),
+        whole_numbers("--tracked", args.tracked),
+        [k.strip() for k in args.sigmas.split(",")],
+    )
     if args.flags_dir is not None:
+        for cell in grid(*chosen)[-1]:
+            check_outputs([args.batch, args.stream], [*files, _flags_path(args, cell)])
         os.makedirs(args.flags_dir, exist_ok=True)
     with Progress(args.quiet) as progress:
         result = sweep(
             args.batch,
             args.stream,
-            degrees=whole_numbers("--degrees", args.degrees),
-            tracked=whole_numbers("--tracked", args.tracked),
-            sigmas=[k.strip() for k in args.sigmas.split(",")],
+            degrees=chosen[0],
+            tracked=chosen[1],
+            sigmas=chosen[2],
             max_line=args.max_line,
             on_read=progress,
         )
@@ -101,17 +108,19 @@ def run(args: argparse.Namespace) -> int:
         write_whole(args.agreement, file_of(args.agreement, result.agreement_columns()))
     if args.flags_dir is not None:
         for index, cell in enumerate(result.cells):
-            path = os.path.join(args.flags_dir, f"{cell.name}.json")
-            check_outputs([args.batch, args.stream], [path])
-            write_whole(path, b"".join(result.lines(index)))
+            write_whole(_flags_path(args, cell), b"".join(result.lines(index)))
     if not args.quiet:
-        print(sweep_text(result))
+        print_text(sweep_text(result))
         if against is not None:
-            print("", agreement_text(result, against), sep="\n")
+            print_text("\n" + agreement_text(result, against))
     if total := result.rejected.total():
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in result.rejected.most_common())
         say(f"{total:,} line{'s' if total > 1 else ''} rejected: {reasons}", "warning")
     return 0
+
+
+def _flags_path(args: argparse.Namespace, cell: Cell) -> str:
+    return os.path.join(args.flags_dir, f"{cell.name}.json")
 
 
 def _cell(result: SweepResult, text: str) -> int:

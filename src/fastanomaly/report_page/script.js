@@ -49,6 +49,7 @@
   // -- the table -----------------------------------------------------------------------
 
   const PAGE = 50;
+  const MOST = 80; // characters of an id, of which the explanation has all
   const columns = data.columns; // [{name, title, number, values, keys?}]
   const flags = columns[0].values.length;
   const searched = Array.from({ length: flags }, (_, flag) =>
@@ -127,7 +128,10 @@
         button.addEventListener("click", () => toggle(flag, row, button));
         cell.append(button);
       } else {
-        cell.append(column.values[flag]);
+        const value = column.values[flag];
+        const long = value.length > MOST;
+        cell.append(long ? value.slice(0, MOST) + "\u2026" : value);
+        if (long) cell.title = value;
       }
       row.append(cell);
     });
