@@ -57,6 +57,14 @@ cdef inline bint ball_has(const Ball* ball, int32_t uid) noexcept nogil:
     return ball.marks[uid] == ball.stamp + MARK_BALL
 
 
+cdef inline bint ball_has_of_four(const Ball* ball, const int32_t* uids) noexcept nogil:
+    """Whether any of four users is marked: one branch to be guessed, not four."""
+    return (
+        ball_has(ball, uids[0]) | ball_has(ball, uids[1])
+        | ball_has(ball, uids[2]) | ball_has(ball, uids[3])
+    )
+
+
 cdef inline int ball_begin(Ball* ball, int32_t origin, int64_t users) except -1 nogil:
     """Start a new ball, of radius 0, among that many users."""
     ball_reserve_queue(ball, 1)
@@ -101,32 +109,52 @@ cdef inline bint ball_count(Ball* ball, const Graph* graph, int64_t most) noexce
     return ball.counted == ball.end
 
 
+cdef inline int64_t ball_mark(
+    const Ball* ball, const int32_t* uids, int32_t count, int64_t end
+) noexcept nogil:
+    """Mark users, and put those who are new into the queue, at its end; the end then.
+
+    No branch depends on who is new, so there must be room for one user more.
+    """
+    cdef uint32_t mark = ball.stamp + MARK_BALL
+    cdef uint32_t* marks = ball.marks
+    cdef int32_t* queue = ball.queue
+    cdef int32_t i, uid
+    for i in range(count):
+        uid = uids[i]
+        queue[end] = uid
+        end += marks[uid] != mark
+        marks[uid] = mark
+    return end
+
+
 cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except -1 nogil:
     """Mark one level more, among that many users."""
     cdef int64_t level_end = ball.end, end = ball.end, run
-    cdef uint32_t mark = ball.stamp + MARK_BALL
-    cdef uint32_t* marks = ball.marks
-    cdef int32_t* queue
-    cdef const int32_t* uids
     cdef Friends friends
-    cdef int32_t i, uid, count
-    # A place more: each friend is put there, and stays if they are new.
+    cdef const int32_t* uids
+    cdef const int32_t* next_uids
+    cdef int32_t count, next_count
     ball_count(ball, graph, INT64_MAX)
     ball_reserve_queue(ball, min(end + ball.level_cost, users) + 1)
-    queue = ball.queue
+    next_uids = friends_run(graph, graph.friends[ball.queue[ball.rim]], 0, &next_count)
     while ball.rim < level_end:
         friends = graph.friends[ball.queue[ball.rim]]
-        if ball.rim + PREFETCH < level_end:
-            friends_prefetch(graph, ball.queue[ball.rim + PREFETCH])
+        uids = next_uids
+        count = next_count
         ball.rim += 1
-        ball.friends_marked += friends.count
-        for run in range(friends_runs(graph, friends)):
+        if ball.rim < level_end:
+            # Found before the marking, at the end of which the processor guesses wrong.
+            next_uids = friends_run(
+                graph, graph.friends[ball.queue[ball.rim]], 0, &next_count
+            )
+            if ball.rim + PREFETCH < level_end:
+                friends_prefetch(graph, ball.queue[ball.rim + PREFETCH])
+        end = ball_mark(ball, uids, count, end)
+        for run in range(1, friends_runs(graph, friends)):
             uids = friends_run(graph, friends, run, &count)
-            for i in range(count):
-                uid = uids[i]
-                queue[end] = uid
-                end += marks[uid] != mark
-                marks[uid] = mark
+            end = ball_mark(ball, uids, count, end)
+        ball.friends_marked += friends.count
     ball.end = end
     ball.radius += 1
     ball.level_cost = 0

@@ -19,8 +19,16 @@ cdef extern from *:
 
 
 cdef extern from *:
+    """
+    /* The empty statement keeps a function that does nothing else: GCC 12 takes it for one
+       without effects, and leaves out its calls. */
+    static inline void fa_prefetch(const void* address) {
+        __builtin_prefetch(address);
+        __asm__ volatile("" : : "r"(address));
+    }
+    """
     # Have the machine fetch what will be read soon; harmless at any address.
-    void memory_prefetch "__builtin_prefetch"(const void*) noexcept nogil
+    void memory_prefetch "fa_prefetch"(const void*) noexcept nogil
 
 
 cdef inline void memory_fail_after(long long count) noexcept nogil:
