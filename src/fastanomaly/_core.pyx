@@ -41,7 +41,9 @@ from fastanomaly._memory cimport (
     PyMem_RawFree, memory_fail_after, memory_prefetch, memory_reserve, memory_resize,
     memory_zeroed,
 )
-from fastanomaly._merge cimport Candidate, merge_advance, merge_begin, merge_latest
+from fastanomaly._merge cimport (
+    Candidate, merge_begin, merge_bytes, merge_latest, merge_newest, merge_take,
+)
 from fastanomaly._recency cimport (
     Chunk, Recency, recency_bytes, recency_free, recency_push, recency_reserve,
 )
@@ -897,8 +899,8 @@ cdef class Engine:
         (path, time_us, amount_units), newest first, the path being the ids from user to
         the purchase's buyer along a shortest way of friends. Costs the whole network.
         """
-        cdef int64_t i, size
-        cdef int32_t uid
+        cdef int64_t i
+        cdef const Candidate* newest
         cdef int32_t* places = NULL
         cdef list ends = [1], found = []
         cdef dict paths = {}
@@ -913,16 +915,17 @@ cdef class Engine:
             memory_resize(<void**> &places, self.users.count, sizeof(int32_t))
             for i in range(self.ball.end):
                 places[self.ball.queue[i]] = <int32_t> i
-            size = merge_begin(&self.search.merge, &self.ball, &self.history, tracked)
-            while size > 0 and len(found) < tracked:
-                uid = self.search.merge.heap[0].uid
-                if uid not in paths:
-                    paths[uid] = self.path_to(uid, places)
+            merge_begin(&self.search.merge, &self.ball, &self.history, tracked)
+            newest = merge_newest(&self.search.merge)
+            while newest != NULL and len(found) < tracked:
+                if newest.uid not in paths:
+                    paths[newest.uid] = self.path_to(newest.uid, places)
                 found.append((
-                    paths[uid], self.search.merge.heap[0].key.time_us,
-                    self.search.merge.heap[0].amount_units,
+                    paths[newest.uid], newest.cursor.purchase.key.time_us,
+                    newest.cursor.purchase.amount_units,
                 ))
-                size = merge_advance(&self.search.merge, &self.history, size)
+                merge_take(&self.search.merge, &self.history)
+                newest = merge_newest(&self.search.merge)
             sizes = [b - a for a, b in zip(ends, ends[1:], strict=False) if b > a]
             return sizes, found
         finally:
@@ -1020,7 +1023,7 @@ cdef class Engine:
         )
         scratch = (
             ball_bytes(&self.ball)
-            + self.search.merge.heap_capacity * <int64_t> sizeof(Candidate)
+            + merge_bytes(&self.search.merge)
             + self.window.capacity * <int64_t> sizeof(int64_t)
             + (self.ahead != NULL) * <int64_t> sizeof(Ahead)
         )

@@ -37,8 +37,9 @@ cdef struct History:
     int32_t tracked             # T
 
 cdef struct Cursor:             # a purchase in a ring
-    int64_t leaf                # its leaf's index in a long ring
-    int32_t place               # in the leaf; else how many purchases are older
+    const Purchase* purchase
+    int64_t older               # purchases right before it, in order,
+    int64_t run                 # and runs of them before those; its leaf in a long ring
 
 cdef extern from *:
     """
@@ -251,18 +252,14 @@ cdef inline int history_record(
     return 0
 
 
-cdef inline const Purchase* history_at(
-    const History* history, int32_t uid, Cursor cursor
+cdef inline const Purchase* cursor_set(
+    Cursor* cursor, const Purchase* items, int64_t start, int64_t end, int64_t run
 ) noexcept nogil:
-    """The purchase at a cursor; NULL before the oldest."""
-    cdef Ring ring = history.rings[uid]
-    cdef const Tag* tag
-    if cursor.place < 0:
-        return NULL
-    if ring.block < 0:
-        return &history.longs[~ring.block].leaves[cursor.leaf].items[cursor.place]
-    tag = ring_tag(history, ring)
-    return <const Purchase*> (tag + 1) + ring_place(history, tag.note, cursor.place)
+    """To the last purchase of a run, from start to end."""
+    cursor.purchase = items + end - 1
+    cursor.older = end - 1 - start
+    cursor.run = run
+    return cursor.purchase
 
 
 cdef inline const Purchase* history_newest(
@@ -271,30 +268,56 @@ cdef inline const Purchase* history_newest(
     """The latest purchase of a user, or NULL; the cursor is set there."""
     cdef Ring ring = history.rings[uid]
     cdef const LongRing* long_ring
-    cursor.leaf = 0
-    cursor.place = ring.count - 1
+    cdef const Leaf* leaf
+    cdef const Tag* tag
+    cdef const Purchase* items
+    cdef int64_t run, end
+    if ring.count == 0:
+        return NULL
     if ring.block < 0:
         long_ring = &history.longs[~ring.block]
-        cursor.leaf = long_ring.first + long_ring.leaf_count - 1
-        cursor.place = long_ring.leaves[cursor.leaf].end - 1
-    return history_at(history, uid, cursor[0])
+        run = long_ring.first + long_ring.leaf_count - 1
+        leaf = long_ring.leaves[run]
+        return cursor_set(cursor, leaf.items, leaf.start, leaf.end, run)
+    tag = ring_tag(history, ring)
+    items = <const Purchase*> (tag + 1)
+    end = <int64_t> tag.note + ring.count
+    if end > history.tracked:                   # it goes round
+        return cursor_set(cursor, items, 0, end - history.tracked, 1)
+    return cursor_set(cursor, items, tag.note, end, 0)
+
+
+cdef inline const Purchase* history_older_run(
+    const History* history, int32_t uid, Cursor* cursor
+) noexcept nogil:
+    """The last purchase of the run before the cursor's, or NULL; the cursor moves there."""
+    cdef Ring ring = history.rings[uid]
+    cdef const LongRing* long_ring
+    cdef const Leaf* leaf
+    cdef const Tag* tag
+    if ring.block < 0:
+        long_ring = &history.longs[~ring.block]
+        if cursor.run == long_ring.first:
+            return NULL
+        leaf = long_ring.leaves[cursor.run - 1]
+        return cursor_set(cursor, leaf.items, leaf.start, leaf.end, cursor.run - 1)
+    if cursor.run == 0:
+        return NULL
+    tag = ring_tag(history, ring)
+    return cursor_set(
+        cursor, <const Purchase*> (tag + 1), tag.note, history.tracked, 0
+    )
 
 
 cdef inline const Purchase* history_older(
     const History* history, int32_t uid, Cursor* cursor
 ) noexcept nogil:
     """The purchase before the cursor's, or NULL; the cursor moves there."""
-    cdef Ring ring = history.rings[uid]
-    cdef const LongRing* long_ring
-    cursor.place -= 1
-    if ring.block < 0:
-        long_ring = &history.longs[~ring.block]
-        if cursor.place < long_ring.leaves[cursor.leaf].start:
-            cursor.place = -1
-            if cursor.leaf > long_ring.first:
-                cursor.leaf -= 1
-                cursor.place = long_ring.leaves[cursor.leaf].end - 1
-    return history_at(history, uid, cursor[0])
+    if cursor.older == 0:
+        return history_older_run(history, uid, cursor)
+    cursor.older -= 1
+    cursor.purchase -= 1
+    return cursor.purchase
 
 
 cdef inline int64_t history_bytes(const History* history) noexcept nogil:
