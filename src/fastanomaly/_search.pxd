@@ -17,7 +17,7 @@ from libc.string cimport memset
 
 from fastanomaly._ball cimport (
     PREFETCH, MARK_BALL, MARK_WITHIN, Ball, ball_begin, ball_complete, ball_count,
-    ball_exhausted, ball_fill, ball_grow, ball_has, ball_reserve_queue,
+    ball_exhausted, ball_fill, ball_grow, ball_has, ball_has_of_four, ball_reserve_queue,
 )
 from fastanomaly._graph cimport (
     LIST_FRIENDS, Friends, Graph, friends_have, friends_prefetch, friends_run,
@@ -26,14 +26,14 @@ from fastanomaly._graph cimport (
 from fastanomaly._history cimport History
 from fastanomaly._memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
 from fastanomaly._merge cimport Merge, merge_free, merge_latest
-from fastanomaly._recency cimport Chunk, Recency
+from fastanomaly._recency cimport CHUNK_ENTRIES, Chunk, Recency
 from fastanomaly._window cimport Window, window_append
 
 cdef enum:
     # What merging costs, in steps of a walk that looks at nothing but marks: for each ring
-    # that is read, which is seldom at hand, and for each purchase that is taken from a heap.
-    RING_COST = 64
-    TAKE_COST = 32
+    # that is read, which is seldom at hand, and for each purchase that is taken from them.
+    RING_COST = 32
+    TAKE_COST = 16
     COUNT_AHEAD = 8             # looks for each of T that a level's cost is counted by
 
 cdef enum Within:               # whether a user is within D of the buyer
@@ -106,10 +106,17 @@ cdef inline Within search_beside(
         return search_rim(search, ball, graph, friends)
     for run in range(friends_runs(graph, friends)):
         uids = friends_run(graph, friends, run, &count)
-        for i in range(count):
+        i = 0
+        while i + 4 <= count:
+            if ball_has_of_four(ball, uids + i):
+                search.budget -= i + 4
+                return YES
+            i += 4
+        while i < count:
             if ball_has(ball, uids[i]):
                 search.budget -= i + 1
                 return YES
+            i += 1
         search.budget -= count
     return NO
 
@@ -247,39 +254,51 @@ cdef inline WalkEnd search_walk(
     return LOG_ENDED
 
 
+cdef inline int32_t search_chunk(
+    const Chunk* chunk, const Ball* ball, int32_t last, int32_t first, int32_t* found
+) noexcept nogil:
+    """The places, from last to first, of purchases of users who are marked; their number.
+
+    No branch depends on who is marked, so there must be room for one place more.
+    """
+    cdef const uint32_t* marks = ball.marks
+    cdef uint32_t mark = ball.stamp + MARK_BALL
+    cdef int32_t count = 0, place
+    for place in range(last, first - 1, -1):
+        found[count] = place
+        count += marks[chunk.uids[place]] == mark
+    return count
+
+
 cdef inline WalkEnd search_walk_complete(
     Search* search, Window* window, const Ball* ball, const Recency* recency,
     int32_t tracked
 ) except? LOG_ENDED nogil:
     """The last walk, with a complete ball: it ends when T are out of its reach."""
     cdef const Chunk* chunk
-    cdef const uint32_t* marks = ball.marks
-    cdef uint32_t mark = ball.stamp + MARK_BALL
-    cdef int32_t buyer = ball.queue[0], place, low
-    cdef int64_t kept
+    cdef int32_t[CHUNK_ENTRIES + 1] found
+    cdef int32_t buyer = ball.queue[0], low, i, count
     while search.chunk >= 0:
         if search.budget < tracked - window.count:
             return SPENT
         chunk = recency.chunks[search.chunk]
-        place = search.place
-        low = <int32_t> max(<int64_t> chunk.start, place - search.budget + 1)
-        kept = window.count
-        while place >= low:
-            if marks[chunk.uids[place]] == mark:
-                if chunk.uids[place] == buyer:
-                    search.skipped -= 1         # taken back below: it is no outsider's
-                else:
-                    window_append(window, chunk.amounts_units[place])
-                    if window.count == tracked:
-                        place -= 1
-                        break
-            place -= 1
-        search.budget -= search.place - place
-        search.skipped += search.place - place - (window.count - kept)
-        search.place = place
+        low = <int32_t> max(<int64_t> chunk.start, search.place - search.budget + 1)
+        count = search_chunk(chunk, ball, search.place, low, found)
+        search.skipped -= count                 # taken back below: they are no outsiders'
+        for i in range(count):
+            if chunk.uids[found[i]] == buyer:
+                continue
+            window_append(window, chunk.amounts_units[found[i]])
+            if window.count == tracked:
+                low = found[i]
+                search.skipped += count - 1 - i
+                break
+        search.budget -= search.place + 1 - low
+        search.skipped += search.place + 1 - low
+        search.place = low - 1
         if window.count == tracked:
             return FOUND
-        if place >= chunk.start:
+        if low > chunk.start:
             return SPENT
         search_next_chunk(search, recency)
     return LOG_ENDED
