@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any
+from unicodedata import bidirectional
 
 from fastanomaly.explain import amount_text
 from fastanomaly.tables import html_table
@@ -36,9 +37,19 @@ def visible(text: str) -> str:
     )
 
 
-def path_text(path: Iterable[str], between: str = " - ") -> str:
+def isolated(text: str) -> str:
+    """The same for HTML: what reads from right to left does not reorder what is around it."""
+    text = visible(text)
+    if any(bidirectional(c) in {"R", "AL", "AN"} for c in text):
+        return f"\u2068{text}\u2069"
+    return text
+
+
+def path_text(
+    path: Iterable[str], between: str = " - ", name: Callable[[str], str] = visible
+) -> str:
     """A path of friends for people."""
-    return between.join(map(visible, path))
+    return between.join(map(name, path))
 
 
 def sigmas_text(explanation: Explanation) -> str:
@@ -96,14 +107,14 @@ def _verdict_dict(verdict: Verdict) -> dict[str, Any]:
     }
 
 
-def summary_lines(explanation: Explanation) -> list[str]:
+def summary_lines(explanation: Explanation, name: Callable[[str], str] = visible) -> list[str]:
     """What was found, in a few sentences."""
     e = explanation
     values = _facts(e)
-    where = "" if e.line is None else f" ({visible(e.log or '')}, line {e.line})"
+    where = "" if e.line is None else f" ({name(e.log or '')}, line {e.line})"
     when = "" if values["timestamp"] is None else f" at {values['timestamp']}"
     word = "flagged" if values["anomalous"] else "not flagged"
-    lines = [f"{visible(e.user)} buys for {values['amount']}{when}{where}: {word}"]
+    lines = [f"{name(e.user)} buys for {values['amount']}{when}{where}: {word}"]
     setting = f"D = {values['degree']}, T = {values['tracked']}, k = {values['sigmas']}"
     people = sum(values["network"])
     by_degree = ", ".join(
@@ -183,11 +194,11 @@ def _aligned(rows: list[list[str]], right: Any = ()) -> list[str]:
 def as_html(explanation: Explanation) -> str:
     """All of it as tables."""
     values = as_dict(explanation)
-    parts = [f"<p>{escape(line)}</p>" for line in summary_lines(explanation)]
+    parts = [f"<p>{escape(line)}</p>" for line in summary_lines(explanation, isolated)]
     rows = [["decisive", "degree", "timestamp", "amount", "path"]]
     for purchase in values["baseline"]:
         mark = "*" if purchase["decisive"] else ""
-        path = path_text(purchase["path"], " – ")  # noqa: RUF001 - a dash between names
+        path = path_text(purchase["path"], " – ", isolated)  # noqa: RUF001 - a dash between names
         rows.append(
             [mark, str(purchase["degree"]), purchase["timestamp"], purchase["amount"], path]
         )

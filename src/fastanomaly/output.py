@@ -189,6 +189,19 @@ def check_outputs(inputs: list[str], outputs: list[str]) -> None:
                 raise UsageError(f"{output}: is to be written twice, as {other} too")
 
 
+def check_folders(outputs: list[str]) -> None:
+    """Refuse outputs in folders that are not there, before the work and not after it.
+
+    Raises
+    ------
+    OutputError
+        As when it is opened.
+    """
+    for output in outputs:
+        if output != STANDARD and not os.path.isdir(os.path.dirname(output) or os.curdir):
+            raise OutputError(f"{output}: {os.strerror(errno.ENOENT)}")
+
+
 def _same_file(output: str, other: str, other_is_output: bool) -> bool:
     """Whether an output and another path are one regular file, or will be."""
     try:

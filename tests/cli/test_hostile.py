@@ -318,6 +318,20 @@ def test_outputs_that_cannot_be_created(folder, run, option, kind):
     assert name in ended.err.splitlines()[-1]
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("report", "absent", "absent", "-o", "missing/file.html"),
+        ("sweep", "absent", "absent", "-D1", "-T2", "-o", "missing/file.csv"),
+        ("sweep", "absent", "absent", "-D1", "-T2", "--agreement", "missing/file.csv"),
+        ("explain", "absent", "absent", "--line", "1", "--picture", "missing/file.svg"),
+    ],
+)
+def test_a_folder_that_is_missing_is_told_before_a_log_is_read(run, command):
+    ended = run(*command)
+    assert (ended.status, f"{command[-1]}: No such file" in ended.err) == (1, True)
+
+
 def test_an_output_stays_when_the_other_cannot_be_created(folder, run):
     (folder / "out.json").write_bytes(b"kept\n")
     assert run("detect", *LOGS, "out.json", "--rejects", "missing/file").status == 1

@@ -57,6 +57,20 @@ def test_an_explanation(detector):
     assert "the flag falls without 2 of the 3 purchases" in page.text
 
 
+def test_an_id_from_right_to_left_does_not_reorder_the_sentence():
+    detector = Detector(2, 50)
+    hebrew, arabic = "\u05d0\u05d1", "\u0627\u0628 7"
+    detector.befriend("ann", hebrew)
+    detector.befriend(hebrew, arabic)
+    for second in range(3):
+        detector.record(arabic, "16.83", f"2017-06-13 11:33:0{second}")
+    seen = Tags(detector.explain("ann", "1601.83")._repr_html_())
+    assert f"ann \u2013 \u2068{hebrew}\u2069 \u2013 \u2068{arabic}\u2069" in seen.text
+    seen = Tags(detector.explain(arabic, "1601.83")._repr_html_())
+    assert f"\u2068{arabic}\u2069 buys for 1601.83: " in seen.text
+    assert "\u2068" not in str(detector.explain("ann", "1601.83"))
+
+
 def test_a_sweep(tmp_path):
     line = (
         '{{"event_type":"purchase","timestamp":"2017-06-13 11:33:0{}","id":"{}",'

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastanomaly.commands.sweep import whole_numbers
 from fastanomaly.detector import MAX_LINE
-from fastanomaly.output import check_outputs, print_text
+from fastanomaly.output import check_folders, check_outputs, print_text
 from fastanomaly.parameters import LARGEST, UsageError, check_whole
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def run(args: argparse.Namespace) -> int:
 
     if args.picture is not None:
         check_outputs([args.batch, args.stream], [args.picture])
+        check_folders([args.picture])
     options = setting(args)
     found: Explanation
     if args.line is not None:

@@ -6,7 +6,7 @@ import argparse
 
 from fastanomaly.commands.explain import add_setting, setting
 from fastanomaly.commands.progress import Progress
-from fastanomaly.output import check_outputs, write_whole
+from fastanomaly.output import check_folders, check_outputs, write_whole
 
 NAME = "report"
 HELP = "tell what came of two logs, as one HTML file that opens offline"
@@ -28,6 +28,7 @@ def run(args: argparse.Namespace) -> int:
     from fastanomaly.report import report  # noqa: PLC0415 - NumPy takes its time
 
     check_outputs([args.batch, args.stream], [args.out])
+    check_folders([args.out])
     with Progress(args.quiet) as progress:
         page = report(
             args.batch, args.stream, title=args.title, on_read=progress, **setting(args)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fastanomaly.commands.progress import Progress
 from fastanomaly.detector import MAX_LINE
 from fastanomaly.journal import say
-from fastanomaly.output import check_outputs, print_text, write_whole
+from fastanomaly.output import check_folders, check_outputs, print_text, write_whole
 from fastanomaly.parameters import LARGEST, UsageError
 
 if TYPE_CHECKING:
@@ -89,6 +89,7 @@ def run(args: argparse.Namespace) -> int:
         for cell in grid(*chosen)[-1]:
             check_outputs([args.batch, args.stream], [*files, _flags_path(args, cell)])
         os.makedirs(args.flags_dir, exist_ok=True)
+    check_folders(files)
     with Progress(args.quiet) as progress:
         result = sweep(
             args.batch,
