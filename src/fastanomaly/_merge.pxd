@@ -38,7 +38,10 @@ cdef struct Merge:              # kept from one merge to the next
 
 
 cdef inline uint128 key_order(Key key) noexcept nogil:
-    """A number that is above 0, below 2^127, and greater for a later key."""
+    """A number that is above 0, below 2^127, and greater for a later key.
+
+    No seq comes near 2^63.
+    """
     cdef uint128 time = <uint64_t> key.time_us ^ <uint64_t> INT64_MIN
     return (time << 63 | <uint64_t> key.seq) + 1
 
@@ -77,7 +80,7 @@ cdef inline int64_t merge_first(
 ) noexcept nogil:
     """Take the first members who bought anything, so many at most; who comes next.
 
-    All of their rings are found before one is read, so none waits for another.
+    All of their rings are found before a purchase is read, so none waits for another.
     """
     cdef int64_t i = 1, j
     cdef Candidate* candidate

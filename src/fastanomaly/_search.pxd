@@ -34,6 +34,9 @@ cdef enum:
     # that is read, which is seldom at hand, and for each purchase that is taken from them.
     RING_COST = 32
     TAKE_COST = 16
+    # What the last walk looks at in one go: for each purchase missing, and at least.
+    LOOKS_EACH = 4
+    LOOKS_LEAST = 32
     COUNT_AHEAD = 8             # looks for each of T that a level's cost is counted by
 
 cdef enum Within:               # whether a user is within D of the buyer
@@ -259,7 +262,7 @@ cdef inline int32_t search_chunk(
 ) noexcept nogil:
     """The places, from last to first, of purchases of users who are marked; their number.
 
-    No branch depends on who is marked, so there must be room for one place more.
+    No branch depends on who is marked: there must be room for all places.
     """
     cdef const uint32_t* marks = ball.marks
     cdef uint32_t mark = ball.stamp + MARK_BALL
@@ -276,13 +279,17 @@ cdef inline WalkEnd search_walk_complete(
 ) except? LOG_ENDED nogil:
     """The last walk, with a complete ball: it ends when T are out of its reach."""
     cdef const Chunk* chunk
-    cdef int32_t[CHUNK_ENTRIES + 1] found
+    cdef int32_t[CHUNK_ENTRIES] found
     cdef int32_t buyer = ball.queue[0], low, i, count
+    cdef int64_t missing, most
     while search.chunk >= 0:
-        if search.budget < tracked - window.count:
+        missing = tracked - window.count
+        if search.budget < missing:
             return SPENT
         chunk = recency.chunks[search.chunk]
-        low = <int32_t> max(<int64_t> chunk.start, search.place - search.budget + 1)
+        # Not many more than are needed at least, since all are looked at.
+        most = min(search.budget, max(<int64_t> LOOKS_LEAST, LOOKS_EACH * missing))
+        low = <int32_t> max(<int64_t> chunk.start, search.place - most + 1)
         count = search_chunk(chunk, ball, search.place, low, found)
         search.skipped -= count                 # taken back below: they are no outsiders'
         for i in range(count):
@@ -298,9 +305,8 @@ cdef inline WalkEnd search_walk_complete(
         search.place = low - 1
         if window.count == tracked:
             return FOUND
-        if low > chunk.start:
-            return SPENT
-        search_next_chunk(search, recency)
+        if search.place < chunk.start:
+            search_next_chunk(search, recency)
     return LOG_ENDED
 
 

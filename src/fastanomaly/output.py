@@ -62,8 +62,7 @@ class LineWriter:
             # Standard output may be a file that others write to as well: leave its length.
             self.regular = path != STANDARD and stat.S_ISREG(os.fstat(self._fd).st_mode)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            reason = (isinstance(error, OSError) and error.strerror) or error
-            raise OutputError(f"{path}: {reason}") from error
+            raise _output_error(path, error) from error
 
     def __enter__(self) -> LineWriter:
         return self
@@ -128,6 +127,10 @@ class LineWriter:
             return os.write(self._fd, data)
         except OSError as error:
             raise OutputError(f"{self.path}: {error.strerror}") from error
+
+
+def _output_error(path: str, error: OSError | ValueError) -> OutputError:
+    return OutputError(f"{path}: {(isinstance(error, OSError) and error.strerror) or error}")
 
 
 def _open(path: str, waiter: Waiter) -> int:
@@ -198,8 +201,12 @@ def check_folders(outputs: list[str]) -> None:
         As when it is opened.
     """
     for output in outputs:
-        if output != STANDARD and not os.path.isdir(os.path.dirname(output) or os.curdir):
-            raise OutputError(f"{output}: {os.strerror(errno.ENOENT)}")
+        folder = os.path.dirname(output) or os.curdir
+        try:
+            if output != STANDARD and not stat.S_ISDIR(os.stat(folder).st_mode):
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        except (OSError, ValueError) as error:
+            raise _output_error(output, error) from error
 
 
 def _same_file(output: str, other: str, other_is_output: bool) -> bool:

@@ -332,6 +332,17 @@ def test_a_folder_that_is_missing_is_told_before_a_log_is_read(run, command):
     assert (ended.status, f"{command[-1]}: No such file" in ended.err) == (1, True)
 
 
+def test_a_folder_that_is_a_file_or_a_loop_is_told_as_such(folder, run):
+    (folder / "loop").symlink_to("loop")
+    for name, reason in [
+        ("batch.json/file.csv", "Not a directory"),
+        ("loop/file.csv", "Too many levels of symbolic links"),
+    ]:
+        ended = run("sweep", *LOGS, "-D1", "-T2", "--flags-dir", "flags", "-o", name)
+        assert (ended.status, f"{name}: {reason}" in ended.err) == (1, True)
+    assert not (folder / "flags").exists()
+
+
 def test_an_output_stays_when_the_other_cannot_be_created(folder, run):
     (folder / "out.json").write_bytes(b"kept\n")
     assert run("detect", *LOGS, "out.json", "--rejects", "missing/file").status == 1

@@ -85,11 +85,12 @@ def run(args: argparse.Namespace) -> int:
         whole_numbers("--tracked", args.tracked),
         [k.strip() for k in args.sigmas.split(",")],
     )
+    made = args.flags_dir and os.path.abspath(args.flags_dir)
+    check_folders([path for path in files if os.path.dirname(os.path.abspath(path)) != made])
     if args.flags_dir is not None:
         for cell in grid(*chosen)[-1]:
             check_outputs([args.batch, args.stream], [*files, _flags_path(args, cell)])
         os.makedirs(args.flags_dir, exist_ok=True)
-    check_folders(files)
     with Progress(args.quiet) as progress:
         result = sweep(
             args.batch,
