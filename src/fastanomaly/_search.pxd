@@ -36,7 +36,7 @@ cdef enum:
     TAKE_COST = 16
     # What the last walk looks at in one go: for each purchase missing, and at least.
     LOOKS_EACH = 4
-    LOOKS_LEAST = 32
+    LOOKS_LEAST = 8
     COUNT_AHEAD = 8             # looks for each of T that a level's cost is counted by
 
 cdef enum Within:               # whether a user is within D of the buyer
