@@ -9,7 +9,7 @@ from fastanomaly._core import decode
 from fastanomaly.detector import MAX_LINE, PURCHASE, Detector
 from fastanomaly.explain import OTHER_DEGREES, OTHER_TRACKED, Explanation, explain
 from fastanomaly.parameters import Number, UsageError
-from fastanomaly.retrace import check_files, retrace
+from fastanomaly.retrace import retrace, unchanged_files
 from fastanomaly.verdict import UNITS
 
 if TYPE_CHECKING:
@@ -103,10 +103,15 @@ def explain_line(batch: str, stream: str, line: int, **options: Any) -> Explanat
 
 
 def explain_flag(batch: str, stream: str, flag: int, **options: Any) -> Explanation:
-    """Explain a flag, by its number in what `detect` writes, from 1; two replays."""
+    """Explain a flag of `detect` at these settings, by its number, from 1; two replays."""
     if flag < 1:
         raise UsageError(f"flag: {flag} is not 1 or more")
-    check_files((batch, stream), "--flag")
+    with unchanged_files((batch, stream), "--flag"):
+        return explain_line(batch, stream, _line_of(flag, batch, stream, options), **options)
+
+
+def _line_of(flag: int, batch: str, stream: str, options: dict[str, Any]) -> int:
+    """The line of the stream log that a flag is of."""
     count = 0
     given = {
         name: options[option]
@@ -125,6 +130,6 @@ def explain_flag(batch: str, stream: str, flag: int, **options: Any) -> Explanat
         if count + len(part.fed.flags) >= flag:
             line = part.fed.flags[flag - count - 1].line
             assert line is not None
-            return explain_line(batch, stream, line, **options)
+            return line
         count += len(part.fed.flags)
     raise UsageError(f"{stream}: {count} flagged, and no flag {flag}")

@@ -13,7 +13,6 @@ from fastanomaly._version import __version__
 from fastanomaly.detector import MAX_LINE
 from fastanomaly.explain import OTHER_DEGREES, OTHER_TRACKED, Explanation
 from fastanomaly.explain_replay import explain_lines
-from fastanomaly.logs import LogReadError
 from fastanomaly.parameters import Number
 from fastanomaly.replay import read_parameters
 from fastanomaly.report_charts import (
@@ -25,7 +24,7 @@ from fastanomaly.report_charts import (
     settings,
 )
 from fastanomaly.report_html import report_page
-from fastanomaly.retrace import check_files
+from fastanomaly.retrace import unchanged_files
 from fastanomaly.sweep import SweepResult, sweep
 
 if TYPE_CHECKING:
@@ -92,35 +91,34 @@ def report(
     """
     plotly()
     paths = os.fspath(batch), os.fspath(stream)
-    check_files(paths, "a report")
-    given = {name: v for name, v in (("D", degree), ("T", tracked)) if v is not None}
-    own = read_parameters(paths[0], given, max_line)
-    other_degrees = sorted({own["D"], *degrees})
-    other_tracked = sorted({own["T"], *other_tracked})
-    result = sweep(
-        *paths,
-        degrees=other_degrees,
-        tracked=other_tracked,
-        sigmas=[sigmas],
-        max_line=max_line,
-        on_read=on_read,
-    )
-    cell = result.cell(own["D"], own["T"], sigmas)
-    rows = result.flag_row[result.flag_cell == cell].tolist()
-    found: list[Explanation] = []
-    if rows:
-        found += explain_lines(
+    with unchanged_files(paths, "a report"):
+        given = {name: v for name, v in (("D", degree), ("T", tracked)) if v is not None}
+        own = read_parameters(paths[0], given, max_line)
+        other_degrees = sorted({own["D"], *degrees})
+        other_tracked = sorted({own["T"], *other_tracked})
+        result = sweep(
             *paths,
-            [result.flagged[row].line for row in rows],
-            degree=own["D"],
-            tracked=own["T"],
-            sigmas=sigmas,
             degrees=other_degrees,
-            other_tracked=other_tracked,
+            tracked=other_tracked,
+            sigmas=[sigmas],
             max_line=max_line,
             on_read=on_read,
         )
-    _expect_unchanged(result, cell, found)
+        cell = result.cell(own["D"], own["T"], sigmas)
+        rows = result.flag_row[result.flag_cell == cell].tolist()
+        found: list[Explanation] = []
+        if rows:
+            found += explain_lines(
+                *paths,
+                [result.flagged[row].line for row in rows],
+                degree=own["D"],
+                tracked=own["T"],
+                sigmas=sigmas,
+                degrees=other_degrees,
+                other_tracked=other_tracked,
+                max_line=max_line,
+                on_read=on_read,
+            )
     everybody = result.detector.sample_users(SAMPLE)
     buyers = list(dict.fromkeys(e.user for e in found))
     most = min(other_degrees[-1], OTHER_DEGREES[-1])
@@ -147,19 +145,6 @@ def report(
         charts,
         found,
     )
-
-
-def _expect_unchanged(result: SweepResult, cell: int, found: list[Explanation]) -> None:
-    """Refuse to tell of a log that was another one when it was read again."""
-    own = np.flatnonzero(result.flag_cell == cell).tolist()
-    for i, e in zip(own, found, strict=True):
-        flag = result.flagged[result.flag_row[i]]
-        before = result.flag_n[i], result.flag_mean_cents[i], result.flag_sd_cents[i]
-        again = e.verdict.n, e.verdict.mean_cents, e.verdict.sd_cents
-        if (e.raw or b"").strip() != flag.raw.strip() or before != again:
-            raise LogReadError(
-                f"{flag.log}, line {flag.line}: a log changed while it was read again"
-            )
 
 
 def _sizes(detector: Detector, users: list[str], degrees: int) -> npt.NDArray[np.int64]:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from fastanomaly.detector import MAX_LINE, Detector
 from fastanomaly.events import Rejected
-from fastanomaly.logs import Lines, Log, LongLine
+from fastanomaly.logs import Lines, Log, LogReadError, LongLine
 from fastanomaly.parameters import UsageError
 from fastanomaly.replay import take_parameters
 from fastanomaly.results import Fed
@@ -34,18 +34,43 @@ class Retraced(NamedTuple):
     before: bytes | None = None
 
 
-def check_files(paths: Iterable[str], what: str) -> None:
-    """Refuse logs that can be read only once.
+@contextmanager
+def unchanged_files(paths: Iterable[str], what: str) -> Iterator[None]:
+    """Read logs more than once, all of the time the same ones.
 
     Raises
     ------
     UsageError
-        Names the log.
+        If a log can be read only once.
+    LogReadError
+        At the end, if a log is not what it was.
     """
+    paths = list(paths)
     for path in paths:
         # A log that is not there is told of by whoever opens it.
         if path == STANDARD or (os.path.exists(path) and not os.path.isfile(path)):
             raise UsageError(f"{path}: {what} reads the logs more than once: it needs files")
+    before = list(map(_state, paths))
+    try:
+        yield
+    except Exception:
+        _expect_unchanged(paths, before)
+        raise
+    _expect_unchanged(paths, before)
+
+
+def _state(path: str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+
+
+def _expect_unchanged(paths: list[str], before: list[tuple[int, ...] | None]) -> None:
+    for path, state in zip(paths, before, strict=True):
+        if _state(path) != state:
+            raise LogReadError(f"{path}: the log changed while it was read more than once")
 
 
 def retrace(

@@ -124,14 +124,25 @@ def test_a_pipe_is_no_file(folder, run, log, command):
     assert "reads the logs more than once: it needs files" in ended.err
 
 
-def test_a_log_that_changes_while_it_is_read(folder, monkeypatch):
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda log: log.write_bytes(purchase("2", "1.15")),
+        lambda log: log.write_bytes(b""),
+        lambda log: log.write_bytes(log.read_bytes() + befriend("8", "9")),
+        lambda log: log.unlink(),
+    ],
+    ids=["another", "emptied", "longer", "gone"],
+)
+@pytest.mark.parametrize("log", ["batch.json", "stream.json"])
+def test_a_log_that_changes_while_it_is_read(folder, monkeypatch, log, change):
     def sweep_and_change(*args, **options):
         result = sweep(*args, **options)
-        (folder / "stream.json").write_bytes(purchase("2", "1.15"))
+        change(folder / log)
         return result
 
     monkeypatch.setattr("fastanomaly.report.sweep", sweep_and_change)
-    with pytest.raises(LogReadError, match=r"stream.json, line 1: a log changed"):
+    with pytest.raises(LogReadError, match=f"{log}: the log changed while"):
         report(folder / "batch.json", folder / "stream.json")
 
 

@@ -26,7 +26,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--line", metavar="N", type=int, help="the stream log's line, from 1")
     which.add_argument(
-        "--flag", metavar="K", type=int, help="a flag that detect wrote, from 1"
+        "--flag", metavar="K", type=int, help="a flag of detect at these D, T and k, from 1"
     )
     add("--json", action="store_true", help="write JSON instead of text")
     add("--picture", metavar="FILE", help="draw it there: .svg, .png, .pdf")
