@@ -280,7 +280,7 @@ cdef inline WalkEnd search_walk_complete(
     """The last walk, with a complete ball: it ends when T are out of its reach."""
     cdef const Chunk* chunk
     cdef int32_t[CHUNK_ENTRIES] found
-    cdef int32_t buyer = ball.queue[0], low, i, count
+    cdef int32_t buyer = ball.queue[0], low, i, count, looked
     cdef int64_t missing, most
     while search.chunk >= 0:
         missing = tracked - window.count
@@ -291,17 +291,17 @@ cdef inline WalkEnd search_walk_complete(
         most = min(search.budget, max(<int64_t> LOOKS_LEAST, LOOKS_EACH * missing))
         low = <int32_t> max(<int64_t> chunk.start, search.place - most + 1)
         count = search_chunk(chunk, ball, search.place, low, found)
-        search.skipped -= count                 # taken back below: they are no outsiders'
         for i in range(count):
             if chunk.uids[found[i]] == buyer:
                 continue
             window_append(window, chunk.amounts_units[found[i]])
             if window.count == tracked:
                 low = found[i]
-                search.skipped += count - 1 - i
+                count = i + 1
                 break
-        search.budget -= search.place + 1 - low
-        search.skipped += search.place + 1 - low
+        looked = search.place + 1 - low
+        search.budget -= looked
+        search.skipped += looked - count        # neither in the network nor the buyer
         search.place = low - 1
         if window.count == tracked:
             return FOUND

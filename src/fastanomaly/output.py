@@ -201,10 +201,10 @@ def check_folders(outputs: list[str]) -> None:
         As when it is opened.
     """
     for output in outputs:
-        folder = os.path.dirname(output) or os.curdir
+        if output == STANDARD:
+            continue
         try:
-            if output != STANDARD and not stat.S_ISDIR(os.stat(folder).st_mode):
-                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+            os.stat(os.path.join(os.path.dirname(output) or os.curdir, ""))
         except (OSError, ValueError) as error:
             raise _output_error(output, error) from error
 

@@ -54,6 +54,7 @@ def unchanged_files(paths: Iterable[str], what: str) -> Iterator[None]:
     try:
         yield
     except Exception:
+        # A change may be what it came of: then that is what is told.
         _expect_unchanged(paths, before)
         raise
     _expect_unchanged(paths, before)
