@@ -140,33 +140,49 @@ class ReadAhead:
     def __init__(self, source: Source) -> None:
         self._source = source
         self._thread: threading.Thread | None = None
-        self._piece = b""
-        self._error: OSError | None = None
+        self._result: bytes | BaseException | None = None  # what the thread left
 
     def read(self, size: int) -> bytes | None:
         """Read a block, and begin with the next if there is likely to be one."""
         piece = self._source.read(size) if self._thread is None else self._finish()
         if piece is not None and len(piece) == size:
-            import threading  # noqa: PLC0415 - small logs need none
-
-            self._thread = threading.Thread(target=self._begin, args=(size,))
-            self._thread.start()
+            self._start(size)
         return piece
 
-    def _begin(self, size: int) -> None:
+    def _start(self, size: int) -> None:
+        """Start the thread; where none can be had, the next block is read when it is due."""
+        import threading  # noqa: PLC0415 - small logs need none
+
+        thread = threading.Thread(target=self._read_next, args=(size,))
         try:
-            self._piece = self._source.read_now(size)
-        except OSError as error:
-            self._error = error
+            thread.start()
+        except RuntimeError:  # the system's limit of threads or of memory
+            return
+        self._thread = thread
+
+    def _read_next(self, size: int) -> None:
+        try:
+            self._result = self._source.read_now(size)
+        except BaseException as error:  # whatever it is, the reader must see it
+            self._result = error
 
     def _finish(self) -> bytes:
+        """Take the block that the thread has read.
+
+        Raises
+        ------
+        BaseException
+            Whatever error the thread ended with.
+        """
         assert self._thread is not None
         self._source.read(0)  # for a signal that came meanwhile
         self._thread.join()
         self._thread = None
-        if self._error is not None:
-            raise self._error
-        return self._piece
+        result, self._result = self._result, None
+        if isinstance(result, bytes):
+            return result
+        # A thread that left nothing ran out of memory before it called `_read_next`.
+        raise MemoryError if result is None else result
 
     def close(self) -> None:
         """Wait for the thread."""
