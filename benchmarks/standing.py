@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # when run as a
 
 from benchmarks.report import conditions, table
 from fastanomaly import BEFRIEND, PURCHASE, Detector
-from fastanomaly.resume import Checkpoints, check_every
+from fastanomaly.runs.checkpoints import Checkpoints, check_every
 
 COMMAND = (sys.executable, "-P", "-m", "fastanomaly")
 

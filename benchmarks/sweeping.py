@@ -12,8 +12,8 @@ import tempfile
 from pathlib import Path
 
 from fastanomaly import Detector
-from fastanomaly.simulate import Simulation, simulate
-from fastanomaly.sweep import GridDetector
+from fastanomaly.simulation import Simulation, simulate
+from fastanomaly.sweeps.grid import GridDetector
 
 DEGREES = [1, 2, 3, 4, 5, 6]
 TRACKED = [10, 20, 50, 100, 200]

@@ -26,7 +26,7 @@ sources=$(
     cd "$root"
     find src pyproject.toml setup.py -type f \
         \( -name '*.py' -o -name '*.pyx' -o -name '*.pxd' -o -name '*.pyi' -o -name '*.toml' \
-           -o -path '*/report_page/*' \) |
+           -o -path '*/reports/page/*' \) |
         LC_ALL=C sort | xargs cat | cksum
 )
 stamp=$venv/installed-$extra
@@ -50,6 +50,8 @@ if ! "$python" -m pip --version >/dev/null 2>&1; then
     fi
 fi
 rm -f "$venv"/installed-*
+# What an earlier build left would be installed too, modules that are gone included.
+rm -rf "$root/build" "$root"/src/*.egg-info
 "$python" -m pip install --quiet --disable-pip-version-check "$root${extra:+[$extra]}" >&2
 echo "$sources" >"$venv/installed-"
 echo "$sources" >"$stamp"

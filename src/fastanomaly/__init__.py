@@ -7,8 +7,6 @@ from fastanomaly.detector import (
     UNFRIEND,
     Detector,
 )
-from fastanomaly.events import REASONS, Rejected
-from fastanomaly.parameters import ParameterError, UsageError
 from fastanomaly.results import (
     CheckpointError,
     ColumnFlags,
@@ -20,6 +18,8 @@ from fastanomaly.results import (
     Memory,
     Work,
 )
+from fastanomaly.rules.parameters import ParameterError, UsageError
+from fastanomaly.rules.rejects import REASONS, Rejected
 
 __all__ = [
     "BEFRIEND",

@@ -6,7 +6,7 @@ import sys
 # than the rest of the start.
 gc.disable()
 
-from fastanomaly.cli import main  # noqa: E402
+from fastanomaly.cli.main import main  # noqa: E402
 
 
 def run() -> None:

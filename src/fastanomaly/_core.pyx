@@ -9,68 +9,68 @@ from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint32_t, uint64_t
 from libc.string cimport memset
 
-from fastanomaly._ahead cimport (
+from fastanomaly.engine.ahead cimport (
     BATCH, Ahead, Batch, ahead_begin, ahead_done, ahead_end, ahead_next,
 )
-from fastanomaly._ball cimport (
+from fastanomaly.engine.ball cimport (
     Ball, ball_add_user, ball_begin, ball_bytes, ball_complete, ball_count, ball_fill,
     ball_free, ball_grow, ball_has, ball_reserve, ball_widen,
 )
-from fastanomaly._check cimport check_graph, check_history, check_recency, check_users
-from fastanomaly._columns cimport (
+from fastanomaly.engine.check cimport check_graph, check_history, check_recency, check_users
+from fastanomaly.engine.columns cimport (
     ColumnFlag, Columns, Digits, columns_first_invalid, columns_read, row_valid,
 )
-from fastanomaly._events cimport (
+from fastanomaly.engine.events cimport (
     BLANK, LINE_TOO_LONG, NOT_AN_OBJECT, UNDECIDED, VALID, decode_event, same_user,
 )
-from fastanomaly._fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
-from fastanomaly._graph cimport (
+from fastanomaly.engine.fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
+from fastanomaly.engine.graph cimport (
     Friends, Graph, friends_prefetch, friends_run, friends_runs, graph_add_user,
     graph_befriend, graph_begin, graph_bytes, graph_free, graph_reserve, graph_unfriend,
 )
-from fastanomaly._grid cimport (
+from fastanomaly.engine.grid cimport (
     MARKS_AHEAD, Grid, GridFlag, grid_begin, grid_flag, grid_flag_again, grid_free,
 )
-from fastanomaly._history cimport (
+from fastanomaly.engine.history cimport (
     History, Ring, history_add_user, history_begin, history_bytes, history_free,
     history_prefetch, history_record, history_reserve,
 )
-from fastanomaly._latency cimport LATENCY_BUCKETS, Latency, latency_add, now_ns
-from fastanomaly._load cimport load_graph, load_history, load_key, load_recency
-from fastanomaly._memory cimport (
+from fastanomaly.engine.latency cimport LATENCY_BUCKETS, Latency, latency_add, now_ns
+from fastanomaly.engine.load cimport load_graph, load_history, load_key, load_recency
+from fastanomaly.engine.memory cimport (
     PyMem_RawFree, memory_fail_after, memory_prefetch, memory_reserve, memory_resize,
     memory_zeroed,
 )
-from fastanomaly._merge cimport (
+from fastanomaly.engine.merge cimport (
     Candidate, merge_begin, merge_bytes, merge_latest, merge_newest, merge_take,
 )
-from fastanomaly._recency cimport (
+from fastanomaly.engine.recency cimport (
     Chunk, Recency, recency_bytes, recency_free, recency_push, recency_reserve,
 )
-from fastanomaly._save cimport (
+from fastanomaly.engine.save cimport (
     Sink, save_graph, save_history, save_recency, save_users, sink_begin, sink_end,
 )
-from fastanomaly._scan cimport scan_event
-from fastanomaly._search cimport (
+from fastanomaly.engine.scan cimport scan_event
+from fastanomaly.engine.search cimport (
     Search, search_add_user, search_ball, search_free, search_further, search_latest,
     search_reserve,
 )
-from fastanomaly._types cimport (
+from fastanomaly.engine.types cimport (
     BEFRIEND, EVENT_KINDS, PURCHASE, UNFRIEND, Event, Purchase, UserKey, uint128,
 )
-from fastanomaly._users cimport (
+from fastanomaly.engine.users cimport (
     Users, key_hash, key_of_text, users_add, users_bytes, users_find, users_forget_last,
     users_free, users_key, users_prefetch_name, users_prefetch_slot,
 )
-from fastanomaly._verdict cimport TOO_WIDE, Sums, Verdict, sums_add, sums_of, verdict_on
-from fastanomaly._window cimport Window, window_free
+from fastanomaly.engine.verdict cimport TOO_WIDE, Sums, Verdict, sums_add, sums_of, verdict_on
+from fastanomaly.engine.window cimport Window, window_free
 
 import operator
 import os
 
-from fastanomaly import verdict as wide_verdict
-from fastanomaly.events import reread
-from fastanomaly.members import exact_number
+from fastanomaly.rules import exact as wide_verdict
+from fastanomaly.rules.rejects import reread
+from fastanomaly.rules.json_members import exact_number
 
 
 COUNTED_LIMIT = 2**62           # more events than any detector lives to see

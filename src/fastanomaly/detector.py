@@ -8,15 +8,6 @@ from operator import index
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TypeAlias
 
 from fastanomaly._core import Engine, time_us
-from fastanomaly.events import REASONS, Rejected
-from fastanomaly.parameters import (
-    Number,
-    ParameterError,
-    check_sigmas,
-    check_whole,
-    exact_units,
-    shown,
-)
 from fastanomaly.results import (
     ColumnFlags,
     Counts,
@@ -27,6 +18,15 @@ from fastanomaly.results import (
     Memory,
     Work,
 )
+from fastanomaly.rules.parameters import (
+    Number,
+    ParameterError,
+    check_sigmas,
+    check_whole,
+    exact_units,
+    shown,
+)
+from fastanomaly.rules.rejects import REASONS, Rejected
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastanomaly._core import FlagValues
-    from fastanomaly.explain import Explanation
+    from fastanomaly.explanations.model import Explanation
 
 PURCHASE, BEFRIEND, UNFRIEND = 0, 1, 2
 """The kinds of events in the columns of `Detector.feed_columns`."""
@@ -155,7 +155,7 @@ class Detector:
     def __reduce__(self) -> str | tuple[Any, ...]:
         import tempfile  # noqa: PLC0415
 
-        from fastanomaly.checkpoint import write_state  # noqa: PLC0415 - like the others
+        from fastanomaly.state_file import write_state  # noqa: PLC0415 - like the others
 
         with tempfile.TemporaryFile() as file:
             write_state(file.fileno(), self._engine, self.header())
@@ -181,7 +181,7 @@ class Detector:
         Costs the whole state: about 4 bytes a friendship, 24 a purchase kept and 16 a user
         beside the id's text. docs/checkpoints.md describes the file.
         """
-        from fastanomaly.checkpoint import write_file, write_state  # noqa: PLC0415
+        from fastanomaly.state_file import write_file, write_state  # noqa: PLC0415
 
         write_file(os.fspath(path), lambda fd: write_state(fd, self._engine, self.header()))
 
@@ -224,7 +224,7 @@ class Detector:
     @classmethod
     def load_with_header(cls, name: str, file: BinaryIO) -> tuple[Detector, dict[str, Any]]:
         """Read a detector from an open file, and the header of that file."""
-        from fastanomaly.checkpoint import read_state  # noqa: PLC0415
+        from fastanomaly.state_file import read_state  # noqa: PLC0415
 
         made: list[Detector] = []
 
@@ -523,7 +523,7 @@ class Detector:
         Marks the network at the detector's own degree, and judges the purchase at each of
         the others.
         """
-        from fastanomaly.explain import explain  # noqa: PLC0415 - most programs need none
+        from fastanomaly.explanations.model import explain  # noqa: PLC0415 - most programs need none
 
         return explain(
             self, user, amount, tracked=tracked, degrees=degrees, other_tracked=other_tracked

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastanomaly.events import Rejected
-from fastanomaly.members import members
-from fastanomaly.parameters import UsageError
-from fastanomaly.verdict import UNITS, UNITS_PER_CENT, cents_text
+from fastanomaly.rules.exact import UNITS, UNITS_PER_CENT, cents_text
+from fastanomaly.rules.json_members import members
+from fastanomaly.rules.parameters import UsageError
+from fastanomaly.rules.rejects import Rejected
 
 if TYPE_CHECKING:
     from datetime import datetime

@@ -7,8 +7,8 @@ import pytest
 from cli.commandline import BATCH, FLAGS, STREAM, befriend, purchase, rows
 
 from fastanomaly import FeedError
-from fastanomaly.cli import main
-from fastanomaly.commands import sweep
+from fastanomaly.cli import sweep
+from fastanomaly.cli.main import main
 
 LOGS = ("batch.json", "stream.json")
 IGNORING_SIGINT = (

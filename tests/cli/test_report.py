@@ -9,11 +9,11 @@ import zlib
 import pytest
 from cli.commandline import befriend, purchase
 
-from fastanomaly.logs import LogReadError
-from fastanomaly.sweep import sweep
+from fastanomaly.sources.log import LogReadError
+from fastanomaly.sweeps.grid import sweep
 
 pytest.importorskip("plotly", reason="a report needs the extra report")
-from fastanomaly.report import report
+from fastanomaly.reports.build import report
 
 LOGS = ("report", "batch.json", "stream.json", "-o", "report.html")
 
@@ -141,7 +141,7 @@ def test_a_log_that_changes_while_it_is_read(folder, monkeypatch, log, change):
         change(folder / log)
         return result
 
-    monkeypatch.setattr("fastanomaly.report.sweep", sweep_and_change)
+    monkeypatch.setattr("fastanomaly.reports.build.sweep", sweep_and_change)
     with pytest.raises(LogReadError, match=f"{log}: the log changed while"):
         report(folder / "batch.json", folder / "stream.json")
 

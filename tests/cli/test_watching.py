@@ -83,7 +83,7 @@ def test_metrics_that_cannot_be_told(folder, run, where):
 def test_without_the_extra(folder):
     code = (
         "import sys; sys.modules['prometheus_client'] = None\n"
-        "from fastanomaly.cli import main; sys.exit(main(sys.argv[1:]))"
+        "from fastanomaly.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
     arguments = ("detect", "batch.json", "stream.json", "out", "--metrics", "told")
     ended = subprocess.run(

@@ -16,7 +16,8 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["fastanomaly"]):
-    from fastanomaly import CheckpointError, Detector, cli
+    from fastanomaly import CheckpointError, Detector
+    from fastanomaly.cli import main as cli
 
 ITEM = {"int64": 8, "int32": 4, "bytes": 1, "purchase": 24}
 START = 32

@@ -14,7 +14,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["fastanomaly"]):
-    from fastanomaly import cli
+    from fastanomaly.cli import main as cli
 
 import reference
 

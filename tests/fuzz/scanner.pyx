@@ -4,8 +4,8 @@ from libc.stdint cimport int64_t
 from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
-from fastanomaly._scan cimport scan_event
-from fastanomaly._types cimport PURCHASE, Event, UserKey
+from fastanomaly.engine.scan cimport scan_event
+from fastanomaly.engine.types cimport PURCHASE, Event, UserKey
 
 
 cdef int64_t copy_id(const UserKey* key, char* text) noexcept nogil:

@@ -27,7 +27,7 @@ def checkpoint_seeds():
     from checkpoints import FOLDER as LOGS  # noqa: PLC0415 - instruments what it imports
     from checkpoints import KEPT, command_line, prepare  # noqa: PLC0415
 
-    from fastanomaly import cli  # noqa: PLC0415
+    from fastanomaly.cli import main as cli  # noqa: PLC0415
 
     prepare()
     whole = (LOGS / "stream.json").read_bytes()

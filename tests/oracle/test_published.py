@@ -3,7 +3,7 @@
 import pytest
 from published import published
 
-from fastanomaly.replay import detect
+from fastanomaly.runs.detection import detect
 
 
 @pytest.mark.parametrize("method", ["auto", "ball"])

@@ -6,8 +6,8 @@ import pytest
 import reference
 from randomlogs import random_logs
 
-from fastanomaly.replay import detect
-from fastanomaly.run import Summary
+from fastanomaly.runs.detection import detect
+from fastanomaly.runs.run import Summary
 
 LOGS = int(os.environ.get("FASTANOMALY_RANDOM_LOGS", "10000"))
 CHUNK = 100

@@ -10,12 +10,13 @@ import reference
 from hypothesis import HealthCheck, given, settings
 from randomlogs import random_logs
 
-from fastanomaly import Detector, verdict
-from fastanomaly.explain import smallest_removal
-from fastanomaly.explain_replay import explain_flag, explain_line, explain_lines
-from fastanomaly.parameters import UsageError
-from fastanomaly.replay import detect
-from fastanomaly.verdict import UNITS
+from fastanomaly import Detector
+from fastanomaly.explanations.model import smallest_removal
+from fastanomaly.rules import exact as verdict
+from fastanomaly.rules.exact import UNITS
+from fastanomaly.rules.parameters import UsageError
+from fastanomaly.runs.detection import detect
+from fastanomaly.runs.explaining import explain_flag, explain_line, explain_lines
 
 USERS = st.integers(1, 9)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from randomlogs import random_logs
 
-from fastanomaly.replay import detect
-from fastanomaly.simulate import Simulation, simulate
-from fastanomaly.sweep import sweep
+from fastanomaly.runs.detection import detect
+from fastanomaly.simulation import Simulation, simulate
+from fastanomaly.sweeps.grid import sweep
 
 LOGS = int(os.environ.get("FASTANOMALY_RANDOM_LOGS", "10000")) // 50
 

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 
 from fastanomaly import Detector
 from fastanomaly._core import amount_units, time_us
-from fastanomaly.members import exact_number, members
+from fastanomaly.rules.json_members import exact_number, members
 
 digits = st.text("0123456789", max_size=22)
 amount_like = st.builds(

@@ -7,9 +7,9 @@ import pytest
 from cli.commandline import SANITIZED, befriend, purchase
 from published import published
 
-from fastanomaly.replay import detect
-from fastanomaly.report import report
-from fastanomaly.simulate import Simulation, simulate
+from fastanomaly.reports.build import report
+from fastanomaly.runs.detection import detect
+from fastanomaly.simulation import Simulation, simulate
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")

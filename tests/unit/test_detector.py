@@ -28,7 +28,7 @@ from fastanomaly import (
     UsageError,
     __version__,
 )
-from fastanomaly.verdict import cents_text
+from fastanomaly.rules.exact import cents_text
 
 TIME = "2017-06-13 11:33:01"
 

@@ -4,7 +4,7 @@ import pytest
 import reference
 
 from fastanomaly import REASONS, Detector
-from fastanomaly.events import describe
+from fastanomaly.rules.rejects import describe
 
 PURCHASE = b'{"event_type":"purchase","timestamp":%b,"id":%b,"amount":%b}'
 TIME = b'"2017-06-13 11:33:01"'

@@ -5,7 +5,7 @@ from html.parser import HTMLParser
 import pytest
 
 from fastanomaly import Detector
-from fastanomaly.sweep import sweep
+from fastanomaly.sweeps.grid import sweep
 
 EVIL = "<script>alert('&')</script>"
 

@@ -7,7 +7,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from fastanomaly.notes import check_note
+from fastanomaly.runs.run_state import check_note
 
 LOG = {"line": 3, "done": False, "place": [120, [64, 7], 120, 99]}
 NOTE = {

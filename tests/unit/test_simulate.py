@@ -11,10 +11,10 @@ from datetime import datetime
 import pytest
 from reference import Reject, parse_event
 
-from fastanomaly import simulate as simulate_module
-from fastanomaly.commands import simulate as command
-from fastanomaly.parameters import UsageError
-from fastanomaly.simulate import DIRTY_LINES, Simulation, simulate
+from fastanomaly import simulation as simulate_module
+from fastanomaly.cli import simulate as command
+from fastanomaly.rules.parameters import UsageError
+from fastanomaly.simulation import DIRTY_LINES, Simulation, simulate
 
 START = datetime(2017, 6, 14, 18, 46, 40)
 

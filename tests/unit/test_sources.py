@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from fastanomaly.sources import ReadAhead, Source
+from fastanomaly.sources.files import ReadAhead, Source
 from fastanomaly.waiting import Waiter
 
 BLOCKS = [bytes([65 + number]) * 10 for number in range(4)]

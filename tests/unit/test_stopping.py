@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from fastanomaly.stopping import Stopped, StopSignals
+from fastanomaly.runs.stopping import Stopped, StopSignals
 
 
 @pytest.fixture

@@ -1,0 +1,75 @@
+"""The command line: ``fastanomaly COMMAND ...``, and the exit status of what went wrong."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from collections.abc import Sequence
+
+from fastanomaly._version import __version__
+from fastanomaly.cli import detect, explain, report, simulate, sweep
+from fastanomaly.results import FeedError
+from fastanomaly.rules.parameters import UsageError
+from fastanomaly.telemetry import messages as journal
+
+COMMANDS = (detect, sweep, explain, report, simulate)
+_INTERRUPTED = "stopped by SIGINT"
+
+
+class _HelpFormatter(argparse.HelpFormatter):
+    """As wide as the terminal; by default this is asked by way of six modules more."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+        except (OSError, ValueError):
+            columns = 80
+        super().__init__(prog, width=columns - 2)
+
+
+def parser() -> argparse.ArgumentParser:
+    """Build the parser of the whole command line."""
+    top = argparse.ArgumentParser(
+        prog="fastanomaly",
+        description="Is this purchase unusual for this buyer's friends, right now?",
+        formatter_class=_HelpFormatter,
+    )
+    top.add_argument("--version", action="version", version=f"fastanomaly {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        sub = commands.add_parser(
+            command.NAME,
+            help=command.HELP,
+            description=command.HELP,
+            formatter_class=_HelpFormatter,
+        )
+        command.add_arguments(sub)
+        sub.set_defaults(command=command)
+    return top
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command; return the exit status: 0 done, 1 a fault, 2 wrong use, see the docs.
+
+    Parameters
+    ----------
+    argv : sequence of str, optional
+        The arguments; by default the process's.
+    """
+    args = parser().parse_args(argv)
+    try:
+        return int(args.command.run(args))
+    except UsageError as error:
+        status, message = 2, str(error)
+    except FeedError as error:
+        stopped = isinstance(error.__cause__, KeyboardInterrupt)
+        status, message = (130, _INTERRUPTED) if stopped else (1, str(error))
+    except OSError as error:
+        named = error.filename is not None
+        status, message = 1, f"{error.filename}: {error.strerror}" if named else str(error)
+    except MemoryError:
+        status, message = 1, "out of memory"
+    except KeyboardInterrupt:
+        status, message = 130, _INTERRUPTED
+    journal.say(message, "error", status=status)
+    return status

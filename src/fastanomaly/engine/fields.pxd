@@ -1,0 +1,168 @@
+"""What field texts mean: amounts and timestamps, exactly."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from fastanomaly.engine.types cimport AMOUNT_DECIMALS
+
+cdef enum:
+    AMOUNT_DIGITS = 18          # below 10^12 in units of 10^-6
+    BAD_AMOUNT_UNITS = -1
+
+cdef enum:
+    MICROSECONDS = 1_000_000
+
+cdef enum:
+    EXPONENT_LIMIT = 1_000_000_000_000    # no text is long enough to make up for it
+
+
+cdef inline bint is_digit(char c) noexcept nogil:
+    return c"0" <= c <= c"9"
+
+
+cdef inline int64_t amount_of_text(const char* text, int64_t length) noexcept nogil:
+    """The units a decimal number spells, or BAD_AMOUNT_UNITS.
+
+    Accepted is what has an exact value in 0 <= x < 10^12 that is a multiple of 10^-6,
+    however it is spelled: signs, leading and trailing zeros and exponents included.
+    """
+    cdef int64_t i = 0, digits = 0, units = 0, significant = 0
+    cdef int64_t pending_zeros = 0, power = 0, exponent = 0
+    cdef bint negative = False, after_point = False, negative_exponent = False
+    if i < length and (text[i] == c"+" or text[i] == c"-"):
+        negative = text[i] == c"-"
+        i += 1
+    # units collects the digits from the first to the last that is not zero; power is
+    # the power of ten of the last one taken.
+    while i < length:
+        if text[i] == c"." and not after_point:
+            after_point = True
+        elif is_digit(text[i]):
+            digits += 1
+            if after_point:
+                power -= 1
+            if text[i] == c"0":
+                pending_zeros += significant > 0
+            else:
+                significant += pending_zeros + 1
+                if significant > AMOUNT_DIGITS:
+                    units = 0                       # out of range; go on for the syntax
+                else:
+                    while pending_zeros > 0:
+                        units *= 10
+                        pending_zeros -= 1
+                    units = units * 10 + (text[i] - c"0")
+                pending_zeros = 0
+        else:
+            break
+        i += 1
+    if digits == 0:
+        return BAD_AMOUNT_UNITS
+    if i < length and (text[i] == c"e" or text[i] == c"E"):
+        i += 1
+        if i < length and (text[i] == c"+" or text[i] == c"-"):
+            negative_exponent = text[i] == c"-"
+            i += 1
+        if i == length:
+            return BAD_AMOUNT_UNITS
+        while i < length and is_digit(text[i]):
+            exponent = min(exponent * 10 + (text[i] - c"0"), <int64_t> EXPONENT_LIMIT)
+            i += 1
+    if i < length:
+        return BAD_AMOUNT_UNITS
+    if significant == 0:
+        return 0
+    power += pending_zeros + AMOUNT_DECIMALS + (-exponent if negative_exponent else exponent)
+    if negative or power < 0 or significant + power > AMOUNT_DIGITS:
+        return BAD_AMOUNT_UNITS
+    while power > 0:
+        units *= 10
+        power -= 1
+    return units
+
+
+cdef inline int32_t two_digits(const char* text) noexcept nogil:
+    """The number of two digits, or -1."""
+    if is_digit(text[0]) and is_digit(text[1]):
+        return (text[0] - c"0") * 10 + (text[1] - c"0")
+    return -1
+
+
+cdef inline int64_t days_of_date(int64_t year, int32_t month, int32_t day) noexcept nogil:
+    """Days from 1970-01-01 to a Gregorian date of a year >= 1."""
+    # Years that begin in March put the leap day at their end.
+    cdef int64_t shifted = year - (month <= 2)
+    cdef int64_t day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
+    cdef int64_t leap_days = shifted // 4 - shifted // 100 + shifted // 400
+    return 365 * shifted + leap_days + day_of_year - 719468
+
+
+cdef inline int32_t days_in_month(int64_t year, int32_t month) noexcept nogil:
+    if month == 2:
+        return 29 if year % 4 == 0 and (year % 100 != 0 or year % 400 == 0) else 28
+    return 30 if month == 4 or month == 6 or month == 9 or month == 11 else 31
+
+
+cdef inline bint time_of_text(
+    const char* text, int64_t length, int64_t* time_us
+) noexcept nogil:
+    """Set the microseconds a timestamp spells; False if it is none."""
+    cdef int32_t century, year_of_century, month, day, hour, minute, second
+    cdef int32_t offset_hours = 0, offset_minutes = 0
+    cdef int64_t year, fraction = 0, scale = MICROSECONDS, offset = 0, i = 19
+    cdef char sign
+    if (
+        length < 19 or text[4] != c"-" or text[7] != c"-"
+        or (text[10] != c" " and text[10] != c"T")
+        or text[13] != c":" or text[16] != c":"
+    ):
+        return False
+    century = two_digits(text)
+    year_of_century = two_digits(text + 2)
+    month = two_digits(text + 5)
+    day = two_digits(text + 8)
+    hour = two_digits(text + 11)
+    minute = two_digits(text + 14)
+    second = two_digits(text + 17)
+    if century < 0 or year_of_century < 0:
+        return False
+    year = <int64_t> century * 100 + year_of_century
+    if (
+        year < 1 or not 1 <= month <= 12 or not 1 <= day <= days_in_month(year, month)
+        or not 0 <= hour <= 23 or not 0 <= minute <= 59 or not 0 <= second <= 59
+    ):
+        return False
+    if i < length and text[i] == c".":
+        i += 1
+        while i < length and scale > 1 and is_digit(text[i]):
+            scale //= 10
+            fraction += (text[i] - c"0") * scale
+            i += 1
+        if scale == MICROSECONDS:
+            return False
+    if i < length:
+        sign = text[i]
+        i += 1
+        if sign == c"+" or sign == c"-":
+            if length - i < 2:
+                return False
+            offset_hours = two_digits(text + i)
+            i += 2
+            if i < length:
+                i += text[i] == c":"
+                if length - i != 2:
+                    return False
+                offset_minutes = two_digits(text + i)
+                i += 2
+            if not 0 <= offset_hours <= 23 or not 0 <= offset_minutes <= 59:
+                return False
+            offset = offset_hours * 60 + offset_minutes
+            if sign == c"-":
+                offset = -offset
+        elif sign != c"Z":
+            return False
+        if i < length:
+            return False
+    time_us[0] = (
+        (days_of_date(year, month, day) * 1440 + hour * 60 + minute - offset) * 60 + second
+    ) * MICROSECONDS + fraction
+    return True

@@ -1,0 +1,257 @@
+"""Lines written the usual way, straight to Events: no Python object, no GIL.
+
+The scanner knows one object of plain members: strings of printable ASCII without escapes,
+numbers, true, false and null, with any spacing and in any order. It accepts valid events
+alone and declines whatever it is not sure about: orjson then decides, and says why.
+"""
+
+from libc.stdint cimport int64_t, uint64_t
+from libc.string cimport memcmp, memcpy
+
+from fastanomaly.engine.events cimport same_user
+from fastanomaly.engine.fields cimport BAD_AMOUNT_UNITS, amount_of_text, is_digit, time_of_text
+from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND, Event, UserKey
+from fastanomaly.engine.users cimport NUMBER_DIGITS, key_of_text
+
+cdef extern from *:
+    """
+    #define FA_LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
+    """
+    const bint LITTLE_ENDIAN "FA_LITTLE_ENDIAN"
+    int trailing_zeros "__builtin_ctzll"(uint64_t) noexcept nogil
+
+cdef extern from *:
+    # A byte in each of a word's eight.
+    const uint64_t ONES "UINT64_C(0x0101010101010101)"
+    const uint64_t HIGHS "UINT64_C(0x8080808080808080)"
+
+cdef enum Field:
+    EVENT_TYPE = 0
+    TIMESTAMP
+    ID
+    AMOUNT
+    ID1
+    ID2
+    FIELDS                      # how many count
+    OTHER = FIELDS              # what does not
+
+cdef enum ValueKind:
+    ABSENT = 0
+    TEXT
+    INTEGER
+    FRACTION                    # a number with a fraction or an exponent
+    WORD                        # true, false or null
+
+cdef struct Value:
+    ValueKind kind
+    int64_t length
+    const char* text            # of strings, what is between the quotes
+
+
+cdef inline const char* skip_spaces(const char* at) noexcept nogil:
+    while at[0] == c" " or at[0] == c"\t":
+        at += 1
+    return at
+
+
+cdef inline uint64_t byte_is(uint64_t word, uint64_t repeated) noexcept nogil:
+    """The high bits of the word's bytes that equal a repeated one; the lowest is exact."""
+    word ^= repeated
+    return (word - ONES) & ~word & HIGHS
+
+
+cdef inline const char* string_end(const char* at, const char* end) noexcept nogil:
+    """The quote that ends a plain string; or NULL. The line's end is no plain character."""
+    cdef uint64_t word, special
+    while LITTLE_ENDIAN and end - at >= 8:
+        memcpy(&word, at, 8)
+        special = (
+            byte_is(word, ONES * c'"') | byte_is(word, ONES * c"\\")
+            | ((word - ONES * c" ") & ~word & HIGHS) | (word & HIGHS)
+        )
+        if special != 0:
+            at += trailing_zeros(special) // 8
+            return at if at[0] == c'"' else NULL
+        at += 8
+    while at[0] >= c" " and at[0] != c'"' and at[0] != c"\\":
+        at += 1
+    return at if at[0] == c'"' else NULL
+
+
+cdef inline const char* skip_digits(const char* at) noexcept nogil:
+    while is_digit(at[0]):
+        at += 1
+    return at
+
+
+cdef inline const char* scan_number(const char* at, ValueKind* kind) noexcept nogil:
+    """The end of a JSON number, or NULL."""
+    cdef const char* digits
+    kind[0] = INTEGER
+    at += at[0] == c"-"
+    digits = at
+    at = skip_digits(at)
+    if at == digits or (digits[0] == c"0" and at > digits + 1):
+        return NULL
+    if at[0] == c".":
+        kind[0] = FRACTION
+        digits = at + 1
+        at = skip_digits(digits)
+        if at == digits:
+            return NULL
+    if at[0] == c"e" or at[0] == c"E":
+        kind[0] = FRACTION
+        at += 1
+        at += at[0] == c"+" or at[0] == c"-"
+        digits = at
+        at = skip_digits(digits)
+        if at == digits:
+            return NULL
+    return at
+
+
+cdef inline const char* scan_word(
+    const char* at, const char* end, const char* word, int64_t length
+) noexcept nogil:
+    if end - at >= length and memcmp(at, word, <size_t> length) == 0:
+        return at + length
+    return NULL
+
+
+cdef inline const char* scan_value(
+    const char* at, const char* end, Value* value
+) noexcept nogil:
+    """Read a plain value; the place after it, or NULL."""
+    cdef const char* after
+    if at[0] == c'"':
+        value.kind = TEXT
+        value.text = at + 1
+        after = string_end(at + 1, end)
+        if after == NULL:
+            return NULL
+        value.length = after - value.text
+        return after + 1
+    value.text = at
+    if is_digit(at[0]) or at[0] == c"-":
+        after = scan_number(at, &value.kind)
+    else:
+        value.kind = WORD
+        after = scan_word(at, end, b"true", 4)
+        if after == NULL:
+            after = scan_word(at, end, b"null", 4)
+        if after == NULL:
+            after = scan_word(at, end, b"false", 5)
+    value.length = after - at
+    return after
+
+
+cdef inline const char* scan_name(
+    const char* at, const char* end, Field* field
+) noexcept nogil:
+    """Tell a member's name; the quote after it, or NULL."""
+    field[0] = OTHER
+    if at[0] == c"i" and at[1] == c"d":
+        if at[2] == c'"':
+            field[0] = ID
+            return at + 2
+        if at[2] == c"1" and at[3] == c'"':
+            field[0] = ID1
+            return at + 3
+        if at[2] == c"2" and at[3] == c'"':
+            field[0] = ID2
+            return at + 3
+    elif scan_word(at, end, b'amount"', 7) != NULL:
+        field[0] = AMOUNT
+        return at + 6
+    elif scan_word(at, end, b'timestamp"', 10) != NULL:
+        field[0] = TIMESTAMP
+        return at + 9
+    elif scan_word(at, end, b'event_type"', 11) != NULL:
+        field[0] = EVENT_TYPE
+        return at + 10
+    return string_end(at, end)
+
+
+cdef inline bint scan_members(
+    const char* at, const char* end, Value* values
+) noexcept nogil:
+    """Read the members of an object that is all of a line."""
+    cdef Value other
+    cdef Value* value
+    cdef Field field
+    at = skip_spaces(at)
+    if at[0] != c"{":
+        return False
+    at = skip_spaces(at + 1)
+    while at[0] == c'"':
+        at = scan_name(at + 1, end, &field)
+        if at == NULL:
+            return False
+        value = &values[<int> field] if field != OTHER else &other
+        if field != OTHER and value.kind != ABSENT:
+            return False        # twice: the last one counts, says JSON, but not here
+        at = skip_spaces(at + 1)
+        if at[0] != c":":
+            return False
+        at = scan_value(skip_spaces(at + 1), end, value)
+        if at == NULL:
+            return False
+        at = skip_spaces(at)
+        if at[0] == c"}":
+            return skip_spaces(at + 1) == end
+        if at[0] != c",":
+            return False
+        at = skip_spaces(at + 1)
+    return False
+
+
+cdef inline bint scan_id(const Value* value, UserKey* key) noexcept nogil:
+    if value.kind == TEXT:
+        key[0] = key_of_text(value.text, value.length)
+        return value.length > 0
+    if value.kind == INTEGER and value.length <= NUMBER_DIGITS:
+        key[0] = key_of_text(value.text, value.length)
+        return key.number >= 0
+    return False
+
+
+cdef inline bint scan_purchase(const Value* values, Event* event) noexcept nogil:
+    cdef const Value* time = &values[<int> TIMESTAMP]
+    cdef const Value* amount = &values[<int> AMOUNT]
+    event.kind = PURCHASE
+    if time.kind != TEXT or not time_of_text(time.text, time.length, &event.time_us):
+        return False
+    if amount.kind != TEXT and amount.kind != INTEGER and amount.kind != FRACTION:
+        return False
+    event.amount_units = amount_of_text(amount.text, amount.length)
+    return event.amount_units != BAD_AMOUNT_UNITS and scan_id(
+        &values[<int> ID], &event.user
+    )
+
+
+cdef inline bint scan_event(const char* line, const char* end, Event* event) noexcept nogil:
+    """Read the event of a line; False if that is left to orjson.
+
+    What is at `end` can be read, and is a control character. The event's keys point into
+    the line.
+    """
+    cdef Value[<int> FIELDS] values
+    cdef const Value* kind = &values[<int> EVENT_TYPE]
+    cdef int field
+    for field in range(<int> FIELDS):
+        values[field].kind = ABSENT
+    if not scan_members(line, end, values) or kind.kind != TEXT or kind.length != 8:
+        return False
+    if memcmp(kind.text, b"purchase", 8) == 0:
+        return scan_purchase(values, event)
+    if memcmp(kind.text, b"befriend", 8) == 0:
+        event.kind = BEFRIEND
+    elif memcmp(kind.text, b"unfriend", 8) == 0:
+        event.kind = UNFRIEND
+    else:
+        return False
+    return (
+        scan_id(&values[<int> ID1], &event.user)
+        and scan_id(&values[<int> ID2], &event.friend)
+        and (event.kind == UNFRIEND or not same_user(&event.user, &event.friend))
+    )

@@ -1,0 +1,102 @@
+"""The exact verdict: integers only, never floats.
+
+With s = sum x, q = sum x^2, v = n q - s^2 and d = n a - s, an amount a is above
+mean + k sd, k = p/r, if and only if d > 0 and r^2 d^2 > p^2 v. Sums are exact at every
+accepted amount and T (s in 128 bits, q in 192); where a product would not fit 128 bits
+the kernel says so, and verdict.py applies the same rule in Python integers.
+"""
+
+from libc.math cimport sqrt
+from libc.stdint cimport int64_t, uint64_t
+
+from fastanomaly.engine.types cimport UNITS_PER_CENT, uint128
+
+cdef extern from *:
+    bint mul128_overflows "__builtin_mul_overflow"(uint128, uint128, uint128*) nogil
+
+cdef struct Sums:
+    int64_t n
+    uint128 total               # sum x, in units
+    uint128 squares             # sum x^2: the low 128 bits,
+    uint64_t squares_carry      # and what is above them
+
+cdef struct Verdict:
+    bint anomalous
+    int64_t mean_cents          # truncated; set for anomalies alone
+    int64_t sd_cents
+
+cdef enum VerdictStatus:
+    EXACT = 0
+    TOO_WIDE = 1                # a product left 128 bits: ask verdict.py
+
+
+cdef inline void sums_add(Sums* sums, const int64_t* amounts, int64_t n) noexcept nogil:
+    """Add n purchases."""
+    cdef uint128 square
+    cdef int64_t i
+    sums.n += n
+    for i in range(n):
+        sums.total += <uint128> amounts[i]
+        square = <uint128> amounts[i] * <uint128> amounts[i]
+        sums.squares += square
+        if sums.squares < square:
+            sums.squares_carry += 1
+
+
+cdef inline Sums sums_of(const int64_t* amounts, int64_t n) noexcept nogil:
+    cdef Sums sums
+    sums.n = 0
+    sums.total = 0
+    sums.squares = 0
+    sums.squares_carry = 0
+    sums_add(&sums, amounts, n)
+    return sums
+
+
+cdef inline int64_t square_root(uint128 x) noexcept nogil:
+    """The integer square root of x < 2^96."""
+    cdef uint128 root = <uint128> sqrt(<double> x)
+    # The float root is at most one off.
+    while root * root > x:
+        root -= 1
+    while (root + 1) * (root + 1) <= x:
+        root += 1
+    return <int64_t> root
+
+
+cdef inline VerdictStatus verdict_on(
+    Sums sums, int64_t amount_units, int64_t k_numerator, int64_t k_denominator,
+    Verdict* verdict
+) noexcept nogil:
+    """Whether the amount is above mean + k sd of the summed purchases."""
+    cdef uint128 n = <uint128> sums.n
+    cdef uint128 scaled = n * <uint128> amount_units      # below 2^31 10^18: fits
+    cdef uint128 above, spread, square, variance, cell
+    verdict.anomalous = False
+    if sums.n < 2 or scaled <= sums.total:
+        return EXACT
+    above = scaled - sums.total
+    if (
+        sums.squares_carry != 0
+        or mul128_overflows(n, sums.squares, &spread)
+        or mul128_overflows(sums.total, sums.total, &square)
+    ):
+        return TOO_WIDE
+    variance = spread - square                            # n^2 times it: v
+    if (
+        mul128_overflows(above, above, &square)
+        or mul128_overflows(
+            square, <uint128> k_denominator * <uint128> k_denominator, &square
+        )
+        or mul128_overflows(
+            variance, <uint128> k_numerator * <uint128> k_numerator, &spread
+        )
+    ):
+        return TOO_WIDE
+    if square <= spread:
+        return EXACT
+    verdict.anomalous = True
+    cell = n * <uint128> UNITS_PER_CENT
+    verdict.mean_cents = <int64_t> (sums.total // cell)
+    verdict.sd_cents = square_root(variance // (cell * cell))
+    return EXACT

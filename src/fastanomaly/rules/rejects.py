@@ -1,0 +1,141 @@
+"""Why a line is not an event: the reasons, and the words for people.
+
+What an event is, the engine decides (``_events.pxd``); this is its way out for lines
+that orjson refuses, and for telling what is wrong with a line.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from fastanomaly.rules.json_members import member_texts
+
+REASONS = (
+    "line_too_long",
+    "invalid_utf8",
+    "not_json",
+    "not_an_object",
+    "bad_event_type",
+    "missing_field",
+    "wrong_type",
+    "bad_id",
+    "bad_timestamp",
+    "bad_amount",
+    "self_friendship",
+)
+"""Why a line can be rejected, in the order of the checks."""
+
+_INVALID_UTF8 = REASONS.index("invalid_utf8")
+_NOT_JSON = REASONS.index("not_json")
+
+# A string may lack its end: then the line is no JSON, but is read only once.
+_STRING_OR_RUN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[-+.eE0-9]+')
+_NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+
+_FIELDS = {
+    "purchase": ("timestamp", "id", "amount"),
+    "befriend": ("id1", "id2"),
+    "unfriend": ("id1", "id2"),
+}
+
+
+class Rejected(NamedTuple):
+    """A line that is not a valid event.
+
+    Attributes
+    ----------
+    log : str
+        The log it stands in, as named by whoever fed it.
+    line : int
+        Its number there, from 1.
+    reason : str
+        One of `REASONS`.
+    raw : bytes
+        The line itself, without its line end.
+    """
+
+    log: str
+    line: int
+    reason: str
+    raw: bytes
+
+    @property
+    def detail(self) -> str:
+        """What is wrong, in words: the field and its value."""
+        return describe(self.raw, self.reason)
+
+
+def reread(line: bytes) -> tuple[int, object]:
+    """Decode a line that orjson refused, if there is a way.
+
+    orjson refuses numbers that no double can hold, which are JSON all the same.
+
+    Returns
+    -------
+    tuple of int and object
+        -1 and the decoded value, with every number replaced by 0;
+        or the index of the reason in `REASONS`, and None.
+    """
+    import orjson  # noqa: PLC0415 - most runs need none
+
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return _INVALID_UTF8, None
+    tamed = _STRING_OR_RUN.sub(lambda m: b"0" if _NUMBER.fullmatch(m[0]) else m[0], line)
+    if tamed != line:
+        try:
+            return -1, orjson.loads(tamed)
+        except orjson.JSONDecodeError:
+            pass
+    return _NOT_JSON, None
+
+
+def describe(line: bytes, reason: str) -> str:
+    """Say what is wrong with a line that was rejected for `reason`."""
+    import orjson  # noqa: PLC0415
+
+    if reason == "line_too_long":
+        return "longer than the limit"
+    if reason == "invalid_utf8":
+        try:
+            line.decode()
+        except UnicodeDecodeError as error:
+            return f"byte {error.start + 1}: {error.reason}"
+    if reason == "not_json":
+        try:
+            orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            return f"byte {error.pos + 1}: {error.msg}"
+    if reason == "not_an_object":
+        return f"is {_cut(line.decode().strip())}"
+    texts = member_texts(line)
+    if reason == "bad_event_type":
+        return f"event_type: {_cut(texts.get('event_type', 'missing'))}"
+    fields = _FIELDS[orjson.loads(texts["event_type"])]
+    if reason == "missing_field":
+        return next(f"{name}: missing" for name in fields if name not in texts)
+    if reason == "bad_id":
+        return next(f"{name}: empty" for name in fields if texts.get(name) == '""')
+    if reason == "self_friendship":
+        return f"id1 and id2: {_cut(texts['id1'])}"
+    if reason == "wrong_type":
+        wrong = (name for name in fields if name in texts and not _typed(name, texts[name]))
+    else:
+        wrong = (name for name in fields if reason == f"bad_{name}")
+    return ", ".join(f"{name}: {_cut(texts[name])}" for name in wrong)
+
+
+def _typed(name: str, text: str) -> bool:
+    """Whether a value's text has a type that the field may have."""
+    if text.startswith('"'):
+        return True
+    if name == "amount":
+        return text[0] in "-0123456789"
+    return name != "timestamp" and text.removeprefix("-").isdigit()
+
+
+def _cut(text: str) -> str:
+    """A text in the length that a person reads."""
+    return text if len(text) <= 80 else f"{text[:77]}..."
