@@ -1,25 +1,51 @@
 """Is this purchase unusual for this buyer's friends, right now? Exact and fast."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from fastanomaly._version import __version__
-from fastanomaly.detector import (
-    BEFRIEND,
-    PURCHASE,
-    UNFRIEND,
-    Detector,
-)
-from fastanomaly.results import (
-    CheckpointError,
-    ColumnFlags,
-    Counts,
-    Fed,
-    FeedError,
-    Flag,
-    Latency,
-    Memory,
-    Work,
-)
-from fastanomaly.rules.parameters import ParameterError, UsageError
-from fastanomaly.rules.rejects import REASONS, Rejected
+
+if TYPE_CHECKING:
+    from fastanomaly.detector import BEFRIEND, PURCHASE, UNFRIEND, Detector
+    from fastanomaly.errors import (
+        CheckpointError,
+        FastanomalyError,
+        FeedError,
+        LogOpenError,
+        LogReadError,
+        OutputError,
+        ParameterError,
+        Stopped,
+        StrictError,
+        UsageError,
+    )
+    from fastanomaly.explanations.model import Explanation
+    from fastanomaly.reports.build import report
+    from fastanomaly.results import ColumnFlags, Counts, Fed, Flag, Latency, Memory, Work
+    from fastanomaly.rules.rejects import REASONS, Rejected
+    from fastanomaly.runs.detection import detect
+    from fastanomaly.runs.explaining import explain
+    from fastanomaly.runs.run import Summary
+    from fastanomaly.simulation import Simulation, simulate
+    from fastanomaly.sweeps.grid import SweepResult, sweep
+
+_HOMES = {
+    "detector": "BEFRIEND PURCHASE UNFRIEND Detector",
+    "errors": "CheckpointError FastanomalyError FeedError LogOpenError LogReadError "
+    "OutputError ParameterError Stopped StrictError UsageError",
+    "explanations.model": "Explanation",
+    "reports.build": "report",
+    "results": "ColumnFlags Counts Fed Flag Latency Memory Work",
+    "rules.rejects": "REASONS Rejected",
+    "runs.detection": "detect",
+    "runs.explaining": "explain",
+    "runs.run": "Summary",
+    "simulation": "Simulation simulate",
+    "sweeps.grid": "SweepResult sweep",
+}
+_HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
 __all__ = [
     "BEFRIEND",
@@ -30,14 +56,42 @@ __all__ = [
     "ColumnFlags",
     "Counts",
     "Detector",
+    "Explanation",
+    "FastanomalyError",
     "Fed",
     "FeedError",
     "Flag",
     "Latency",
+    "LogOpenError",
+    "LogReadError",
     "Memory",
+    "OutputError",
     "ParameterError",
     "Rejected",
+    "Simulation",
+    "Stopped",
+    "StrictError",
+    "Summary",
+    "SweepResult",
     "UsageError",
     "Work",
     "__version__",
+    "detect",
+    "explain",
+    "report",
+    "simulate",
+    "sweep",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name when it is first used: starting the command needs few of them."""
+    if name not in _HOME_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f"{__name__}.{_HOME_OF[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

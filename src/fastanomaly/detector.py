@@ -4,32 +4,28 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Sequence
-from operator import index
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TypeAlias
 
-from fastanomaly._core import Engine, time_us
-from fastanomaly.results import (
-    ColumnFlags,
-    Counts,
-    Fed,
-    FeedError,
-    Flag,
-    Latency,
-    Memory,
-    Work,
-)
-from fastanomaly.rules.parameters import (
+from fastanomaly._core import Engine
+from fastanomaly.convert import (
     Number,
-    ParameterError,
-    check_sigmas,
+    Timestamp,
+    exact_amount,
+    exact_sigmas,
+    exact_time_us,
+)
+from fastanomaly.errors import FeedError, ParameterError
+from fastanomaly.results import ColumnFlags, Counts, Fed, Flag, Latency, Memory, Work
+from fastanomaly.rules.parameters import (
+    MAX_LINE,
+    OTHER_DEGREES,
+    OTHER_TRACKED,
+    check_max_line,
     check_whole,
-    exact_units,
-    shown,
 )
 from fastanomaly.rules.rejects import REASONS, Rejected
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from decimal import Decimal
 
     import numpy.typing as npt
@@ -39,11 +35,6 @@ if TYPE_CHECKING:
 
 PURCHASE, BEFRIEND, UNFRIEND = 0, 1, 2
 """The kinds of events in the columns of `Detector.feed_columns`."""
-
-MAX_LINE = 1 << 20
-"""The default limit of a line's length, in bytes."""
-
-LARGEST_LINE = 2**31 - 1
 
 UserId: TypeAlias = str | int
 Method: TypeAlias = Literal["auto", "ball"]
@@ -105,7 +96,7 @@ class Detector:
     ) -> None:
         self._degree = check_whole("D", degree)
         self._tracked = check_whole("T", tracked)
-        self._sigmas = check_sigmas(sigmas)
+        self._sigmas = exact_sigmas(sigmas)
         self._method = _check_method(method)
         self._engine = Engine(
             self._degree, self._tracked, *self._sigmas, whole_balls=method == "ball"
@@ -137,7 +128,7 @@ class Detector:
 
     @sigmas.setter
     def sigmas(self, sigmas: Number) -> None:
-        checked = check_sigmas(sigmas)
+        checked = exact_sigmas(sigmas)
         self._engine.set_sigmas(*checked)
         self._sigmas = checked
 
@@ -290,9 +281,7 @@ class Detector:
         """
         self._engine.unfriend(user, friend)
 
-    def purchase(
-        self, user: UserId, amount: Number, timestamp: str | int | datetime
-    ) -> Flag | None:
+    def purchase(self, user: UserId, amount: Number, timestamp: Timestamp) -> Flag | None:
         """Judge a purchase against what is there, then record it.
 
         Parameters
@@ -323,7 +312,7 @@ class Detector:
         """
         return self._flag(self._apply(user, amount, timestamp, judged=True))
 
-    def record(self, user: UserId, amount: Number, timestamp: str | int | datetime) -> None:
+    def record(self, user: UserId, amount: Number, timestamp: Timestamp) -> None:
         """Record a purchase without judging it.
 
         Parameters and errors are those of `purchase`; expected constant cost for a
@@ -332,18 +321,10 @@ class Detector:
         self._apply(user, amount, timestamp, judged=False)
 
     def _apply(
-        self, user: UserId, amount: Number, timestamp: str | int | datetime, *, judged: bool
+        self, user: UserId, amount: Number, timestamp: Timestamp, *, judged: bool
     ) -> FlagValues | None:
-        try:
-            units = exact_units(amount)
-        except TypeError as error:
-            raise TypeError(f"amount: {error}") from None
-        if units is None:
-            raise ValueError(
-                f"amount: {shown(amount)} is not a decimal from 0 below 10^12 "
-                "with six decimals at most"
-            )
-        return self._engine.purchase(user, _time_us(timestamp), units, judged)
+        units = exact_amount(amount)
+        return self._engine.purchase(user, exact_time_us(timestamp), units, judged)
 
     def feed(
         self,
@@ -393,8 +374,7 @@ class Detector:
         Lines written the usual way are read without the GIL. Buffers other than bytes, and
         views of whole lines of them, are copied first.
         """
-        if not 1 <= max_line <= LARGEST_LINE:
-            raise ValueError(f"max_line: {max_line!r} is not in 1..{LARGEST_LINE}")
+        check_max_line(max_line)
         data = _joined(lines)
         count, flags, rejected, error = self._engine.feed(
             data, judged=judge, max_line=max_line, first_line=first_line, strict=strict
@@ -490,8 +470,8 @@ class Detector:
         amount: Number,
         *,
         tracked: int | None = None,
-        degrees: Iterable[int] = (1, 2, 3, 4, 5, 6),
-        other_tracked: Iterable[int] = (10, 20, 50, 100, 200),
+        degrees: Iterable[int] = OTHER_DEGREES,
+        other_tracked: Iterable[int] = OTHER_TRACKED,
     ) -> Explanation:
         """Explain what the verdict on a purchase would be now; nothing changes.
 
@@ -610,28 +590,6 @@ def _ended(line: Any) -> bytes:
     elif not isinstance(line, (bytes, bytearray, memoryview)):
         raise TypeError(f"lines: expected bytes or str, got {type(line).__name__}")
     return bytes(line).removesuffix(b"\n") + b"\n"
-
-
-def _time_us(timestamp: str | int | datetime) -> int:
-    if isinstance(timestamp, str):
-        time = time_us(str.__str__(timestamp))
-        if time is None:
-            raise ValueError(f"timestamp: {timestamp!r} is not a date and time")
-        return time
-    if hasattr(timestamp, "__index__") and not isinstance(timestamp, bool):
-        timestamp = index(timestamp)
-        if not -(2**63) <= timestamp < 2**63:
-            raise ValueError(f"timestamp: {shown(timestamp)} is beyond 64 bits")
-        return timestamp
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
-
-    if not isinstance(timestamp, datetime):
-        raise TypeError(
-            f"timestamp: expected str, int or datetime, got {type(timestamp).__name__}"
-        )
-    if timestamp.tzinfo is None:
-        timestamp = timestamp.replace(tzinfo=UTC)
-    return (timestamp - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
 
 
 def _column(np: Any, name: str, values: Any, dtype: str = "int64") -> Any:

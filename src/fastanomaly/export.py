@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from fastanomaly.rules.parameters import UsageError
+from fastanomaly.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

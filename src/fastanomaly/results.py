@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from fastanomaly.rules.exact import UNITS, UNITS_PER_CENT, cents_text
 from fastanomaly.rules.json_members import members
-from fastanomaly.rules.parameters import UsageError
 from fastanomaly.rules.rejects import Rejected
 
 if TYPE_CHECKING:
@@ -191,27 +190,6 @@ class ColumnFlags(NamedTuple):
     n: npt.NDArray[np.int64]
     mean_cents: npt.NDArray[np.int64]
     sd_cents: npt.NDArray[np.int64]
-
-
-class FeedError(Exception):
-    """A bulk call ended early; what came before the failure stands.
-
-    Attributes
-    ----------
-    fed : Fed or ColumnFlags
-        What the call would have returned, had the lines or rows ended there.
-    applied : int
-        How many lines or rows that were: go on with the next.
-    """
-
-    def __init__(self, message: str, fed: Fed | ColumnFlags, applied: int) -> None:
-        super().__init__(message)
-        self.fed = fed
-        self.applied = applied
-
-
-class CheckpointError(UsageError):
-    """A file that holds no state, or a damaged, foreign or newer one; it is named."""
 
 
 class Counts(NamedTuple):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fastanomaly._core import Engine
 from fastanomaly._version import __version__
-from fastanomaly.results import CheckpointError
+from fastanomaly.errors import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

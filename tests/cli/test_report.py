@@ -9,7 +9,7 @@ import zlib
 import pytest
 from cli.commandline import befriend, purchase
 
-from fastanomaly.sources.log import LogReadError
+from fastanomaly.errors import LogReadError
 from fastanomaly.sweeps.grid import sweep
 
 pytest.importorskip("plotly", reason="a report needs the extra report")

@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from randomlogs import random_logs
 
 from fastanomaly import Detector
+from fastanomaly.errors import UsageError
 from fastanomaly.explanations.model import smallest_removal
 from fastanomaly.rules import exact as verdict
 from fastanomaly.rules.exact import UNITS
-from fastanomaly.rules.parameters import UsageError
 from fastanomaly.runs.detection import detect
 from fastanomaly.runs.explaining import explain_flag, explain_line, explain_lines
 

@@ -13,7 +13,7 @@ from reference import Reject, parse_event
 
 from fastanomaly import simulation as simulate_module
 from fastanomaly.cli import simulate as command
-from fastanomaly.rules.parameters import UsageError
+from fastanomaly.errors import UsageError
 from fastanomaly.simulation import DIRTY_LINES, Simulation, simulate
 
 START = datetime(2017, 6, 14, 18, 46, 40)

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from fastanomaly.runs.stopping import Stopped, StopSignals
+from fastanomaly.errors import Stopped
+from fastanomaly.runs.stopping import StopSignals
 
 
 @pytest.fixture

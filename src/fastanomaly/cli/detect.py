@@ -9,12 +9,12 @@ import time
 from typing import TYPE_CHECKING
 
 from fastanomaly.cli.progress import Progress
-from fastanomaly.detector import MAX_LINE
-from fastanomaly.results import FeedError
+from fastanomaly.errors import FeedError, OutputError, Stopped, StrictError
+from fastanomaly.rules.parameters import MAX_LINE
 from fastanomaly.runs.detection import detect, summary_json, summary_values
-from fastanomaly.runs.run import StrictError, Summary
-from fastanomaly.runs.stopping import Stopped, StopSignals
-from fastanomaly.sinks.lines import OutputError, check_outputs, write_whole
+from fastanomaly.runs.run import Summary
+from fastanomaly.runs.stopping import StopSignals
+from fastanomaly.sinks.lines import check_outputs, write_whole
 from fastanomaly.telemetry import messages as journal
 from fastanomaly.telemetry.messages import say
 

@@ -7,8 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly.cli.sweep import whole_numbers
-from fastanomaly.detector import MAX_LINE
-from fastanomaly.rules.parameters import LARGEST, UsageError, check_whole
+from fastanomaly.rules.parameters import MAX_LINE, check_max_line, check_whole
 from fastanomaly.sinks.lines import check_folders, check_outputs, print_text
 
 if TYPE_CHECKING:
@@ -62,8 +61,7 @@ def add_setting(parser: argparse.ArgumentParser) -> None:
 
 def setting(args: argparse.Namespace) -> dict[str, Any]:
     """The setting that was given, as keyword arguments."""
-    if not 1 <= args.max_line <= LARGEST:
-        raise UsageError(f"--max-line: {args.max_line} is not in 1..{LARGEST}")
+    check_max_line(args.max_line, "--max-line")
     return {
         "degree": None if args.degree is None else check_whole("D", args.degree),
         "tracked": None if args.tracked is None else check_whole("T", args.tracked),

@@ -8,8 +8,7 @@ from collections.abc import Sequence
 
 from fastanomaly._version import __version__
 from fastanomaly.cli import detect, explain, report, simulate, sweep
-from fastanomaly.results import FeedError
-from fastanomaly.rules.parameters import UsageError
+from fastanomaly.errors import FeedError, UsageError
 from fastanomaly.telemetry import messages as journal
 
 COMMANDS = (detect, sweep, explain, report, simulate)

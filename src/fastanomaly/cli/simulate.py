@@ -2,7 +2,7 @@
 
 import argparse
 
-from fastanomaly.rules.parameters import UsageError
+from fastanomaly.errors import UsageError
 from fastanomaly.sources.log import is_compressed
 
 NAME = "simulate"

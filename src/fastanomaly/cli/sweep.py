@@ -8,8 +8,8 @@ import re
 from typing import TYPE_CHECKING
 
 from fastanomaly.cli.progress import Progress
-from fastanomaly.detector import MAX_LINE
-from fastanomaly.rules.parameters import LARGEST, UsageError
+from fastanomaly.errors import UsageError
+from fastanomaly.rules.parameters import LARGEST, MAX_LINE, check_max_line
 from fastanomaly.sinks.lines import check_folders, check_outputs, print_text, write_whole
 from fastanomaly.telemetry.messages import say
 
@@ -74,8 +74,7 @@ def run(args: argparse.Namespace) -> int:
     )
     from fastanomaly.sweeps.grid import grid, sweep  # noqa: PLC0415 - NumPy takes its time
 
-    if not 1 <= args.max_line <= LARGEST:
-        raise UsageError(f"--max-line: {args.max_line} is not in 1..{LARGEST}")
+    check_max_line(args.max_line, "--max-line")
     files = [path for path in (args.out, args.agreement) if path is not None]
     for path in files:
         check_suffix(path)

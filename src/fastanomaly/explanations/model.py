@@ -7,9 +7,11 @@ from collections.abc import Iterable, Sequence
 from math import isqrt
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fastanomaly.convert import Number, exact_amount
+from fastanomaly.errors import UsageError
 from fastanomaly.rules import exact as verdict
 from fastanomaly.rules.exact import UNITS, cents_text
-from fastanomaly.rules.parameters import Number, UsageError, check_whole, exact_units, shown
+from fastanomaly.rules.parameters import OTHER_DEGREES, OTHER_TRACKED, check_whole
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -17,10 +19,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from fastanomaly.detector import Detector, UserId
-
-OTHER_DEGREES = (1, 2, 3, 4, 5, 6)
-OTHER_TRACKED = (10, 20, 50, 100, 200)
-"""The settings at which a purchase is judged as well, unless others are asked for."""
 
 
 class BaselinePurchase(NamedTuple):
@@ -212,9 +210,7 @@ def explain(
     time_us: int | None = None,
 ) -> Explanation:
     """Explain the verdict on a purchase, were it made now; see `Detector.explain`."""
-    units = exact_units(amount)
-    if units is None:
-        raise ValueError(f"amount: {shown(amount)} is not a decimal from 0 below 10^12")
+    units = exact_amount(amount)
     most = detector.tracked if tracked is None else check_whole("T", tracked)
     if most > detector.tracked:
         raise UsageError(f"T: {most} is above the detector's own, {detector.tracked}")

@@ -11,10 +11,10 @@ import warnings
 from math import cos, pi, sin
 from typing import TYPE_CHECKING
 
-from fastanomaly.explanations.text import sigmas_text, summary_lines, visible
+from fastanomaly.errors import OutputError, UsageError
+from fastanomaly.explanations.text import summary_lines, visible
 from fastanomaly.rules.exact import UNITS
-from fastanomaly.rules.parameters import UsageError
-from fastanomaly.sinks.lines import OutputError
+from fastanomaly.rules.parameters import sigmas_text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -134,7 +134,7 @@ def _draw_amounts(axes: Axes, explanation: Explanation) -> None:
             color=RED,
             linewidth=1,
             linestyle="--",
-            label=f"mean + {sigmas_text(explanation)} sd",
+            label=f"mean + {sigmas_text(*explanation.sigmas)} sd",
         )
     axes.set_xlabel("the latest purchases of the network, oldest first")
     axes.set_ylabel("amount")

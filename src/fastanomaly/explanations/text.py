@@ -11,6 +11,7 @@ from unicodedata import bidirectional
 from fastanomaly.explanations.model import amount_text
 from fastanomaly.export import html_table
 from fastanomaly.rules.exact import cents_text
+from fastanomaly.rules.parameters import sigmas_text
 
 if TYPE_CHECKING:
     from fastanomaly.explanations.model import Explanation, Verdict
@@ -52,12 +53,6 @@ def path_text(
     return between.join(map(name, path))
 
 
-def sigmas_text(explanation: Explanation) -> str:
-    """Write k as a decimal."""
-    numerator, denominator = explanation.sigmas
-    return f"{numerator / denominator:.3f}".rstrip("0").rstrip(".")
-
-
 def as_dict(explanation: Explanation) -> dict[str, Any]:
     """All of it as JSON can hold it: amounts and times as text."""
     decisive = set(explanation.decisive)
@@ -87,7 +82,7 @@ def _facts(explanation: Explanation) -> dict[str, Any]:
         "timestamp": time_text(e.time_us),
         "log": e.log,
         "line": e.line,
-        "sigmas": sigmas_text(e),
+        "sigmas": sigmas_text(*e.sigmas),
         **_verdict_dict(e.verdict),
         "threshold": None if e.threshold_units is None else amount_text(e.threshold_units),
         "above": None if e.above_units is None else amount_text(e.above_units),

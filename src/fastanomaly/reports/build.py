@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fastanomaly._version import __version__
-from fastanomaly.detector import MAX_LINE
-from fastanomaly.explanations.model import OTHER_DEGREES, OTHER_TRACKED, Explanation
+from fastanomaly.convert import Number
+from fastanomaly.explanations.model import Explanation
 from fastanomaly.reports.charts import (
     amounts_beside_thresholds,
     flags_over_time,
@@ -21,7 +21,7 @@ from fastanomaly.reports.charts import (
     settings,
 )
 from fastanomaly.reports.html import report_page
-from fastanomaly.rules.parameters import Number
+from fastanomaly.rules.parameters import MAX_LINE, OTHER_DEGREES, OTHER_TRACKED
 from fastanomaly.runs.detection import read_parameters
 from fastanomaly.runs.explaining import explain_lines
 from fastanomaly.runs.replay import unchanged_files

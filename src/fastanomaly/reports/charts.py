@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from fastanomaly.errors import UsageError
 from fastanomaly.explanations.text import time_text
 from fastanomaly.rules.exact import UNITS
-from fastanomaly.rules.parameters import UsageError
 
 if TYPE_CHECKING:
     import numpy.typing as npt

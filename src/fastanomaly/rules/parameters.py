@@ -1,37 +1,27 @@
-"""The parameters of a run: degree D, tracked purchases T, sigmas k."""
+"""The parameters of a run: their ranges, their defaults, and the batch log's first line."""
 
 from __future__ import annotations
 
 import re
-from math import gcd
-from operator import index
-from typing import TYPE_CHECKING, SupportsIndex, TypeAlias, Union, cast
 
-from fastanomaly._core import amount_units
-from fastanomaly.rules.exact import UNITS
+from fastanomaly.errors import ParameterError
 from fastanomaly.rules.json_members import member_texts
 from fastanomaly.rules.rejects import reread
 
-if TYPE_CHECKING:
-    from decimal import Decimal
-
-Number: TypeAlias = Union[int, float, str, "Decimal"]
-
 LARGEST = 2**31 - 1
-LARGEST_SIGMAS = 10**6
-AMOUNT_LIMIT = 10**12
+"""The largest D, T and line length."""
+
 SMALLEST = {"D": 1, "T": 2}
-"""The least degree and the least number of tracked purchases."""
+"""The smallest D and T."""
+
+MAX_LINE = 1 << 20
+"""The default of the longest line that is read, in bytes."""
+
+OTHER_DEGREES = (1, 2, 3, 4, 5, 6)
+OTHER_TRACKED = (10, 20, 50, 100, 200)
+"""The other D and T under which explanations and reports judge a purchase by default."""
 
 _USUAL_LINE = re.compile(rb'\{"D": ?"([0-9]+)", ?"T": ?"([0-9]+)"\}\r?')
-
-
-class UsageError(ValueError):
-    """What was asked for cannot be done: the message names what and why."""
-
-
-class ParameterError(UsageError):
-    """A degree, a number of tracked purchases or sigmas that is missing or out of range."""
 
 
 def check_whole(name: str, value: object) -> int:
@@ -46,81 +36,53 @@ def check_whole(name: str, value: object) -> int:
     Raises
     ------
     ParameterError
-        Names the parameter and the value.
+        If it is not one; the message names the parameter and the value.
     """
     whole = value
     if isinstance(value, str) and re.fullmatch("[0-9]{1,4000}", value):
         whole = int(value)
     if isinstance(whole, bool) or not isinstance(whole, int):
-        raise ParameterError(f"{name}: expected a whole number, got {shown(value)}")
-    if not SMALLEST[name] <= whole <= LARGEST:
-        raise ParameterError(f"{name}: {shown(value)} is not in {SMALLEST[name]}..{LARGEST}")
+        raise ParameterError(f"{name}: expected a whole number, got {value_text(value)}")
+    _expect_in_range(name, whole, SMALLEST[name], value)
     return whole
 
 
-def exact_units(value: Number) -> int | None:
-    """A decimal number from 0 below 10^12 in units of 10^-6, or None if it is none.
-
-    A float stands for the shortest decimal that names it, as it prints.
-
-    Raises
-    ------
-    TypeError
-        If the value is no number and no text.
-    """
-    if isinstance(value, str):
-        return amount_units(str.__str__(value))
-    if isinstance(value, float):
-        return amount_units(str(value))
-    if not isinstance(value, bool) and hasattr(value, "__index__"):
-        whole = index(cast("SupportsIndex", value))
-        return whole * UNITS if 0 <= whole < AMOUNT_LIMIT else None
-    from decimal import Decimal  # noqa: PLC0415 - a start-up should not wait for it
-
-    if isinstance(value, Decimal):
-        return amount_units(str(value))
-    raise TypeError(f"expected int, str, Decimal or float, got {type(value).__name__}")
-
-
-def shown(value: object) -> str:
-    """A value for an error message, whatever it is."""
-    try:
-        return repr(value)
-    except ValueError:  # an integer of more digits than Python shows
-        return f"this {type(value).__name__}"
-
-
-def check_sigmas(value: Number) -> tuple[int, int]:
-    """Return k, the standard deviations above the mean, as a fraction in lowest terms.
-
-    Parameters
-    ----------
-    value : int, float, str or Decimal
-        From 0 to 10^6, with three decimals at most.
+def check_max_line(value: int, name: str = "max_line") -> int:
+    """Return a limit of the line length, 1 to 2^31 - 1 bytes.
 
     Raises
     ------
     ParameterError
-        Names the value.
+        If it is out of range; the message has the name and the value.
     """
+    _expect_in_range(name, value, 1, value)
+    return value
+
+
+def _expect_in_range(name: str, whole: int, smallest: int, given: object) -> None:
+    if not smallest <= whole <= LARGEST:
+        raise ParameterError(f"{name}: {value_text(given)} is not in {smallest}..{LARGEST}")
+
+
+def value_text(value: object) -> str:
+    """Return a value as error messages show it; works for every object."""
     try:
-        units = exact_units(value)
-    except TypeError as error:
-        raise ParameterError(f"sigmas: {error}") from None
-    if units is None or units % (UNITS // 1000) or units > LARGEST_SIGMAS * UNITS:
-        raise ParameterError(
-            f"sigmas: {shown(value)} is not a decimal from 0 to {LARGEST_SIGMAS} "
-            "with three decimals at most"
-        )
-    divisor = gcd(units, UNITS)
-    return units // divisor, UNITS // divisor
+        return repr(value)
+    except ValueError:  # an integer with more digits than Python converts
+        return f"this {type(value).__name__}"
+
+
+def sigmas_text(numerator: int, denominator: int) -> str:
+    """Return k as a decimal without trailing zeros: ``3``, ``2.5``."""
+    whole, thousandths = divmod(numerator * 1000 // denominator, 1000)
+    return f"{whole}.{thousandths:03}".rstrip("0").rstrip(".")
 
 
 def parameter_line(line: bytes) -> dict[str, object] | None:
-    """The D and T of a parameter line, or None if the line is not one."""
+    """Return the D and T of a parameter line, or None if the line is not one."""
     if usual := _USUAL_LINE.fullmatch(line):
         return {"D": usual[1].decode(), "T": usual[2].decode()}
-    import orjson  # noqa: PLC0415 - its start-up is most of ours
+    import orjson  # noqa: PLC0415 - imported late: it slows the start
 
     try:
         value = orjson.loads(line)
@@ -134,7 +96,7 @@ def parameter_line(line: bytes) -> dict[str, object] | None:
 
 
 def _decoded(text: str) -> object:
-    """A JSON value; the text itself where orjson does not read it."""
+    """Return a JSON value, or its text where orjson cannot read it."""
     import orjson  # noqa: PLC0415
 
     try:

@@ -16,8 +16,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from fastanomaly.detector import Detector
-from fastanomaly.results import CheckpointError
-from fastanomaly.rules.parameters import ParameterError, UsageError
+from fastanomaly.errors import CheckpointError, ParameterError, UsageError
 from fastanomaly.runs.run_state import check_note
 from fastanomaly.state_file import flush_folder, write_file, write_state
 

@@ -8,17 +8,11 @@ from contextlib import ExitStack
 from itertools import chain
 from typing import Any
 
-from fastanomaly.detector import LARGEST_LINE, MAX_LINE, Detector, Method
-from fastanomaly.rules.parameters import (
-    Number,
-    ParameterError,
-    UsageError,
-    check_sigmas,
-    check_whole,
-    parameter_line,
-)
+from fastanomaly.convert import Number, exact_sigmas
+from fastanomaly.detector import Detector, Method
+from fastanomaly.errors import ParameterError, Stopped, UsageError
+from fastanomaly.rules.parameters import MAX_LINE, check_max_line, check_whole, parameter_line
 from fastanomaly.runs.run import Reading, Run, Summary, plain
-from fastanomaly.runs.stopping import Stopped
 from fastanomaly.sinks.lines import LineWriter, check_outputs
 from fastanomaly.sources.files import STANDARD
 from fastanomaly.sources.log import Lines, Log, LongLine
@@ -120,8 +114,7 @@ def detect(
     summary = Summary() if summary is None else summary
     batch, stream, out = os.fspath(batch), os.fspath(stream), os.fspath(out)
     outputs = [out] if rejects is None else [out, os.fspath(rejects)]
-    if not 1 <= max_line <= LARGEST_LINE:
-        raise UsageError(f"max-line: {max_line!r} is not in 1..{LARGEST_LINE}")
+    check_max_line(max_line)
     if batch == stream == STANDARD:
         raise UsageError("-: standard input cannot be both logs")
     check_outputs([batch, stream], outputs)
@@ -136,7 +129,7 @@ def detect(
         "stream": _full(stream),
         "out": _full(out),
         "rejects": None if rejects is None else _full(outputs[1]),
-        "k": "/".join(map(str, check_sigmas(sigmas))),
+        "k": "/".join(map(str, exact_sigmas(sigmas))),
         "max-line": max_line,
     }
     notice = on_notice or _unheard

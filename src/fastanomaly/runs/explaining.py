@@ -6,10 +6,13 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly._core import decode
-from fastanomaly.detector import MAX_LINE, PURCHASE, Detector
-from fastanomaly.explanations.model import OTHER_DEGREES, OTHER_TRACKED, Explanation, explain
+from fastanomaly.convert import Number
+from fastanomaly.detector import PURCHASE, Detector
+from fastanomaly.errors import UsageError
+from fastanomaly.explanations.model import Explanation
+from fastanomaly.explanations.model import explain as explain_purchase
 from fastanomaly.rules.exact import UNITS
-from fastanomaly.rules.parameters import Number, UsageError
+from fastanomaly.rules.parameters import MAX_LINE, OTHER_DEGREES, OTHER_TRACKED
 from fastanomaly.runs.replay import retrace, unchanged_files
 
 if TYPE_CHECKING:
@@ -79,7 +82,7 @@ def explain_lines(
         _, user, time_us, units = event
         detector, own = kept[0]
         amount = f"{int(units) // UNITS}.{int(units) % UNITS:06d}"
-        found = explain(
+        found = explain_purchase(
             detector,
             str(user),
             amount,
@@ -93,6 +96,45 @@ def explain_lines(
         if place == len(wanted):
             return
     raise UsageError(f"{stream}: has no line {wanted[place]}")
+
+
+def explain(
+    batch: str,
+    stream: str,
+    *,
+    line: int | None = None,
+    flag: int | None = None,
+    **options: Any,
+) -> Explanation:
+    """Explain one purchase of a stream log.
+
+    Parameters
+    ----------
+    batch, stream : str
+        Paths of the logs.
+    line : int, optional
+        The purchase's line of the stream log, from 1.
+    flag : int, optional
+        Instead of a line: the number, from 1, of a purchase that `detect` flags at these
+        settings. Reads the logs twice.
+    **options
+        As for `explain_lines`.
+
+    Raises
+    ------
+    UsageError
+        If a parameter or a log is not right, if the line holds no purchase or there are
+        fewer flags, or unless exactly one of `line` and `flag` is given.
+    OSError
+        If a log fails while it is read.
+    """
+    if (line is None) == (flag is None):
+        raise UsageError("explain: exactly one of line and flag is needed")
+    return (
+        explain_line(batch, stream, line, **options)
+        if line is not None
+        else explain_flag(batch, stream, flag or 0, **options)
+    )
 
 
 def explain_line(batch: str, stream: str, line: int, **options: Any) -> Explanation:

@@ -7,13 +7,14 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
-from fastanomaly.detector import MAX_LINE, Detector
+from fastanomaly.detector import Detector
+from fastanomaly.errors import LogReadError, UsageError
 from fastanomaly.results import Fed
-from fastanomaly.rules.parameters import UsageError
+from fastanomaly.rules.parameters import MAX_LINE
 from fastanomaly.rules.rejects import Rejected
 from fastanomaly.runs.detection import take_parameters
 from fastanomaly.sources.files import STANDARD
-from fastanomaly.sources.log import Lines, Log, LogReadError, LongLine
+from fastanomaly.sources.log import Lines, Log, LongLine
 
 
 class Retraced(NamedTuple):

@@ -10,17 +10,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, cast
 
 from fastanomaly.detector import Detector
-from fastanomaly.results import Fed, FeedError
+from fastanomaly.errors import FeedError, StrictError
+from fastanomaly.results import Fed
 from fastanomaly.rules.rejects import Rejected
 from fastanomaly.sinks.lines import LineWriter
 from fastanomaly.sources.log import Lines, Log, LongLine, Place
 
 if TYPE_CHECKING:
     from fastanomaly.runs.checkpoints import Checkpoints
-
-
-class StrictError(Exception):
-    """A line was rejected in a strict run; the message names it."""
 
 
 class Summary:

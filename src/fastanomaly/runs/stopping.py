@@ -7,15 +7,8 @@ import select
 import signal
 from types import FrameType, TracebackType
 
+from fastanomaly.errors import Stopped
 from fastanomaly.waiting import Waiter
-
-
-class Stopped(BaseException):
-    """SIGINT or SIGTERM came; `exit_status` is the one to leave with."""
-
-    def __init__(self, signum: int) -> None:
-        super().__init__(signal.Signals(signum).name)
-        self.exit_status = 128 + signum
 
 
 class StopSignals(Waiter):

@@ -9,15 +9,11 @@ import stat
 import sys
 from collections.abc import Iterable
 
-from fastanomaly.rules.parameters import UsageError
+from fastanomaly.errors import OutputError, UsageError
 from fastanomaly.sources.files import STANDARD
 from fastanomaly.waiting import Waiter
 
 _FIFO_SECONDS = 0.02
-
-
-class OutputError(OSError):
-    """An output that cannot be created or written; the message names the path."""
 
 
 class LineWriter:

@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
 
-from fastanomaly.rules.parameters import UsageError
+from fastanomaly.errors import LogOpenError, LogReadError, UsageError
 from fastanomaly.sources.files import STANDARD, ReadAhead, Source
 from fastanomaly.sources.following import FollowedSource
 from fastanomaly.waiting import Waiter
@@ -26,14 +26,6 @@ ZSTD = (".zst", ".zstd")
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 21
 _TAIL = 4096
-
-
-class LogOpenError(UsageError):
-    """A log that cannot be opened; the message names the path."""
-
-
-class LogReadError(OSError):
-    """A log that fails while it is read: an I/O error, or corrupt compressed data."""
 
 
 class LongLine:

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 
-from fastanomaly.detector import MAX_LINE, Detector, Method
+from fastanomaly.convert import Number, exact_sigmas
+from fastanomaly.detector import Detector, Method
+from fastanomaly.errors import ParameterError
 from fastanomaly.results import flag_line
-from fastanomaly.rules.parameters import Number, ParameterError, check_sigmas, check_whole
+from fastanomaly.rules.parameters import MAX_LINE, check_whole, sigmas_text
 from fastanomaly.runs.replay import retrace
 
 if TYPE_CHECKING:
@@ -161,7 +163,7 @@ class SweepResult:
         KeyError
             If the grid does not have it.
         """
-        wanted = Cell(degree, tracked, _decimal(*check_sigmas(sigmas)))
+        wanted = Cell(degree, tracked, sigmas_text(*exact_sigmas(sigmas)))
         if wanted not in self.cells:
             raise KeyError(f"{wanted.name}: not in the grid")
         return self.cells.index(wanted)
@@ -230,7 +232,7 @@ def grid(
     """The degrees, the T and the k of a grid, all ascending, and its cells; see `sweep`."""
     some_degrees = _ascending("D", degrees, lambda value: check_whole("D", value))
     some_tracked = _ascending("T", tracked, lambda value: check_whole("T", value))
-    fractions = {_decimal(*k): k for k in map(check_sigmas, sigmas)}
+    fractions = {sigmas_text(*k): k for k in map(exact_sigmas, sigmas)}
     fractions = dict(sorted(fractions.items(), key=lambda item: float(item[0])))
     if len(some_degrees) > MOST_DEGREES:
         raise ParameterError(f"D: {len(some_degrees)} of them, {MOST_DEGREES} at most")
@@ -317,9 +319,3 @@ def _ascending(name: str, values: Iterable[int], check: Any) -> list[int]:
     if not found:
         raise ParameterError(f"{name}: none")
     return found
-
-
-def _decimal(numerator: int, denominator: int) -> str:
-    """k as a decimal without zeros at its end."""
-    whole, thousandths = divmod(numerator * 1000 // denominator, 1000)
-    return f"{whole}.{thousandths:03}".rstrip("0").rstrip(".")

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastanomaly.rules.parameters import UsageError
+from fastanomaly.errors import UsageError
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

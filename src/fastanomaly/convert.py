@@ -1,0 +1,123 @@
+"""Values as Python programs pass them, to the exact integers of the engine."""
+
+from __future__ import annotations
+
+from math import gcd
+from operator import index
+from typing import TYPE_CHECKING, SupportsIndex, TypeAlias, Union, cast
+
+from fastanomaly._core import amount_units, time_us
+from fastanomaly.errors import ParameterError
+from fastanomaly.rules.exact import UNITS
+from fastanomaly.rules.parameters import value_text
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from decimal import Decimal
+
+Number: TypeAlias = Union[int, float, str, "Decimal"]
+Timestamp: TypeAlias = Union[str, int, "datetime"]
+
+AMOUNT_LIMIT = 10**12
+"""Amounts are below it."""
+
+LARGEST_SIGMAS = 10**6
+
+
+def exact_units(value: Number) -> int | None:
+    """Return a decimal number in units of 10^-6; None if it is not in 0 <= x < 10^12.
+
+    A float stands for the shortest decimal that names it, as it prints.
+
+    Raises
+    ------
+    TypeError
+        If the value is neither a number nor text.
+    """
+    if isinstance(value, str):
+        return amount_units(str.__str__(value))
+    if isinstance(value, float):
+        return amount_units(str(value))
+    if not isinstance(value, bool) and hasattr(value, "__index__"):
+        whole = index(cast("SupportsIndex", value))
+        return whole * UNITS if 0 <= whole < AMOUNT_LIMIT else None
+    from decimal import Decimal  # noqa: PLC0415 - imported late: it slows the start
+
+    if isinstance(value, Decimal):
+        return amount_units(str(value))
+    raise TypeError(f"expected int, str, Decimal or float, got {type(value).__name__}")
+
+
+def exact_amount(amount: Number) -> int:
+    """Return an amount in units of 10^-6.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not an amount; the message names the value.
+    """
+    try:
+        units = exact_units(amount)
+    except TypeError as error:
+        raise TypeError(f"amount: {error}") from None
+    if units is None:
+        raise ValueError(
+            f"amount: {value_text(amount)} is not a decimal from 0 to below 10^12 "
+            "with at most six decimals"
+        )
+    return units
+
+
+def exact_sigmas(value: Number) -> tuple[int, int]:
+    """Return k, the standard deviations above the mean, as a fraction in lowest terms.
+
+    Parameters
+    ----------
+    value : int, float, str or Decimal
+        0 to 10^6, with at most three decimals.
+
+    Raises
+    ------
+    ParameterError
+        If it is not such a number; the message names the value.
+    """
+    try:
+        units = exact_units(value)
+    except TypeError as error:
+        raise ParameterError(f"sigmas: {error}") from None
+    if units is None or units % (UNITS // 1000) or units > LARGEST_SIGMAS * UNITS:
+        raise ParameterError(
+            f"sigmas: {value_text(value)} is not a decimal from 0 to {LARGEST_SIGMAS} "
+            "with at most three decimals"
+        )
+    divisor = gcd(units, UNITS)
+    return units // divisor, UNITS // divisor
+
+
+def exact_time_us(timestamp: Timestamp) -> int:
+    """Return a timestamp in microseconds since 1970-01-01 UTC.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a timestamp; the message names the value.
+    """
+    if isinstance(timestamp, str):
+        time = time_us(str.__str__(timestamp))
+        if time is None:
+            raise ValueError(f"timestamp: {timestamp!r} is not a date and time")
+        return time
+    if hasattr(timestamp, "__index__") and not isinstance(timestamp, bool):
+        timestamp = index(timestamp)
+        if not -(2**63) <= timestamp < 2**63:
+            raise ValueError(f"timestamp: {value_text(timestamp)} is beyond 64 bits")
+        return timestamp
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - imported late: start-up
+
+    if not isinstance(timestamp, datetime):
+        raise TypeError(
+            f"timestamp: expected str, int or datetime, got {type(timestamp).__name__}"
+        )
+    if timestamp.tzinfo is None:
+        timestamp = timestamp.replace(tzinfo=UTC)
+    return (timestamp - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)
