@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from fastanomaly.cli.progress import Progress
 from fastanomaly.errors import FeedError, OutputError, Stopped, StrictError
-from fastanomaly.rules.parameters import MAX_LINE
+from fastanomaly.rules.parameters import MAX_LINE, check_max_line
 from fastanomaly.runs.detection import detect, summary_json, summary_values
 from fastanomaly.runs.run import Summary
 from fastanomaly.runs.stopping import StopSignals
@@ -106,6 +106,7 @@ def _notice(text: str) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
+    check_max_line(args.max_line, "--max-line")
     if args.summary_json is not None:
         outputs = [args.out, args.rejects, args.summary_json]
         check_outputs(
