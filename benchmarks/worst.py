@@ -376,7 +376,7 @@ def least_of(storm: Storm, sizes: Sizes, rounds: int, seconds: float) -> npt.NDA
         state = storm.make(sizes, storm.degree)
         runs.append(time_each(state, seconds))
         if i == 0:
-            state.detector.check()
+            state.detector._check()
         del state
     came_to = min(map(len, runs))
     return np.min([run[:came_to] for run in runs], axis=0)

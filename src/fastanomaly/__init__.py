@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fastanomaly.rules.rejects import REASONS, Rejected
     from fastanomaly.runs.detection import detect
     from fastanomaly.runs.explaining import explain
-    from fastanomaly.runs.run import Summary
+    from fastanomaly.runs.summary import Summary
     from fastanomaly.simulation import Simulation, simulate
     from fastanomaly.sweeps.grid import SweepResult, sweep
 
@@ -41,7 +41,7 @@ _HOMES = {
     "rules.rejects": "REASONS Rejected",
     "runs.detection": "detect",
     "runs.explaining": "explain",
-    "runs.run": "Summary",
+    "runs.summary": "Summary",
     "simulation": "Simulation simulate",
     "sweeps.grid": "SweepResult sweep",
 }

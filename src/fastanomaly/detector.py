@@ -1,4 +1,4 @@
-"""The detector that people import: friendships and purchases in, flags out."""
+"""The detector: friendships and purchases in, flags out."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TypeAlias
 
-from fastanomaly._core import Engine
+from fastanomaly._core import Engine as CompiledEngine
 from fastanomaly.convert import (
     Number,
     Timestamp,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastanomaly._core import FlagValues
+    from fastanomaly.engine_protocol import Engine
     from fastanomaly.explanations.model import Explanation
 
 PURCHASE, BEFRIEND, UNFRIEND = 0, 1, 2
@@ -41,32 +42,32 @@ Method: TypeAlias = Literal["auto", "ball"]
 
 
 class Detector:
-    """Judges purchases against the latest ones in the buyer's network.
+    """Judges purchases against the latest purchases in the buyer's network.
 
     Parameters
     ----------
     degree : int or str
-        D: how far the network reaches, in steps from friend to friend; 1 to 2^31 - 1.
+        D: the network reaches so many steps from friend to friend; 1 to 2^31 - 1.
     tracked : int or str
-        T: how many of the network's latest purchases count; 2 to 2^31 - 1.
+        T: the number of the network's latest purchases that count; 2 to 2^31 - 1.
     sigmas : int, float, str or Decimal, default 3
-        k: how many standard deviations above the mean is anomalous; 0 to 10^6 with at
+        k: a purchase above mean + k standard deviations is anomalous; 0 to 10^6 with at
         most three decimals, compared exactly.
     method : {"auto", "ball"}, default "auto"
         How the latest purchases of a network are found: from both sides, or by marking
-        the whole network, which costs more the further it reaches. Answers are equal.
+        the whole network, whose cost grows with the degree. The answers are equal.
 
     Raises
     ------
     ParameterError
-        If a parameter is out of range; it names the parameter and the value.
+        If a parameter is out of range; the message names the parameter and the value.
 
     Notes
     -----
-    Memory grows with users, friendships and kept purchases (T a user at most), not with
-    events. A detector is used by one thread at a time: a call while another is under
-    way raises RuntimeError. A call that raises has changed nothing, but for the bulk
-    calls, which have then applied the events before the one that failed.
+    Memory grows with users, friendships and stored purchases (at most T a user), not with
+    events. A detector is used by one thread at a time: a call during another call raises
+    RuntimeError. A call that raises has changed nothing, except the bulk calls, which have
+    applied the events before the one that failed.
 
     Examples
     --------
@@ -98,13 +99,13 @@ class Detector:
         self._tracked = check_whole("T", tracked)
         self._sigmas = exact_sigmas(sigmas)
         self._method = _check_method(method)
-        self._engine = Engine(
+        self._engine: Engine = CompiledEngine(
             self._degree, self._tracked, *self._sigmas, whole_balls=method == "ball"
         )
 
     @property
     def degree(self) -> int:
-        """D; setting it costs nothing, and counts from the next purchase on."""
+        """D; it can be set at any time, at no cost, and counts from the next purchase on."""
         return self._degree
 
     @degree.setter
@@ -120,7 +121,7 @@ class Detector:
 
     @property
     def sigmas(self) -> Decimal:
-        """K, exactly; it can be set like the degree."""
+        """The exact k; it can be set like the degree."""
         from decimal import Decimal  # noqa: PLC0415
 
         numerator, denominator = self._sigmas
@@ -146,35 +147,32 @@ class Detector:
     def __reduce__(self) -> str | tuple[Any, ...]:
         import tempfile  # noqa: PLC0415
 
-        from fastanomaly.state_file import write_state  # noqa: PLC0415 - like the others
+        from fastanomaly.state_file import write_state  # noqa: PLC0415 - imported late: start
 
         with tempfile.TemporaryFile() as file:
-            write_state(file.fileno(), self._engine, self.header())
+            write_state(file.fileno(), self._engine, self._header())
             file.seek(0)
             return _unpickled, (file.read(),)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the whole state to a file, which `load` reads.
+        """Write the whole state to a file that `load` reads.
 
         Parameters
         ----------
         path : str or path-like
-            An existing file is replaced, but only when the new one is whole and on the
-            disk.
+            An existing file is replaced once the new one is complete and on the disk.
 
         Raises
         ------
         OSError
-            If it cannot be written; what was there before is as it was.
+            If it cannot be written; an existing file is then unchanged.
 
         Notes
         -----
-        Costs the whole state: about 4 bytes a friendship, 24 a purchase kept and 16 a user
-        beside the id's text. docs/checkpoints.md describes the file.
+        Costs the whole state. The file has about 4 bytes a friendship, 24 a stored purchase
+        and 16 a user besides the id's text; docs/checkpoints.md describes it.
         """
-        from fastanomaly.state_file import write_file, write_state  # noqa: PLC0415
-
-        write_file(os.fspath(path), lambda fd: write_state(fd, self._engine, self.header()))
+        save_detector(self, os.fspath(path))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Detector:
@@ -188,13 +186,12 @@ class Detector:
         Returns
         -------
         Detector
-            One that goes on as the saved one would have, with its counts; `work` begins
-            anew.
+            It continues as the saved one would have, with its counts; `work` starts at 0.
 
         Raises
         ------
         CheckpointError
-            If the file is truncated, altered, foreign, or of a newer format.
+            If the file is truncated, altered, of a newer format or something else.
         OSError
             If it cannot be read.
 
@@ -210,37 +207,10 @@ class Detector:
         ['bob']
         """
         with open(path, "rb") as file:
-            return cls.load_with_header(os.fspath(path), file)[0]
+            return read_detector(os.fspath(path), file, cls)[0]
 
-    @classmethod
-    def load_with_header(cls, name: str, file: BinaryIO) -> tuple[Detector, dict[str, Any]]:
-        """Read a detector from an open file, and the header of that file."""
-        from fastanomaly.state_file import read_state  # noqa: PLC0415
-
-        made: list[Detector] = []
-
-        def make(header: dict[str, Any]) -> Engine:
-            values = header["detector"]
-            made.append(
-                cls(
-                    values["degree"],
-                    values["tracked"],
-                    values["sigmas"],
-                    method=values["method"],
-                )
-            )
-            return made[0]._engine
-
-        header = read_state(name, file, make)
-        return made[0], header
-
-    @property
-    def engine(self) -> Engine:
-        """What does the work."""
-        return self._engine
-
-    def header(self, **more: object) -> dict[str, Any]:
-        """What the header of a checkpoint says of this detector, and more."""
+    def _header(self, **more: object) -> dict[str, Any]:
+        """Return what the header of a state file says of this detector, and more."""
         return {
             **more,
             "detector": {
@@ -256,7 +226,7 @@ class Detector:
         return f"Detector(degree={self.degree}, tracked={self.tracked}, sigmas={self.sigmas})"
 
     def befriend(self, user: UserId, friend: UserId) -> None:
-        """Make two users friends, both ways; if they are already, nothing changes.
+        """Make two users friends; if they are friends already, nothing changes.
 
         Parameters
         ----------
@@ -266,7 +236,7 @@ class Detector:
         Raises
         ------
         TypeError, ValueError
-            If an id is not one, or both are the same.
+            If an id is not valid, or both are the same.
 
         Notes
         -----
@@ -275,21 +245,21 @@ class Detector:
         self._engine.befriend(user, friend)
 
     def unfriend(self, user: UserId, friend: UserId) -> None:
-        """Make two users friends no more; if they are not, nothing changes.
+        """End the friendship of two users; if they are not friends, nothing changes.
 
-        Parameters, errors and cost are those of `befriend`, but the ids may be equal.
+        Parameters, errors and cost are those of `befriend`; the ids may be equal.
         """
         self._engine.unfriend(user, friend)
 
     def purchase(self, user: UserId, amount: Number, timestamp: Timestamp) -> Flag | None:
-        """Judge a purchase against what is there, then record it.
+        """Judge a purchase against the current state, then record it.
 
         Parameters
         ----------
         user : str or int
             The buyer; an integer stands for its decimal text.
         amount : str, int, float or Decimal
-            From 0 below 10^12, with at most six decimals. A float stands for the
+            0 to below 10^12, with at most six decimals. A float stands for the
             shortest decimal that names it, as it prints.
         timestamp : str, int or datetime
             ``2017-06-13 11:33:02`` or ISO 8601; or microseconds since 1970-01-01 UTC;
@@ -303,20 +273,20 @@ class Detector:
         Raises
         ------
         TypeError, ValueError
-            If a value is not what it should be; nothing has changed then.
+            If a value is not valid; nothing has changed then.
 
         Notes
         -----
-        Costs about T looks where the network is large, and never much more than the
-        friends of the users within D - 1 of the buyer and T log T; see docs/search.md.
+        Visits about T purchases if the network is large, and never much more than the
+        friends of the users within D - 1 of the buyer, plus T log T; see docs/search.md.
         """
         return self._flag(self._apply(user, amount, timestamp, judged=True))
 
     def record(self, user: UserId, amount: Number, timestamp: Timestamp) -> None:
         """Record a purchase without judging it.
 
-        Parameters and errors are those of `purchase`; expected constant cost for a
-        purchase in time, and one step for each later purchase of that user otherwise.
+        Parameters and errors are those of `purchase`. Expected constant cost for a purchase
+        in time order; a late one costs a step for each later purchase of its user.
         """
         self._apply(user, amount, timestamp, judged=False)
 
@@ -341,38 +311,37 @@ class Detector:
         Parameters
         ----------
         lines : bytes-like, str, or iterable of bytes or str
-            One text of lines, or lines one by one, with or without their line ends. A
-            byte order mark is part of its line.
+            One text of lines, or single lines, with or without line ends. A byte order mark
+            is part of its line.
         judge : bool, default True
-            Whether purchases are judged (the stream log) or only recorded (the batch
-            log).
+            Whether purchases are judged (stream log) or only recorded (batch log).
         log : str, default ""
-            The name that flags and rejected lines bear.
+            The log's name in flags and rejected lines.
         first_line : int, default 1
             The number of the first line.
         max_line : int, default 2^20
-            The longest line looked at, in bytes; 1 to 2^31 - 1.
+            Longer lines are rejected, in bytes; 1 to 2^31 - 1.
         strict : bool, default False
-            Stop after the first line rejected.
+            Stop after the first rejected line.
 
         Returns
         -------
         Fed
-            Flags and rejected lines. A line that is not a valid event changes nothing.
+            Flags and rejected lines. A rejected line changes nothing.
 
         Raises
         ------
         ValueError
             If `max_line` is out of range.
         FeedError
-            If an event could not be applied, for want of memory: what came of the lines
-            before it is in its `fed`, and the detector is as they left it.
+            If memory ran out: its `fed` has the results of the lines before, and the
+            detector is as they left it.
 
         Notes
         -----
-        Crosses into compiled code once a call: feed blocks of lines, not single ones.
-        Lines written the usual way are read without the GIL. Buffers other than bytes, and
-        views of whole lines of them, are copied first.
+        Calls compiled code once: feed blocks of lines, not single ones. Lines written the
+        usual way are read without the GIL. Anything but bytes, and memoryviews of whole
+        lines in bytes, is copied first.
         """
         check_max_line(max_line)
         data = _joined(lines)
@@ -412,13 +381,13 @@ class Detector:
         kinds : array_like of uint8, shape (rows,)
             `PURCHASE`, `BEFRIEND` or `UNFRIEND`.
         times_us : array_like of int64, shape (rows,)
-            Microseconds since 1970-01-01 UTC; counts for purchases alone.
+            Microseconds since 1970-01-01 UTC; ignored for friendships.
         users : array_like of int64, or sequence of str or int, length rows
             The buyers, or the first of the two users.
         friends : array_like of int64, or sequence of str or int, length rows
-            The second users; not looked at for purchases.
+            The second users; ignored for purchases.
         amounts_units : array_like of int64, shape (rows,)
-            Amounts in units of 10^-6, 0 to 10^18 - 1; count for purchases alone.
+            Amounts in units of 10^-6, 0 to 10^18 - 1; ignored for friendships.
         judge : bool, default True
             Whether purchases are judged or only recorded.
 
@@ -429,13 +398,12 @@ class Detector:
         Raises
         ------
         ValueError, TypeError
-            If lengths differ or a row is no event: it names the row and the value, and
-            nothing has been applied.
+            If lengths differ or a row is not an event: the message names the row and the
+            value, and nothing has been applied.
         FeedError
-            If a row could not be applied, for want of memory, or because the column was
-            written to meanwhile.
+            If memory ran out, or a column was changed during the call; see `feed`.
         """
-        import numpy as np  # noqa: PLC0415 - the only place that needs it
+        import numpy as np  # noqa: PLC0415 - imported late: it slows the start
 
         user_ids, friend_ids = np.asarray(users), np.asarray(friends)
         numbers = all(np.can_cast(ids.dtype, np.int64) for ids in (user_ids, friend_ids))
@@ -461,7 +429,7 @@ class Detector:
         return self._engine.network(user)
 
     def sample_users(self, most: int) -> list[str]:
-        """List the ids of some users: all, or `most` at even distances in order of coming."""
+        """List the ids of all users, or of `most`, evenly spread by first appearance."""
         return self._engine.sample_users(most)
 
     def explain(
@@ -473,7 +441,7 @@ class Detector:
         degrees: Iterable[int] = OTHER_DEGREES,
         other_tracked: Iterable[int] = OTHER_TRACKED,
     ) -> Explanation:
-        """Explain what the verdict on a purchase would be now; nothing changes.
+        """Explain the verdict that a purchase would get now; nothing changes.
 
         Parameters
         ----------
@@ -482,28 +450,29 @@ class Detector:
         amount : str, int, float or Decimal
             As for `purchase`.
         tracked : int, optional
-            T, instead of the detector's own; not above it.
+            T, at most the detector's own; the detector's by default.
         degrees, other_tracked : iterable of int
             Other D and T to judge it at; T above the detector's own are left out, since
-            no more purchases are kept.
+            older purchases are not stored.
 
         Returns
         -------
         Explanation
-            The baseline with paths of friends, threshold, what would have to go for the flag
-            to fall, and other settings' verdicts.
+            The purchases it is compared with and the paths of friends to their buyers, the
+            threshold, the smallest set of purchases whose removal clears the flag, and the
+            verdicts at other settings.
 
         Raises
         ------
         TypeError, ValueError
-            If a value is not what it should be.
+            If a value is not valid.
 
         Notes
         -----
-        Marks the network at the detector's own degree, and judges the purchase at each of
-        the others.
+        Costs marking the whole network at the detector's degree, and a judgement at each
+        of the other degrees.
         """
-        from fastanomaly.explanations.model import explain  # noqa: PLC0415 - most programs need none
+        from fastanomaly.explanations.model import explain  # noqa: PLC0415 - imported late: start
 
         return explain(
             self, user, amount, tracked=tracked, degrees=degrees, other_tracked=other_tracked
@@ -511,38 +480,38 @@ class Detector:
 
     @property
     def counts(self) -> Counts:
-        """What was seen and what is held, now."""
+        """Events applied, and what is stored now."""
         return Counts(*self._engine.counts())
 
     def memory(self) -> Memory:
-        """Where the bytes are, now; costs a look at each hub and each long history."""
+        """Return the bytes in use, by purpose; costs a step for each hub and long history."""
         return Memory(*self._engine.memory())
 
     def time_judging(self) -> None:
-        """Take the time of each judgement from now on: some 50 ns each, see `latency`."""
+        """Time every judgement from now on, see `latency`; costs some 50 ns each."""
         self._engine.time_judging()
 
     def latency(self) -> Latency:
-        """How long the judgements took since `time_judging`."""
+        """Return how long judgements have taken since `time_judging`."""
         counts, total_ns = self._engine.latencies()
         bounds = [2**i / 1e6 for i in range(len(counts) - 1)]
         return Latency([*bounds, float("inf")], counts, total_ns / 1e9)
 
     @property
     def newest_us(self) -> int | None:
-        """The newest timestamp of a purchase, in microseconds since 1970-01-01 UTC."""
+        """The newest timestamp of a purchase in microseconds since 1970-01-01 UTC, or None."""
         return self._engine.newest_us()
 
     @property
     def work(self) -> Work:
         """What searches have cost so far.
 
-        Equal events in equal order cost about the same: not quite, since a hub's friends
-        stand in the order of a secret hash.
+        The same events in the same order cost nearly the same each time: the friends of a
+        hub are in the order of a secret hash.
         """
         return Work(*self._engine.work())
 
-    def check(self) -> None:
+    def _check(self) -> None:
         """Raise AssertionError if the state contradicts itself; costs the whole state."""
         self._engine.check()
 
@@ -551,10 +520,39 @@ class Detector:
         return None if values is None else Flag(*values)
 
 
+def save_detector(detector: Detector, path: str, **more: object) -> None:
+    """Write a detector's state to a file, with more members in its header; see `save`."""
+    from fastanomaly.state_file import write_file, write_state  # noqa: PLC0415 - imported late
+
+    header = detector._header(**more)
+    write_file(path, lambda fd: write_state(fd, detector._engine, header))
+
+
+def read_detector(
+    name: str, file: BinaryIO, kind: type[Detector] = Detector
+) -> tuple[Detector, dict[str, Any]]:
+    """Read a detector from an open file, and the file's header; see `load`."""
+    from fastanomaly.state_file import read_state  # noqa: PLC0415 - imported late: start
+
+    made: list[Detector] = []
+
+    def make(header: dict[str, Any]) -> Engine:
+        values = header["detector"]
+        made.append(
+            kind(
+                values["degree"], values["tracked"], values["sigmas"], method=values["method"]
+            )
+        )
+        return made[0]._engine
+
+    header = read_state(name, file, make)
+    return made[0], header
+
+
 def _unpickled(data: bytes) -> Detector:
     import io  # noqa: PLC0415
 
-    return Detector.load_with_header("pickle", io.BytesIO(data))[0]
+    return read_detector("pickle", io.BytesIO(data))[0]
 
 
 def _check_method(method: Method) -> Method:
@@ -564,7 +562,7 @@ def _check_method(method: Method) -> Method:
 
 
 def _joined(lines: Any) -> bytes | memoryview:
-    """The lines as one text, which nobody can change while the engine reads it."""
+    """Return the lines as one text that cannot change while the engine reads it."""
     if isinstance(lines, bytes):
         return lines
     if isinstance(lines, memoryview) and type(lines.obj) is bytes and _whole_lines(lines):
@@ -579,12 +577,12 @@ def _joined(lines: Any) -> bytes | memoryview:
 
 
 def _whole_lines(view: memoryview) -> bool:
-    """Whether it is bytes side by side, the last of them a line end."""
+    """Return whether it is contiguous bytes that end with a line end."""
     return view.format == "B" and view.c_contiguous and bytes(view[-1:]) == b"\n"
 
 
 def _ended(line: Any) -> bytes:
-    """A line with its line end."""
+    """Return a line with its line end."""
     if isinstance(line, str):
         line = line.encode()
     elif not isinstance(line, (bytes, bytearray, memoryview)):
@@ -593,10 +591,10 @@ def _ended(line: Any) -> bytes:
 
 
 def _column(np: Any, name: str, values: Any, dtype: str = "int64") -> Any:
-    """A column as the engine reads it: one-dimensional, contiguous, of exactly that type."""
+    """Return a column as the engine reads it: one-dimensional, contiguous, of that type."""
     array = np.asarray(values)
     if array.ndim != 1:
-        raise ValueError(f"columns: {name} has {array.ndim} dimensions, not one")
+        raise ValueError(f"columns: {name} has {array.ndim} dimensions, expected one")
     if array.size and array.dtype.kind not in "iu":
         raise TypeError(f"columns: {name} holds {array.dtype}, not integers")
     limits = np.iinfo(dtype)

@@ -1,8 +1,7 @@
-"""The file of a detector's state: plain arrays, a checksum each, behind a header of JSON.
+"""The file of a detector's state: plain arrays with checksums behind a header of JSON.
 
-docs/checkpoints.md describes the layout. A file is written beside its name, flushed to the
-disk and then renamed: whatever happens, the name stands for a whole file or for the one
-before.
+docs/checkpoints.md describes the layout. A file is written under a temporary name, flushed
+to the disk and then renamed, so its name always stands for a whole file.
 """
 
 from __future__ import annotations
@@ -12,12 +11,13 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from fastanomaly._core import Engine
 from fastanomaly._version import __version__
 from fastanomaly.errors import CheckpointError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from fastanomaly.engine_protocol import Engine
 
 MAGIC = b"fastanomaly ckpt"
 FORMAT = 1
@@ -26,6 +26,14 @@ _START = struct.Struct("<16sIIQ")  # magic, format, the header's CRC-32 and leng
 _LARGEST_HEADER = 1 << 26
 _ITEM_BYTES = {"int64": 8, "int32": 4, "bytes": 1, "purchase": 24}
 
+# What format 1 calls the members of a run's state, by their names in the program.
+_RUN_NAMES = {
+    "sources": "logs",
+    "flags_position": "out_bytes",
+    "rejects_position": "rejects_bytes",
+}
+_SOURCE_NAMES = {"position": "place"}
+
 
 def write_state(fd: int, engine: Engine, header: dict[str, Any]) -> None:
     """Write an engine's state.
@@ -33,19 +41,21 @@ def write_state(fd: int, engine: Engine, header: dict[str, Any]) -> None:
     Parameters
     ----------
     fd : int
-        Where to.
+        File descriptor to write to.
     engine : Engine
-        Whose state; it does not change.
+        It does not change.
     header : dict
-        What the header is to say beside the arrays, for JSON.
+        Further members of the header, for JSON; ``run`` is the state of a run.
 
     Raises
     ------
     OSError
         If it cannot be written.
     """
-    import orjson  # noqa: PLC0415 - most runs write none
+    import orjson  # noqa: PLC0415 - imported late: it slows the start
 
+    if "run" in header:
+        header = {**header, "run": _run_renamed(header["run"], _RUN_NAMES, _SOURCE_NAMES)}
     arrays = []
     offset = 0
     for name, kind, items in engine.arrays():
@@ -69,7 +79,7 @@ def write_state(fd: int, engine: Engine, header: dict[str, Any]) -> None:
 
 
 def read_header(name: str, file: BinaryIO) -> dict[str, Any]:
-    """Read what stands before the arrays.
+    """Read what precedes the arrays.
 
     Raises
     ------
@@ -85,24 +95,28 @@ def read_header(name: str, file: BinaryIO) -> dict[str, Any]:
     if version != FORMAT:
         raise CheckpointError(
             f"{name}: written by a newer fastanomaly, in format {version}; "
-            f"this one reads format {FORMAT}"
+            f"this version reads format {FORMAT}"
         )
     text = file.read(min(length, _LARGEST_HEADER))
     if len(text) < length:
-        raise CheckpointError(f"{name}: truncated: the header is not whole")
+        raise CheckpointError(f"{name}: truncated in the header")
     if zlib.crc32(text) != crc:
-        raise CheckpointError(f"{name}: altered: the header's checksum does not hold")
+        raise CheckpointError(f"{name}: altered: wrong checksum of the header")
     try:
         header: dict[str, Any] = orjson.loads(text)
         whole = file.tell() + int(header["arrays_bytes"])
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"{name}: altered: no header of a checkpoint") from error
+        raise CheckpointError(f"{name}: altered: not a checkpoint's header") from error
     size = file.seek(0, os.SEEK_END)
     file.seek(_START.size + length)
     if size != whole:
         raise CheckpointError(
             f"{name}: {'truncated' if size < whole else 'altered'}: "
             f"{size} bytes instead of {whole}"
+        )
+    if isinstance(header.get("run"), dict):
+        header["run"] = _run_renamed(
+            header["run"], *map(_inverse, (_RUN_NAMES, _SOURCE_NAMES))
         )
     return header
 
@@ -115,7 +129,7 @@ def read_state(
     Parameters
     ----------
     name : str
-        What errors call the file.
+        The file's name in errors.
     file : binary file
         Open for reading, at its beginning.
     make : callable
@@ -129,7 +143,7 @@ def read_state(
     Raises
     ------
     CheckpointError
-        If the file holds no such state.
+        If the file does not hold such a state.
     OSError
         If it cannot be read.
     """
@@ -141,17 +155,17 @@ def read_state(
         if [(array["name"], array["kind"]) for array in arrays] != own:
             raise CheckpointError(f"{name}: altered: other arrays than those of its format")
         rest = iter(arrays)
-        engine.load(header["state"], lambda: _take(name, file, next(rest)))
+        engine.load(header["state"], lambda: _read_array(name, file, next(rest)))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         if isinstance(error, CheckpointError):
             raise
         what = f"{type(error).__name__}: {error}"
-        raise CheckpointError(f"{name}: altered: no possible state: {what}") from error
+        raise CheckpointError(f"{name}: altered: impossible state: {what}") from error
     return header
 
 
-def _take(name: str, file: BinaryIO, array: dict[str, Any]) -> bytes:
-    """Read the array that comes next."""
+def _read_array(name: str, file: BinaryIO, array: dict[str, Any]) -> bytes:
+    """Read the next array."""
     size = array["items"] * _ITEM_BYTES[array["kind"]]
     data = file.read(size)
     padding = file.read(_padded(size) - size)
@@ -159,15 +173,34 @@ def _take(name: str, file: BinaryIO, array: dict[str, Any]) -> bytes:
     if len(data) < size or len(crc) < 8:
         raise CheckpointError(f"{name}: truncated in {array['name']}")
     if zlib.crc32(data) != int.from_bytes(crc, "little") or any(padding):
-        raise CheckpointError(
-            f"{name}: altered: the checksum of {array['name']} does not hold"
-        )
+        raise CheckpointError(f"{name}: altered: wrong checksum of {array['name']}")
     return data
 
 
 def _padded(size: int) -> int:
-    """The next multiple of eight."""
+    """Round up to a multiple of eight."""
     return (size + 7) // 8 * 8
+
+
+def _run_renamed(
+    run: dict[str, Any], names: dict[str, str], source_names: dict[str, str]
+) -> dict[str, Any]:
+    """Return the state of a run with its members renamed."""
+    run = _renamed(run, names)
+    for sources in ("sources", "logs"):
+        if isinstance(run.get(sources), list):
+            run[sources] = [_renamed(source, source_names) for source in run[sources]]
+    return run
+
+
+def _renamed(members: Any, names: dict[str, str]) -> Any:
+    if not isinstance(members, dict):
+        return members
+    return {names.get(name, name): value for name, value in members.items()}
+
+
+def _inverse(names: dict[str, str]) -> dict[str, str]:
+    return {new: old for old, new in names.items()}
 
 
 def write_file(path: str, write: Callable[[int], None]) -> None:
@@ -176,32 +209,32 @@ def write_file(path: str, write: Callable[[int], None]) -> None:
     Parameters
     ----------
     path : str
-        Its name; the same with ``.new`` behind it is used meanwhile.
+        Its name; ``PATH.new`` is used in the meantime.
     write : callable
-        Writes it, given a file descriptor.
+        Writes the contents to a file descriptor.
 
     Raises
     ------
     OSError
-        If it cannot be written; the one that was there before is as it was.
+        If it cannot be written; the previous file is unchanged.
     """
-    beside = path + ".new"
-    fd = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
+    temporary = path + ".new"
+    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
     try:
         try:
             write(fd)
             os.fsync(fd)
         finally:
             os.close(fd)
-        os.rename(beside, path)
+        os.rename(temporary, path)
     except BaseException:
-        os.unlink(beside)
+        os.unlink(temporary)
         raise
     flush_folder(os.path.dirname(path) or ".")
 
 
 def flush_folder(path: str) -> None:
-    """Have a folder's names written to the disk."""
+    """Have the names in a folder written to the disk."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
         os.fsync(fd)

@@ -1,4 +1,4 @@
-"""Waiting for what may take its time: input, the other end of a FIFO, the clock."""
+"""Waiting for input, for the other end of a FIFO, or for time to pass."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ import time
 
 
 class Waiter:
-    """Waits until something can be read, without end if need be."""
+    """Waits until something can be read, without a limit unless one is given."""
 
     def wait(self, fd: int | None, seconds: float | None = None) -> bool:
-        """Wait until a read will not block, or for so long; whether it will not.
+        """Wait until a read will not block; return whether that is so.
 
         Parameters
         ----------
         fd : int or None
-            What is to be read; None to wait for the time alone.
+            The file descriptor to read from; None to wait for the time only.
         seconds : float, optional
-            How long at most; by default without end.
+            The longest wait; by default there is no limit.
         """
         if fd is None:
             time.sleep(seconds or 0)

@@ -50,11 +50,11 @@ def test_a_finished_run_is_not_run_again(folder, run):
 @pytest.mark.parametrize(
     ("options", "what"),
     [
-        (("-D", "2"), "D was 3, and is now 2"),
-        (("-T", "60"), "T was 50, and is now 60"),
-        (("-k", "2"), "k was 3/1, and is now 2/1"),
-        (("--max-line", "1000"), "max-line was 1048576, and is now 1000"),
-        (("--rejects", "r"), "rejects was None, and is now"),
+        (("-D", "2"), "D was 3 and is now 2"),
+        (("-T", "60"), "T was 50 and is now 60"),
+        (("-k", "2"), "k was 3/1 and is now 2/1"),
+        (("--max-line", "1000"), "max-line was 1048576 and is now 1000"),
+        (("--rejects", "r"), "rejects was None and is now"),
     ],
 )
 def test_another_job(folder, run, options, what):
@@ -120,7 +120,7 @@ def test_a_log_that_is_another_one(folder, run):
     run("detect", *LOGS, *KEEP, "--every", "20")
     checkpoints(folder)[-1].unlink()
     out = (folder / "out").read_bytes()
-    for data, what in ((b"", "0 bytes"), (MORE[::-1] * 100, "other text before byte")):
+    for data, what in ((b"", "0 bytes"), (MORE[::-1] * 100, "its text before byte")):
         (folder / "stream.json").write_bytes(data)
         ended = run("detect", *LOGS, *KEEP, "--every", "20")
         assert ended.status == 2
@@ -136,7 +136,7 @@ def test_an_output_that_was_cut(folder, run):
     (folder / "out").write_bytes(b"")
     ended = run("detect", *LOGS, *KEEP, "--every", "20")
     assert ended.status == 2
-    assert "out: 0 bytes, but" in ended.err
+    assert "out: has 0 bytes, but" in ended.err
 
 
 def other_note(data):
@@ -173,7 +173,7 @@ def test_a_damaged_checkpoint_is_named_and_the_one_before_used(folder, run, dama
     for path in checkpoints(folder):
         path.write_bytes(DAMAGES[damage](path.read_bytes()))
     ended = run("detect", *LOGS, *KEEP, "--every", "20")
-    assert (ended.status, "no checkpoint there is good" in ended.err) == (2, True)
+    assert (ended.status, "all checkpoints are damaged" in ended.err) == (2, True)
     assert (folder / "out").read_bytes() == expected
     assert run("detect", *LOGS, *KEEP, "--fresh").status == 0
 
@@ -220,7 +220,7 @@ def test_checkpoints_are_those_of_a_detector(folder, run):
     assert detector.network("2") == ["1"]
     detector.save(folder / "kept" / "checkpoint-000000000009")
     ended = run("detect", *LOGS, *KEEP)
-    assert "a detector's state, but not of a run" in ended.err
+    assert "holds a detector's state, but not a run's" in ended.err
     assert (ended.status, "done before" in ended.err) == (0, True)
 
 

@@ -75,7 +75,10 @@ def test_a_purchase_that_is_not_flagged(folder, run):
         (("--line", "1", "--degrees", "x"), "--degrees: 'x' is no number"),
         (("--line", "1", "--other-tracked", "1"), "T: 1 is not in 2.."),
         (("--line", "1", "--picture", "why.xyz"), "why.xyz: no form of picture"),
-        (("--line", "1", "--picture", "batch.json"), "batch.json: is to be written, but"),
+        (
+            ("--line", "1", "--picture", "batch.json"),
+            "batch.json: output would overwrite input",
+        ),
         (("--line", "1", "--flag", "1"), "not allowed with"),
         ((), "one of the arguments --line --flag is required"),
     ],

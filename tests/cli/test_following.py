@@ -107,7 +107,7 @@ def test_a_pipe_that_falls_silent(folder, start):
 @pytest.mark.parametrize("seconds", ["0", "-1", "x", "nan", "inf"])
 def test_how_long_is_idle(folder, run, seconds):
     ended = run("detect", "batch.json", "stream.json", "out", f"--until-idle={seconds}")
-    assert (ended.status, f"{seconds!r} is no number of seconds" in ended.err) == (2, True)
+    assert (ended.status, f"{seconds!r} is not a number of seconds" in ended.err) == (2, True)
 
 
 @pytest.mark.parametrize("path", ["-", "stream.json.gz"])
@@ -134,7 +134,7 @@ def test_going_on_after_a_rotation_while_nobody_read(folder, start, rotation):
     process = start("detect", "batch.json", "stream.json", "out", *options)
     finish(process, folder, 4 if rotation == "rename" else 3)
     err = process.stderr.read()
-    assert (b"going on at the beginning" in err) == (rotation != "rename")
+    assert (b"reading the present file from its beginning" in err) == (rotation != "rename")
 
 
 def test_a_followed_run_is_never_finished(folder, start):

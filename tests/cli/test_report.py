@@ -70,7 +70,7 @@ def test_its_own_setting_and_others(folder, run):
         (("-D", "0"), "D: '0' is not in 1.."),
         (("-k", "x"), "sigmas: 'x' is not a decimal"),
         (("--degrees", "6-1"), "--degrees: '6-1' is no number"),
-        (("-o", "stream.json"), "stream.json: is to be written, but is also the log"),
+        (("-o", "stream.json"), "stream.json: output would overwrite input log"),
         (("--max-line", "0"), "--max-line: 0 is not in 1.."),
     ],
 )
@@ -121,7 +121,7 @@ def test_a_pipe_is_no_file(folder, run, log, command):
     name, *options = command
     ended = run(name, "batch.json", "stream.json", *options)
     assert (ended.status, f"{log}: " in ended.err) == (2, True)
-    assert "reads the logs more than once: it needs files" in ended.err
+    assert "reads the logs more than once: use files" in ended.err
 
 
 @pytest.mark.parametrize(

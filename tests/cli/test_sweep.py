@@ -57,7 +57,7 @@ def test_the_columns_in_every_format(folder, run):
         (("-T", "2-2000"), "settings, 4096 at most"),
         (("-k", "2,,3"), "sigmas: '' is not a decimal"),
         (("-o", "table.txt"), "table.txt: the suffix is none of .csv, .json, .parquet"),
-        (("-o", "stream.json"), "stream.json: is to be written, but is also the log"),
+        (("-o", "stream.json"), "stream.json: output would overwrite input log"),
         (("--against", "9,50,3"), "--against: '9,50,3' is no setting of the grid"),
         (("--max-line", "0"), "--max-line: 0 is not in 1.."),
     ],
@@ -85,7 +85,10 @@ def test_a_log_that_is_not_there(run):
 def test_a_table_that_a_setting_would_overwrite(folder, run):
     before = {path.name: path.read_bytes() for path in folder.iterdir()}
     ended = run(*GRID, "-o", "flags/D1_T2_k3.json", "--flags-dir", "flags")
-    assert (ended.status, "flags/D1_T2_k3.json: is to be written twice" in ended.err) == (
+    assert (
+        ended.status,
+        "flags/D1_T2_k3.json: output would overwrite output" in ended.err,
+    ) == (
         2,
         True,
     )

@@ -7,7 +7,7 @@ import reference
 from randomlogs import random_logs
 
 from fastanomaly.runs.detection import detect
-from fastanomaly.runs.run import Summary
+from fastanomaly.runs.summary import Summary
 
 LOGS = int(os.environ.get("FASTANOMALY_RANDOM_LOGS", "10000"))
 CHUNK = 100

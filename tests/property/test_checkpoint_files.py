@@ -12,6 +12,7 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 
 from fastanomaly import CheckpointError, Detector
+from fastanomaly.detector import read_detector
 
 START = struct.Struct("<16sIIQ")
 ITEM = {"int64": 8, "int32": 4, "bytes": 1, "purchase": 24}
@@ -60,15 +61,15 @@ def file_of(header, arrays):
 def load(data):
     """Load it; whatever it is, it is a state that holds together, or it is refused."""
     try:
-        detector = Detector.load_with_header("made up", io.BytesIO(data))[0]
+        detector = read_detector("made up", io.BytesIO(data))[0]
     except CheckpointError:
         return None
-    detector.check()
+    detector._check()
     for user in ("hub", "é", 2, 3):
         detector.purchase(user, 10**6, 10**9)
         detector.unfriend(user, "hub")
         detector.befriend(user, "new")
-    detector.check()
+    detector._check()
     return detector
 
 

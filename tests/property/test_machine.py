@@ -140,7 +140,7 @@ class Machine(RuleBasedStateMachine):
     def agrees(self):
         if not hasattr(self, "detector"):
             return
-        self.detector.check()
+        self.detector._check()
         counts = self.detector.counts
         assert counts.purchases == self.reference.purchases
         assert counts.befriends == self.reference.befriends

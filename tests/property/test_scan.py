@@ -153,7 +153,7 @@ def test_scanned_ahead_or_line_by_line_all_is_the_same(seed):
     assert at_once == single
     assert len(at_once[0]) > 100
     assert len(at_once[1]) > 100
-    one.check()
+    one._check()
 
 
 def test_stopping_while_lines_are_scanned_ahead():

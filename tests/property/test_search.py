@@ -48,7 +48,7 @@ def answers(columns, degree, tracked, method, sigmas=0):
     """All verdicts, as good as all purchases being flagged, and the work they took."""
     detector = Detector(degree, tracked, sigmas, method=method)
     flags = detector.feed_columns(*columns)
-    detector.check()
+    detector._check()
     work = detector.work
     return (
         [
@@ -86,7 +86,7 @@ def test_purchases_beyond_the_recency_log(late):
     for method in ("auto", "ball"):
         detector = Detector(3, 500, 0, method=method)
         detector.feed_columns(*past, judge=False)
-        detector.check()
+        detector._check()
         flags = detector.feed_columns(*present)
         found.append([flags.rows.tolist(), flags.n.tolist(), flags.mean_cents.tolist()])
         if method == "auto":

@@ -256,7 +256,7 @@ def test_late_purchases_take_their_place():
     assert detector.purchase("buyer", "100", 0).mean == "5.50"
     detector.record("friend", "9", 49)
     assert detector.purchase("buyer", "100", 0).mean == "5.50"
-    detector.check()
+    detector._check()
 
 
 @pytest.mark.parametrize(
@@ -433,7 +433,7 @@ def test_columns_that_are_written_to_meanwhile():
         for _ in range(10):
             with suppress(ValueError, FeedError):
                 detector.feed_columns(**columns)
-            detector.check()
+            detector._check()
             detector = Detector(1, 2)
     finally:
         stopped.set()
@@ -497,7 +497,7 @@ def test_one_thread_at_a_time():
         if refused:
             break
     assert "one thread at a time" in refused
-    detector.check()
+    detector._check()
 
 
 def test_hubs_stay_right_while_they_grow_and_shrink():
@@ -512,8 +512,8 @@ def test_hubs_stay_right_while_they_grow_and_shrink():
             detector.befriend("hub", user)
             friends.add(str(user))
         if step % 500 == 0:
-            detector.check()
-    detector.check()
+            detector._check()
+    detector._check()
     assert set(detector.network("hub")) == friends
 
 

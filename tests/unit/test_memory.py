@@ -51,7 +51,7 @@ def test_an_event_happens_wholly_or_not_at_all(operation):
                 operation(detector)
         except MemoryError:
             assert (detector.counts, sorted(detector.network("0"))) == before
-            detector.check()
+            detector._check()
             operation(detector)
             assert detector.counts == done.counts
             failures += 1
@@ -82,12 +82,12 @@ def test_failures_on_the_way_up_and_down():
             failures[operation] += 1
             assert detector.counts == before
             if number % 50 == 0:
-                detector.check()
+                detector._check()
             getattr(detector, operation)(*arguments)
         getattr(calm, operation)(*arguments)
         if operation == "befriend" and number % 100 == 0:
             assert set(detector.network("hub")) == set(calm.network("hub"))
-    detector.check()
+    detector._check()
     # Going down takes memory too, but how often depends on the hub's secret hash.
     assert min(failures["befriend"], failures["record"]) > 10
     assert detector.counts == calm.counts
@@ -105,12 +105,12 @@ def test_growth_from_nothing():
                 detector.befriend(user, f"friend of {user}")
                 user += 1
         except MemoryError:
-            detector.check()
+            detector._check()
             detector.befriend(user, f"friend of {user}")
             user += 1
     assert detector.counts.users == 600
     assert detector.counts.befriends == 300
-    detector.check()
+    detector._check()
 
 
 def test_bulk_calls_keep_what_came_before():
@@ -120,7 +120,7 @@ def test_bulk_calls_keep_what_came_before():
     columns = (np.full(rows, BEFRIEND, np.uint8), users, users, users + rows, users)
     with failing_after(50), pytest.raises(FeedError, match=r"columns, row .*: .*no memory"):
         detector.feed_columns(*columns)
-    detector.check()
+    detector._check()
     assert 0 < detector.counts.befriends < rows
     detector.feed_columns(*columns)
     assert detector.counts.friendships == rows
@@ -138,7 +138,7 @@ def test_fed_lines_keep_what_came_before():
     assert detector.counts.befriends == fed.lines - 1
     assert [rejected.line for rejected in fed.rejected] == [1]
     assert caught.value.applied == fed.lines
-    detector.check()
+    detector._check()
     # The lines from there on can be fed when there is memory again.
     rest = text.splitlines()[fed.lines :]
     assert detector.feed(rest, first_line=fed.lines + 1).lines == 1000 - fed.lines

@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from fastanomaly.sources.files import ReadAhead, Source
+from fastanomaly.sources.files import InputFile, ReadAhead
 from fastanomaly.waiting import Waiter
 
 BLOCKS = [bytes([65 + number]) * 10 for number in range(4)]
@@ -14,7 +14,7 @@ BLOCKS = [bytes([65 + number]) * 10 for number in range(4)]
 def source(tmp_path):
     path = tmp_path / "log.json"
     path.write_bytes(b"".join(BLOCKS))
-    source = Source(str(path), Waiter())
+    source = InputFile(str(path), Waiter())
     yield source
     source.close()
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from fastanomaly.cli.sweep import whole_numbers
 from fastanomaly.rules.parameters import MAX_LINE, check_max_line, check_whole
-from fastanomaly.sinks.lines import check_folders, check_outputs, print_text
+from fastanomaly.sinks.files import print_text
+from fastanomaly.sinks.paths import check_folders, check_outputs
 
 if TYPE_CHECKING:
     from fastanomaly.explanations.model import Explanation

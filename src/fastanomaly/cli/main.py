@@ -1,4 +1,4 @@
-"""The command line: ``fastanomaly COMMAND ...``, and the exit status of what went wrong."""
+"""The command line ``fastanomaly COMMAND ...``: its commands and exit statuses."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from fastanomaly._version import __version__
 from fastanomaly.cli import detect, explain, report, simulate, sweep
 from fastanomaly.errors import FeedError, UsageError
-from fastanomaly.telemetry import messages as journal
+from fastanomaly.telemetry.messages import write_message
 
 COMMANDS = (detect, sweep, explain, report, simulate)
 _INTERRUPTED = "stopped by SIGINT"
 
 
 class _HelpFormatter(argparse.HelpFormatter):
-    """As wide as the terminal; by default this is asked by way of six modules more."""
+    """Help as wide as the terminal; argparse's own way of asking imports six modules."""
 
     def __init__(self, prog: str) -> None:
         try:
@@ -48,12 +48,12 @@ def parser() -> argparse.ArgumentParser:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; return the exit status: 0 done, 1 a fault, 2 wrong use, see the docs.
+    """Run a command; return the exit status: 0 done, 1 a fault, 2 wrong use; see the docs.
 
     Parameters
     ----------
     argv : sequence of str, optional
-        The arguments; by default the process's.
+        The arguments; by default those of the process.
     """
     args = parser().parse_args(argv)
     try:
@@ -70,5 +70,5 @@ def main(argv: Sequence[str] | None = None) -> int:
         status, message = 1, "out of memory"
     except KeyboardInterrupt:
         status, message = 130, _INTERRUPTED
-    journal.say(message, "error", status=status)
+    write_message(message, "error", status=status)
     return status

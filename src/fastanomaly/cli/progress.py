@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from fastanomaly.sources.log import Log
+    from fastanomaly.sources.base import Source
 
 
-class Progress:
-    """A bar for each log; a context manager.
+class ProgressBar:
+    """A bar for each log in turn; a context manager.
 
     Parameters
     ----------
@@ -21,33 +21,38 @@ class Progress:
     """
 
     def __init__(self, quiet: bool) -> None:
-        self._shown = not quiet and sys.stderr is not None and sys.stderr.isatty()
-        self._log: Log | None = None
+        self._visible = not quiet and sys.stderr is not None and sys.stderr.isatty()
+        self._source: Source | None = None
         self._close: Callable[[], None] | None = None
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> ProgressBar:
         return self
 
     def __exit__(self, *error: object) -> None:
         self.close()
 
     def close(self) -> None:
-        """Take the bar away."""
+        """Remove the bar."""
         if self._close is not None:
             self._close()
 
-    def __call__(self, log: Log | None) -> None:
-        """Take note that some of a log has been read."""
-        if not self._shown or log is None:
+    def __call__(self, source: Source | None) -> None:
+        """Show how much of a log has been read."""
+        if not self._visible or source is None:
             return
-        if log is not self._log:
-            from tqdm import tqdm  # noqa: PLC0415 - a tenth of a second
+        progress = source.progress()
+        if source is not self._source:
+            from tqdm import tqdm  # noqa: PLC0415 - imported late: it takes 0.1 s
 
             if self._close is not None:
                 self._close()
-            self._log = log
+            self._source = source
             self._bar = tqdm(
-                total=log.size, desc=log.path, unit="B", unit_scale=True, leave=False
+                total=progress.total,
+                desc=source.path,
+                unit="B",
+                unit_scale=True,
+                leave=False,
             )
             self._close = self._bar.close
-        self._bar.update(log.position - self._bar.n)
+        self._bar.update(progress.done - self._bar.n)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import argparse
 
 from fastanomaly.cli.explain import add_setting, setting
-from fastanomaly.cli.progress import Progress
-from fastanomaly.sinks.lines import check_folders, check_outputs, write_whole
+from fastanomaly.cli.progress import ProgressBar
+from fastanomaly.sinks.files import write_whole
+from fastanomaly.sinks.paths import check_folders, check_outputs
 
 NAME = "report"
 HELP = "tell what came of two logs, as one HTML file that opens offline"
@@ -29,7 +30,7 @@ def run(args: argparse.Namespace) -> int:
 
     check_outputs([args.batch, args.stream], [args.out])
     check_folders([args.out])
-    with Progress(args.quiet) as progress:
+    with ProgressBar(args.quiet) as progress:
         page = report(
             args.batch, args.stream, title=args.title, on_read=progress, **setting(args)
         )

@@ -3,7 +3,7 @@
 import argparse
 
 from fastanomaly.errors import UsageError
-from fastanomaly.sources.log import is_compressed
+from fastanomaly.sources.compressed import is_compressed
 
 NAME = "simulate"
 HELP = "write made-up logs of any size, in the shape of the published sample"

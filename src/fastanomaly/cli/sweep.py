@@ -7,11 +7,12 @@ import os
 import re
 from typing import TYPE_CHECKING
 
-from fastanomaly.cli.progress import Progress
+from fastanomaly.cli.progress import ProgressBar
 from fastanomaly.errors import UsageError
 from fastanomaly.rules.parameters import LARGEST, MAX_LINE, check_max_line
-from fastanomaly.sinks.lines import check_folders, check_outputs, print_text, write_whole
-from fastanomaly.telemetry.messages import say
+from fastanomaly.sinks.files import print_text, write_whole
+from fastanomaly.sinks.paths import check_folders, check_outputs
+from fastanomaly.telemetry.messages import write_message
 
 if TYPE_CHECKING:
     from fastanomaly.sweeps.grid import Cell, SweepResult
@@ -90,7 +91,7 @@ def run(args: argparse.Namespace) -> int:
         for cell in grid(*chosen)[-1]:
             check_outputs([args.batch, args.stream], [*files, _flags_path(args, cell)])
         os.makedirs(args.flags_dir, exist_ok=True)
-    with Progress(args.quiet) as progress:
+    with ProgressBar(args.quiet) as progress:
         result = sweep(
             args.batch,
             args.stream,
@@ -116,7 +117,9 @@ def run(args: argparse.Namespace) -> int:
             print_text("\n" + agreement_text(result, against))
     if total := result.rejected.total():
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in result.rejected.most_common())
-        say(f"{total:,} line{'s' if total > 1 else ''} rejected: {reasons}", "warning")
+        write_message(
+            f"{total:,} line{'s' if total > 1 else ''} rejected: {reasons}", "warning"
+        )
     return 0
 
 

@@ -230,7 +230,7 @@ def explain(
     )
     others = []
     for degree in sorted({check_whole("D", d) for d in degrees} | {detector.degree}):
-        amounts = detector.engine.latest_amounts(user, degree, counts[-1])
+        amounts = detector._engine.latest_amounts(user, degree, counts[-1])
         others += [_verdict(amounts, degree, t, units, numerator, denominator) for t in counts]
     return Explanation(
         str(user),
@@ -249,7 +249,7 @@ def explain(
 def _latest(
     detector: Detector, user: UserId, degree: int, tracked: int
 ) -> tuple[list[int], list[BaselinePurchase]]:
-    sizes, found = detector.engine.latest(user, degree, tracked)
+    sizes, found = detector._engine.latest(user, degree, tracked)
     return sizes, [BaselinePurchase(*values) for values in found]
 
 

@@ -22,8 +22,8 @@ from fastanomaly.reports.charts import (
 )
 from fastanomaly.reports.html import report_page
 from fastanomaly.rules.parameters import MAX_LINE, OTHER_DEGREES, OTHER_TRACKED
-from fastanomaly.runs.detection import read_parameters
 from fastanomaly.runs.explaining import explain_lines
+from fastanomaly.runs.first_line import read_parameters
 from fastanomaly.runs.replay import unchanged_files
 from fastanomaly.sweeps.grid import SweepResult, sweep
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastanomaly.detector import Detector
-    from fastanomaly.sources.log import Log
+    from fastanomaly.sources.base import Source
 
 SAMPLE = 1000
 """Users whose networks are measured, at most."""
@@ -51,7 +51,7 @@ def report(
     other_tracked: Iterable[int] = OTHER_TRACKED,
     max_line: int = MAX_LINE,
     title: str = "Unusual purchases",
-    on_read: Callable[[Log], object] | None = None,
+    on_read: Callable[[Source], object] | None = None,
 ) -> str:
     """Replay two logs and tell what came of it, as one HTML page that opens offline.
 
@@ -154,7 +154,7 @@ def _sizes(detector: Detector, users: list[str], degrees: int) -> npt.NDArray[np
     end = detector.work.friends_marked + SAMPLE_LOOKS
     measured = 0
     for row, user in zip(found, chosen, strict=True):
-        sizes = detector.engine.latest(user, degrees, 1)[0]
+        sizes = detector._engine.latest(user, degrees, 1)[0]
         row[: len(sizes)] = sizes
         measured += 1
         if detector.work.friends_marked > end:

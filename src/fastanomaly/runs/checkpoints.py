@@ -1,8 +1,8 @@
-"""Checkpoints of a run: written beside the run into a folder, and gone on from.
+"""Checkpoints of a run: written by a forked child, and read when a run resumes.
 
-A forked child has the state as it was at that moment, and writes it while the run goes on.
-It first has the outputs written to the disk, so a checkpoint never speaks of output that
-could still be lost. The newest checkpoint and the one before are kept.
+The child has the state as it was at that moment and writes it while the run continues. It
+first makes what the sinks hold durable, so a checkpoint never counts output that could
+still be lost. The newest checkpoint and the one before it are kept.
 """
 
 from __future__ import annotations
@@ -12,68 +12,71 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, NamedTuple
 
-from fastanomaly.detector import Detector
+from fastanomaly.detector import Detector, read_detector, save_detector
 from fastanomaly.errors import CheckpointError, ParameterError, UsageError
-from fastanomaly.runs.run_state import check_note
-from fastanomaly.state_file import flush_folder, write_file, write_state
+from fastanomaly.runs.run_state import RunState, check_run_state
+from fastanomaly.state_file import flush_folder
+
+if TYPE_CHECKING:
+    from fastanomaly.sinks.base import Sink
 
 _NAME = re.compile(r"checkpoint-([0-9]{12})")
-_OTHER_FAULT = 255  # exit status of a child that failed, but for no reason of the system's
+_OTHER_FAULT = 255  # exit status of a child that failed without an error number
 
 
 class Every(NamedTuple):
-    """How often there is a checkpoint: after so many lines, or so many seconds."""
+    """The interval of checkpoints: in lines or in seconds, the other being None."""
 
     lines: int | None
     seconds: float | None
 
 
 def check_every(value: str | int) -> Every:
-    """Return what ``500`` (lines) or ``30s`` stands for.
+    """Return the interval that ``500`` (lines) or ``30s`` stands for.
 
     Raises
     ------
     ParameterError
-        Names the value.
+        If it is neither; names the value.
     """
     text = str(value)
     if re.fullmatch("[0-9]{1,18}", text) and int(text) > 0:
         return Every(int(text), None)
     if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?s", text) and float(text[:-1]) > 0:
         return Every(None, float(text[:-1]))
-    raise ParameterError(f"every: {value!r} is neither a number of lines nor like 30s")
+    raise ParameterError(f"every: {value!r} is neither a number of lines nor seconds like 30s")
 
 
 class Checkpoints:
-    """The checkpoints of one run; a context manager that holds the folder's lock.
+    """The checkpoints of one run; a context manager that locks the folder.
 
     Parameters
     ----------
     folder : str
-        Made if it is not there.
+        Created if it does not exist.
     every : Every
-        How often there is one.
+        The interval.
     notice : callable
-        Told what an operator should know.
+        Called with text that the operator should know.
 
     Attributes
     ----------
     written : int
         Checkpoints written by this run.
     written_at : float or None
-        When the newest was begun, by time.time.
+        When the newest was begun, as time.time.
     seconds, stall_seconds : float
-        What the last one took, and for how long the run stood still for it.
+        How long the last one took, and how long the run was stopped for it.
 
     Raises
     ------
     UsageError
         If another run uses the folder.
     OSError
-        If it cannot be used.
+        If the folder cannot be used.
     """
 
     def __init__(self, folder: str, every: Every, notice: Callable[[str], object]) -> None:
@@ -87,20 +90,20 @@ class Checkpoints:
         self._child = 0
         self._good = 0  # the number of the newest that is known to be whole
         self._begun = 0.0
-        self._lines = 0
+        self._lines = 0  # since the last one
         self._next_at = time.monotonic() + (every.seconds or 0)
 
     def __enter__(self) -> Checkpoints:
         os.makedirs(self.folder, exist_ok=True)
         self._lock = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            # A lock of this process alone: a child does not inherit it.
+            # A lock of this process only: a forked child does not inherit it.
             fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
             raise UsageError(f"{self.folder}: another run uses this folder") from error
-        # A child that outlived its run may still be writing: wait for it.
-        writing = self._writing()
+        # A child of a run that was killed may still be writing: wait for it.
+        writing = self._lock_writing()
         for name in os.listdir(self.folder):
             if name.endswith(".new") and _NAME.fullmatch(name.removesuffix(".new")):
                 os.unlink(self._path(name))
@@ -119,81 +122,77 @@ class Checkpoints:
         return self._path(f"checkpoint-{number:012}")
 
     def _numbers(self) -> list[int]:
-        """The numbers of the checkpoints that are there, newest first."""
+        """Return the numbers of the checkpoints in the folder, newest first."""
         found = (_NAME.fullmatch(name) for name in os.listdir(self.folder))
         return sorted((int(match[1]) for match in found if match), reverse=True)
 
-    def _writing(self) -> int:
-        """Take the lock under which checkpoints are written: a child inherits it."""
-        fd = os.open(self._path("writing"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        fcntl.flock(fd, fcntl.LOCK_EX)
-        return fd
+    def _lock_writing(self) -> int:
+        """Take the lock under which checkpoints are written; a forked child inherits it."""
+        file = os.open(self._path("writing"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        fcntl.flock(file, fcntl.LOCK_EX)
+        return file
 
-    def newest(self) -> tuple[Detector, dict[str, Any]] | None:
-        """Read the newest checkpoint that is whole: the detector, and what the run noted.
+    # -- reading -------------------------------------------------------------------------
+
+    def newest(self) -> tuple[Detector, RunState] | None:
+        """Read the newest checkpoint that is whole; None if there is none at all.
 
         Raises
         ------
         CheckpointError
-            If there are some, and none is good.
+            If there are checkpoints, but all are damaged.
         """
         fault: CheckpointError | None = None
         for number in self._numbers():
-            path = self._checkpoint(number)
             try:
-                with open(path, "rb") as file:
-                    detector, header = Detector.load_with_header(path, file)
-                if "run" not in header:
-                    raise CheckpointError(f"{path}: a detector's state, but not of a run")
-                try:
-                    noted = check_note(header["run"])
-                except ValueError as error:
-                    raise CheckpointError(f"{path}: altered: {error}") from error
+                found = _read(self._checkpoint(number))
             except CheckpointError as error:
-                self._notice(f"{error}; trying the one before")
+                self._notice(f"{error}; trying the checkpoint before it")
                 fault = error
             else:
                 self._good = number
-                return detector, noted
+                return found
         if fault is not None:
             raise CheckpointError(
-                f"{self.folder}: no checkpoint there is good (--fresh starts over); "
+                f"{self.folder}: all checkpoints are damaged (--fresh starts over); "
                 f"the last one tried: {fault}"
             )
         return None
 
     def forget(self) -> None:
-        """Remove the checkpoints that are there."""
+        """Remove the checkpoints in the folder."""
         numbers = self._numbers()
         for number in numbers:
             os.unlink(self._checkpoint(number))
         if numbers:
             flush_folder(self.folder)
 
+    # -- writing -------------------------------------------------------------------------
+
     def lines_left(self) -> int | None:
-        """How many lines may still be read before a checkpoint, if lines are counted."""
+        """Return how many lines may be read before the next one; None if by seconds."""
         return None if self.every.lines is None else max(1, self.every.lines - self._lines)
 
     def due(self, lines: int) -> bool:
-        """Whether there is to be a checkpoint now, after so many lines more."""
+        """Return whether a checkpoint is due after so many more lines."""
         self._lines += lines
-        self.look()
+        self.poll()
         if self._child or not self._lines:
             return False
         if self.every.lines is not None:
             return self._lines >= self.every.lines
         return time.monotonic() >= self._next_at
 
-    def begin(self, detector: Detector, run: dict[str, Any], outputs: list[int]) -> None:
-        """Have a child write a checkpoint while the run goes on."""
+    def begin(self, detector: Detector, state: RunState, sinks: Sequence[Sink]) -> None:
+        """Have a forked child write a checkpoint while the run continues."""
         self.wait()
         self._start()
-        writing = self._writing()
+        writing = self._lock_writing()
         try:
             self._child = os.fork()
-        except OSError:  # no memory for a child: then the run waits
+        except OSError:  # no memory for a child: the run writes it
             try:
-                self._save(detector, run, outputs)
+                self._save(detector, state, sinks)
                 self._done()
             except OSError as error:
                 self._failed(error.strerror)
@@ -201,11 +200,11 @@ class Checkpoints:
                 os.close(writing)
             return
         if self._child == 0:
-            self._save_and_exit(detector, run, outputs)
+            self._save_and_exit(detector, state, sinks)
         os.close(writing)
         self.stall_seconds = time.monotonic() - self._begun
 
-    def finish(self, detector: Detector, run: dict[str, Any], outputs: list[int]) -> None:
+    def finish(self, detector: Detector, state: RunState, sinks: Sequence[Sink]) -> None:
         """Write a checkpoint now.
 
         Raises
@@ -216,7 +215,7 @@ class Checkpoints:
         self.wait()
         self._start()
         try:
-            self._save(detector, run, outputs)
+            self._save(detector, state, sinks)
         except OSError as error:
             path = self._checkpoint(self._number)
             raise OSError(error.errno, error.strerror, path) from error
@@ -235,24 +234,23 @@ class Checkpoints:
         self.seconds = time.monotonic() - self._begun
         self._next_at = self._begun + (self.every.seconds or 0)
 
-    def _save(self, detector: Detector, run: dict[str, Any], outputs: list[int]) -> None:
-        for fd in outputs:
-            os.fsync(fd)
-        path = self._checkpoint(self._number)
-        write_file(path, lambda fd: write_state(fd, detector.engine, detector.header(run=run)))
+    def _save(self, detector: Detector, state: RunState, sinks: Sequence[Sink]) -> None:
+        for sink in sinks:
+            sink.sync()
+        save_detector(detector, self._checkpoint(self._number), run=state._asdict())
         for number in self._numbers():
             if number not in (self._good, self._number):
                 os.unlink(self._checkpoint(number))
 
     def _save_and_exit(
-        self, detector: Detector, run: dict[str, Any], outputs: list[int]
+        self, detector: Detector, state: RunState, sinks: Sequence[Sink]
     ) -> None:
-        """What the child does: it never returns."""
+        """Write a checkpoint in the child, and end the child."""
         status = _OTHER_FAULT
         try:
             for signum in (signal.SIGINT, signal.SIGTERM):
-                signal.signal(signum, signal.SIG_IGN)  # they are meant for the run
-            self._save(detector, run, outputs)
+                signal.signal(signum, signal.SIG_IGN)  # they are for the run
+            self._save(detector, state, sinks)
             status = 0
         except OSError as error:
             if error.errno is not None and 0 < error.errno < _OTHER_FAULT:
@@ -260,13 +258,13 @@ class Checkpoints:
         finally:
             os._exit(status)
 
-    def look(self) -> None:
-        """See whether the child is done."""
+    def poll(self) -> None:
+        """Take note if the child has ended."""
         if self._child:
             self._reap(os.WNOHANG)
 
     def wait(self) -> None:
-        """Wait for the child, if there is one."""
+        """Wait until the child, if there is one, has ended."""
         if self._child:
             self._reap(0)
 
@@ -285,5 +283,17 @@ class Checkpoints:
         self._next_at = time.monotonic() + (self.every.seconds or 0)
         self._notice(
             f"{self._checkpoint(self._number)}: cannot be written: {reason}; "
-            "the one before is good"
+            "the checkpoint before it is kept"
         )
+
+
+def _read(path: str) -> tuple[Detector, RunState]:
+    """Read the checkpoint of a run; raises CheckpointError."""
+    with open(path, "rb") as file:
+        detector, header = read_detector(path, file)
+    if "run" not in header:
+        raise CheckpointError(f"{path}: holds a detector's state, but not a run's")
+    try:
+        return detector, check_run_state(header["run"])
+    except ValueError as error:
+        raise CheckpointError(f"{path}: altered: {error}") from error

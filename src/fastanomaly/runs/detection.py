@@ -5,38 +5,42 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING
 
-from fastanomaly.convert import Number, exact_sigmas
+from fastanomaly.convert import Number
 from fastanomaly.detector import Detector, Method
-from fastanomaly.errors import ParameterError, Stopped, UsageError
-from fastanomaly.rules.parameters import MAX_LINE, check_max_line, check_whole, parameter_line
-from fastanomaly.runs.run import Reading, Run, Summary, plain
-from fastanomaly.sinks.lines import LineWriter, check_outputs
-from fastanomaly.sources.files import STANDARD
-from fastanomaly.sources.log import Lines, Log, LongLine
+from fastanomaly.errors import Stopped, UsageError
+from fastanomaly.rules.parameters import MAX_LINE
+from fastanomaly.runs.first_line import take_parameters
+from fastanomaly.runs.job import Hooks, Job, Path, check_job
+from fastanomaly.runs.run import Outputs, Run
+from fastanomaly.runs.run_state import RunState, SourceState
+from fastanomaly.runs.summary import Summary
+from fastanomaly.sinks.base import open_sink
+from fastanomaly.sources.base import Lines, SourceOptions, open_source
 from fastanomaly.waiting import Waiter
 
-_BLANK = b" \t\r\n"
+if TYPE_CHECKING:
+    from fastanomaly.runs.checkpoints import Checkpoints
+
 _TICK_SECONDS = 0.5
 
 
 def detect(
-    batch: str | os.PathLike[str],
-    stream: str | os.PathLike[str],
-    out: str | os.PathLike[str],
+    batch: Path,
+    stream: Path,
+    out: Path,
     *,
     degree: int | str | None = None,
     tracked: int | str | None = None,
     sigmas: Number = 3,
     method: Method = "auto",
-    rejects: str | os.PathLike[str] | None = None,
+    rejects: Path | None = None,
     strict: bool = False,
     max_line: int = MAX_LINE,
     follow: bool = False,
     until_idle: float | None = None,
-    checkpoint: str | os.PathLike[str] | None = None,
+    checkpoint: Path | None = None,
     every: int | str = "30s",
     fresh: bool = False,
     summary: Summary | None = None,
@@ -49,43 +53,42 @@ def detect(
     Parameters
     ----------
     batch, stream : str or path-like
-        Paths of the logs; ``-`` for standard input (one of them), ``.gz`` and ``.zst``
-        are decompressed.
+        The logs; ``-`` for standard input (one of them); ``.gz`` and ``.zst`` files are
+        decompressed.
     out : str or path-like
-        Path of the flagged purchases; ``-`` for standard output.
+        Where the flagged purchases go; ``-`` for standard output.
     degree, tracked : int or str, optional
-        D and T; what is not given is read from the batch log's first line.
+        D and T; by default those in the batch log's first line.
     sigmas : int, float, str or Decimal, default 3
         k, see `Detector`.
     method : {"auto", "ball"}, default "auto"
         See `Detector`.
     rejects : str or path-like, optional
-        Path of the rejected lines: tab-separated log, line number, reason, detail, line.
+        Where rejected lines go: tab-separated log, line number, reason, detail, line.
     strict : bool, default False
         Stop at the first rejected line.
     max_line : int, default 2^20
-        The longest line looked at, in bytes; 1 to 2^31 - 1.
+        Longer lines are rejected, in bytes; 1 to 2^31 - 1.
     follow : bool, default False
-        Go on where the stream log ends: it grows, is rotated, or is a FIFO that others
-        write to one after the other.
+        Continue after the end of the stream log: it grows, is rotated, or is a FIFO with
+        several writers in turn.
     until_idle : float, optional
-        End when nothing has come of the stream log for so many seconds.
+        End after so many seconds without new data in the stream log.
     checkpoint : str or path-like, optional
-        Folder in which checkpoints are kept. If it holds one of the same job, the run goes
-        on from there.
+        Folder for checkpoints. If it holds one of the same job, the run resumes there.
     every : int or str, default "30s"
-        How often there is a checkpoint: a number of lines, or seconds like ``30s``.
+        Interval of checkpoints: a number of lines, or seconds such as ``30s``.
     fresh : bool, default False
         Start over, whatever the folder holds.
     summary : Summary, optional
-        To be filled as the run goes on, and so readable after an exception too.
+        Filled during the run, so that it can be read after an exception too.
     on_read : callable, optional
-        Called with the `Run` after each block read of a log, and twice a second where
-        nothing comes.
+        Called with the `Run` after each block of a log, and twice a second when no data
+        comes.
     on_notice : callable, optional
-        Called with what an operator should know, such as a checkpoint that is damaged.
+        Called with text that the operator should know, such as a damaged checkpoint.
     waiter : Waiter, optional
-        Does the waiting where a read or the opening of a FIFO may block.
+        Waits wherever a read or the opening of a FIFO may block.
 
     Returns
     -------
@@ -94,251 +97,173 @@ def detect(
     Raises
     ------
     UsageError
-        A parameter or a log that is not right, or a checkpoint of another job: nothing has
+        A wrong parameter, an unreadable log, or a checkpoint of another job; nothing has
         been written.
     CheckpointError
-        There are checkpoints, but none of them is good: nothing has been written.
+        There are checkpoints, but all are damaged; nothing has been written.
     LogReadError, OutputError
-        An I/O error: what was judged before it is in the output.
+        An I/O error; what was judged before has been written.
     OSError
-        The last checkpoint could not be written; all else was.
+        The last checkpoint could not be written; everything else was.
     FeedError
-        Memory ran out: what was judged before it is in the output.
+        Memory ran out; what was judged before has been written.
     StrictError
         A line was rejected, and `strict` is set.
 
     Notes
     -----
-    Memory is that of the detector; it does not grow with the logs.
+    Needs the memory of the detector; it does not grow with the logs.
     """
+    job = check_job(
+        (batch, stream, out),
+        rejects,
+        degree=degree,
+        tracked=tracked,
+        max_line=max_line,
+        sigmas=sigmas,
+        method=method,
+        strict=strict,
+        follow=follow,
+        until_idle=until_idle,
+    )
+    hooks = Hooks(on_read, on_notice or (lambda text: None), waiter)
     summary = Summary() if summary is None else summary
-    batch, stream, out = os.fspath(batch), os.fspath(stream), os.fspath(out)
-    outputs = [out] if rejects is None else [out, os.fspath(rejects)]
-    check_max_line(max_line)
-    if batch == stream == STANDARD:
-        raise UsageError("-: standard input cannot be both logs")
-    check_outputs([batch, stream], outputs)
-    # Options are looked at first: they are wrong whatever the log says.
-    given = {
-        name: check_whole(name, value)
-        for name, value in (("D", degree), ("T", tracked))
-        if value is not None
-    }
-    job = {
-        "batch": _full(batch),
-        "stream": _full(stream),
-        "out": _full(out),
-        "rejects": None if rejects is None else _full(outputs[1]),
-        "k": "/".join(map(str, exact_sigmas(sigmas))),
-        "max-line": max_line,
-    }
-    notice = on_notice or _unheard
     with ExitStack() as stack:
-        checkpoints = detector = None
-        noted: dict[str, Any] = {}
+        checkpoints = None
         if checkpoint is not None:
             from fastanomaly.runs.checkpoints import Checkpoints, check_every  # noqa: PLC0415
 
             checkpoints = stack.enter_context(
-                Checkpoints(os.fspath(checkpoint), check_every(every), notice)
+                Checkpoints(os.fspath(checkpoint), check_every(every), hooks.on_notice)
             )
-            if not fresh and (found := checkpoints.newest()) is not None:
-                detector, noted = found
-                own = {"D": detector.degree, "T": detector.tracked}
-                _expect_job(checkpoints.folder, job | given, noted["job"] | own)
-                _restore(summary, detector, noted)
-                if summary.done_before:
-                    return summary
-        readings = [
-            _open(stack, batch, noted, 0, max_line, waiter),
-            _open(stack, stream, noted, 1, max_line, waiter, follow, until_idle),
-        ]
-        for reading in readings:
-            if reading.log is not None and reading.log.notice:
-                notice(reading.log.notice)
-        lines = [iter(reading.log or ()) for reading in readings]
-        if detector is None:
-            lines[0], readings[0].line, found_parameters = take_parameters(
-                batch, lines[0], given, max_line
-            )
-            detector = Detector(
-                found_parameters["D"], found_parameters["T"], sigmas, method=method
-            )
-        detector.method = method
-        writers = [stack.enter_context(LineWriter(path, waiter)) for path in outputs]
-        if checkpoints is not None and not noted:
-            checkpoints.forget()
-        kept = [noted.get("out_bytes", 0), noted.get("rejects_bytes", 0)]
-        for writer, length in zip(writers, kept, strict=False):
-            writer.expect(length)
-        for writer, length in zip(writers, kept, strict=False):
-            writer.start(length)
-        run = Run(
-            detector,
-            readings,
-            writers[0],
-            writers[1] if rejects is not None else None,
-            strict,
-            max_line,
-            summary,
-            job,
-            checkpoints,
-            on_read,
-        )
-        try:
-            for reading, blocks in zip(readings, lines, strict=True):
-                if not reading.done:
-                    run.feed(reading, blocks)
-        except Stopped:
-            run.finish(done=False)
-            raise
-        run.finish(done=not follow)
+        _detect(stack, job, hooks, summary, checkpoints, fresh)
     return summary
 
 
-def _open(
+def _detect(
     stack: ExitStack,
-    path: str,
-    noted: dict[str, Any],
-    index: int,
-    max_line: int,
-    waiter: Waiter | None,
-    follow: bool = False,
-    until_idle: float | None = None,
-) -> Reading:
-    """Open a log, where a checkpoint left it if there is one; not one that is done."""
-    reading = Reading(path)
-    place = reading.restore(noted["logs"][index]) if noted else None
-    if not reading.done:
-        reading.log = stack.enter_context(
-            Log(
-                path,
-                max_line,
-                waiter,
-                follow=follow,
-                until_idle=until_idle,
-                tick=_TICK_SECONDS,
-                place=place,
-            )
-        )
-        reading.offset = reading.log.offset  # not the place's, if that file is gone
-    return reading
+    job: Job,
+    hooks: Hooks,
+    summary: Summary,
+    checkpoints: Checkpoints | None,
+    fresh: bool,
+) -> None:
+    """Begin or resume a run and read its logs."""
+    resumed = None
+    if checkpoints is not None and not fresh:
+        resumed = _resumable(checkpoints, job)
+    if resumed is not None:
+        _restore(summary, *resumed)
+        if summary.done_before:
+            return
+    saved = None if resumed is None else resumed[1]
+    sources = _open_sources(stack, job, hooks, saved)
+    blocks = [state.source.blocks() if state.source else iter(()) for state in sources]
+    if resumed is not None:
+        detector = resumed[0]
+        detector.method = job.method
+    else:
+        detector, blocks[0] = _begin(job, sources[0], blocks[0])
+    run = Run(
+        job,
+        detector,
+        sources,
+        _open_outputs(stack, job, hooks, saved, checkpoints),
+        summary,
+        checkpoints,
+        hooks.on_read,
+    )
+    try:
+        for state, lines in zip(sources, blocks, strict=True):
+            if not state.done:
+                run.feed(state, lines)
+    except Stopped:
+        run.finish(done=False)
+        raise
+    run.finish(done=not job.follow)
 
 
-def _unheard(text: str) -> None:
-    pass
+def _resumable(checkpoints: Checkpoints, job: Job) -> tuple[Detector, RunState] | None:
+    """Return the newest checkpoint, if there is one.
 
-
-def _full(path: str) -> str | None:
-    """A path as it is noted in a checkpoint."""
-    return path if path == STANDARD else plain(os.path.realpath(path))
-
-
-def _expect_job(folder: str, asked: dict[str, Any], noted: dict[str, Any]) -> None:
-    """Refuse to go on with another job than the checkpoint's."""
-    for name, value in asked.items():
-        if noted.get(name) != value:
+    Raises
+    ------
+    UsageError
+        If it is of another job.
+    """
+    found = checkpoints.newest()
+    if found is None:
+        return None
+    detector, saved = found
+    of_checkpoint = saved.job | {"D": detector.degree, "T": detector.tracked}
+    for name, value in (job.identity | job.given).items():
+        if of_checkpoint.get(name) != value:
             raise UsageError(
-                f"{folder}: holds a checkpoint of another job: {name} was "
-                f"{noted.get(name)}, and is now {value} (--fresh starts over)"
+                f"{checkpoints.folder}: holds a checkpoint of another job: {name} was "
+                f"{of_checkpoint.get(name)} and is now {value} (--fresh starts over)"
             )
+    return found
 
 
-def _restore(summary: Summary, detector: Detector, noted: dict[str, Any]) -> None:
-    """Take over what was counted up to a checkpoint."""
+def _restore(summary: Summary, detector: Detector, saved: RunState) -> None:
+    """Copy what had been counted up to a checkpoint."""
     summary.count(detector)
-    summary.rejected.update(noted["rejected"])
-    summary.first_rejected = noted["first_rejected"]
-    summary.seconds = noted["seconds"]
-    summary.done_before = noted["done"]
+    summary.rejected.update(saved.rejected)
+    summary.first_rejected = saved.first_rejected
+    summary.seconds = saved.seconds
+    summary.done_before = saved.done
 
 
-def read_parameters(path: str, given: dict[str, int], max_line: int) -> dict[str, int]:
-    """D and T of a batch log, the given ones winning; see `take_parameters`."""
-    with Log(path, max_line) as log:
-        return take_parameters(path, iter(log), given, max_line)[2]
+def _begin(
+    job: Job, first: SourceState, blocks: Iterator[Lines]
+) -> tuple[Detector, Iterator[Lines]]:
+    """Make the detector, with D and T from the batch log's first line if it has them."""
+    blocks, first.line, found = take_parameters(job.batch, blocks, job.given, job.max_line)
+    return Detector(found["D"], found["T"], job.sigmas, method=job.method), blocks
 
 
-def take_parameters(
-    path: str, blocks: Iterator[Lines], given: dict[str, int], max_line: int
-) -> tuple[Iterator[Lines], int, dict[str, int]]:
-    """Read D and T, the given ones winning, from the log's first line if it has them.
-
-    Returns the log's lines from the first event on, that line's number, and the
-    parameters.
-    """
-    known = dict(given)
-    rest, number = _skip_blank(blocks, max_line)
-    line = b"" if isinstance(rest, LongLine) else _first_line(memoryview(rest))
-    found = parameter_line(line) if len(line.removesuffix(b"\r")) <= max_line else None
-    missing = [name for name in ("D", "T") if name not in known]
-    if found is None and missing:
-        shown = line.strip(_BLANK)[:80].decode(errors="backslashreplace")
-        raise ParameterError(
-            f"{path}, line {number}: no parameter line, {' and '.join(missing)} not given: "
-            f"{shown!r}"
+def _open_sources(
+    stack: ExitStack, job: Job, hooks: Hooks, saved: RunState | None
+) -> list[SourceState]:
+    """Open the logs that have not been read to their ends, where they were left."""
+    states = []
+    for index, path in enumerate((job.batch, job.stream)):
+        state = SourceState(path, None if saved is None else saved.sources[index])
+        states.append(state)
+        if state.done:
+            continue
+        live = index == 1
+        options = SourceOptions(
+            job.max_line,
+            hooks.waiter,
+            follow=job.follow and live,
+            until_idle=job.until_idle if live else None,
+            tick=_TICK_SECONDS,
+            position=state.position,
         )
-    for name in missing:
-        assert found is not None
-        try:
-            if name not in found:
-                raise ParameterError(f"{name}: missing")
-            known[name] = check_whole(name, found[name])
-        except ParameterError as error:
-            raise ParameterError(f"{path}, line {number}: {error}") from None
-    if found is not None:
-        assert not isinstance(rest, LongLine)
-        rest = rest[len(line) + 1 :]
-        number += 1
-    return chain([rest] if rest else [], blocks), number, known
+        state.source = stack.enter_context(open_source(path, options))
+    for state in states:
+        if state.source is not None and state.source.notice:
+            hooks.on_notice(state.source.notice)
+    return states
 
 
-def _skip_blank(blocks: Iterator[Lines], max_line: int) -> tuple[Lines, int]:
-    """Read on to the first line that is not blank.
-
-    Returns what was read from that line on, and the line's number.
-    """
-    number = 1
-    for block in blocks:
-        if isinstance(block, LongLine):
-            return block, number
-        view = memoryview(block)
-        while view:
-            line = _first_line(view)
-            if line.strip(_BLANK) or len(line.removesuffix(b"\r")) > max_line:
-                return view, number
-            view = view[len(line) + 1 :]
-            number += 1
-    return b"", number
-
-
-def _first_line(block: memoryview) -> bytes:
-    """The first line without its LF."""
-    size = 256
-    while (line := bytes(block[:size])).find(b"\n") < 0 and size < len(block):
-        size *= 2
-    return line.split(b"\n", 1)[0]
-
-
-def summary_values(summary: Summary, **more: object) -> dict[str, Any]:
-    """What a summary says, for JSON."""
-    return {
-        "events": summary.events,
-        "purchases": summary.purchases,
-        "befriends": summary.befriends,
-        "unfriends": summary.unfriends,
-        "flags": summary.flags,
-        "users": summary.users,
-        "friendships": summary.friendships,
-        "rejected": dict(summary.rejected),
-        "seconds": round(summary.seconds, 6),
-        "events_per_second": round(summary.events_per_second),
-        **more,
-    }
-
-
-def summary_json(values: dict[str, Any]) -> bytes:
-    """The values of a summary as one JSON object, with a line end."""
-    import orjson  # noqa: PLC0415 - most runs write none
-
-    return orjson.dumps(values, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)
+def _open_outputs(
+    stack: ExitStack,
+    job: Job,
+    hooks: Hooks,
+    saved: RunState | None,
+    checkpoints: Checkpoints | None,
+) -> Outputs:
+    """Open the sinks; all are checked before what they hold is cut."""
+    sinks = [stack.enter_context(open_sink(path, hooks.waiter)) for path in job.outputs]
+    if checkpoints is not None and saved is None:
+        checkpoints.forget()
+    positions = [None, None]
+    if saved is not None:
+        positions = [saved.flags_position, saved.rejects_position]
+    for sink, position in zip(sinks, positions, strict=False):
+        sink.check_resume(position)
+    for sink, position in zip(sinks, positions, strict=False):
+        sink.resume(position)
+    return Outputs(sinks[0], sinks[1] if len(sinks) > 1 else None)

@@ -13,10 +13,10 @@ from fastanomaly.explanations.model import Explanation
 from fastanomaly.explanations.model import explain as explain_purchase
 from fastanomaly.rules.exact import UNITS
 from fastanomaly.rules.parameters import MAX_LINE, OTHER_DEGREES, OTHER_TRACKED
-from fastanomaly.runs.replay import retrace, unchanged_files
+from fastanomaly.runs.replay import replay_logs, unchanged_files
 
 if TYPE_CHECKING:
-    from fastanomaly.sources.log import Log
+    from fastanomaly.sources.base import Source
 
 
 def explain_lines(
@@ -30,7 +30,7 @@ def explain_lines(
     degrees: Iterable[int] = OTHER_DEGREES,
     other_tracked: Iterable[int] = OTHER_TRACKED,
     max_line: int = MAX_LINE,
-    on_read: Callable[[Log], object] | None = None,
+    on_read: Callable[[Source], object] | None = None,
 ) -> Iterator[Explanation]:
     """Explain purchases of a stream log, in one replay.
 
@@ -70,7 +70,7 @@ def explain_lines(
     given = {name: v for name, v in (("D", degree), ("T", tracked)) if v is not None}
     wanted = list(lines)
     place = 0
-    for part in retrace(
+    for part in replay_logs(
         batch, stream, begin, given=given, max_line=max_line, stops=wanted, on_read=on_read
     ):
         if part.before is None:
@@ -161,7 +161,7 @@ def _line_of(flag: int, batch: str, stream: str, options: dict[str, Any]) -> int
         if options.get(option) is not None
     }
     sigmas = options.get("sigmas", 3)
-    parts = retrace(
+    parts = replay_logs(
         batch,
         stream,
         lambda found: Detector(found["D"], found["T"], sigmas),

@@ -1,107 +1,189 @@
-"""Replaying two logs to look into them: nothing is written, nothing is kept."""
+"""Feeding logs to a detector: the one loop that runs, sweeps and explanations share."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import NamedTuple
 
 from fastanomaly.detector import Detector
-from fastanomaly.errors import LogReadError, UsageError
+from fastanomaly.errors import FeedError, LogReadError, UsageError
+from fastanomaly.names import STANDARD
 from fastanomaly.results import Fed
 from fastanomaly.rules.parameters import MAX_LINE
 from fastanomaly.rules.rejects import Rejected
-from fastanomaly.runs.detection import take_parameters
-from fastanomaly.sources.files import STANDARD
-from fastanomaly.sources.log import Lines, Log, LongLine
+from fastanomaly.runs.first_line import take_parameters
+from fastanomaly.sources.base import Lines, LongLine, Source, SourceOptions, open_source
 
 
-class Retraced(NamedTuple):
-    """What came of some lines of a log.
+class FeedOptions(NamedTuple):
+    """How a log is fed.
+
+    Attributes
+    ----------
+    path : str
+        The log's name.
+    judge : bool
+        Whether purchases are judged (stream log) or only recorded (batch log).
+    max_line : int
+        Longer lines are rejected, in bytes.
+    strict : bool
+        End a part after its first rejected line.
+    """
+
+    path: str
+    judge: bool
+    max_line: int
+    strict: bool = False
+
+
+class Part(NamedTuple):
+    """The result of feeding some lines of a log.
 
     Attributes
     ----------
     fed : Fed
         Flags and rejected lines.
     judged : bool
-        Whether they stand in the stream log.
+        Whether they are lines of the stream log.
+    unread : int
+        How many bytes of the current block have not been fed.
     before : bytes or None
-        At a stop: the line before which it is.
+        At a stop: the line that comes next.
+    pieces : iterator of bytes or None
+        The text of a line that is too long; what is not read of it is skipped.
     """
 
     fed: Fed
     judged: bool
+    unread: int = 0
     before: bytes | None = None
+    pieces: Iterator[bytes] | None = None
 
 
-@contextmanager
-def unchanged_files(paths: Iterable[str], what: str) -> Iterator[None]:
-    """Read logs more than once, all of the time the same ones.
+def feed_blocks(
+    detector: Detector,
+    blocks: Iterable[Lines],
+    line: int,
+    options: FeedOptions,
+    *,
+    part_lines: Callable[[], int | None] = lambda: None,
+    stops: Iterable[int] = (),
+) -> Iterator[Part]:
+    """Feed the blocks of a log, and yield a `Part` for each piece of a block that was fed.
+
+    Parameters
+    ----------
+    detector : Detector
+    blocks : iterable of blocks
+        See `fastanomaly.sources.base`. An empty block yields an empty part.
+    line : int
+        The number of the first line.
+    options : FeedOptions
+    part_lines : callable, optional
+        Returns the most lines that the next part may have, or None for no limit.
+    stops : iterable of int, optional
+        Ascending numbers of lines before which to stop: the part yielded there has the
+        line in `before`, and the line is fed after that.
 
     Raises
     ------
-    UsageError
-        If a log can be read only once.
-    LogReadError
-        At the end, if a log is not what it was.
+    FeedError
+        If memory runs out; what was fed before has been yielded.
     """
-    paths = list(paths)
-    for path in paths:
-        # A log that is not there is told of by whoever opens it.
-        if path == STANDARD or (os.path.exists(path) and not os.path.isfile(path)):
-            raise UsageError(f"{path}: {what} reads the logs more than once: it needs files")
-    before = list(map(_state, paths))
+    wanted = iter(stops)
+    stop = next(wanted, None)
+    for block in blocks:
+        if isinstance(block, LongLine):
+            if stop == line:
+                yield Part(Fed(0, [], []), options.judge, before=b"")
+                stop = next(wanted, None)
+            rejected = Rejected(options.path, line, "line_too_long", b"")
+            yield Part(Fed(1, [], [rejected]), options.judge, pieces=block.pieces)
+            line += 1
+            continue
+        if not block:
+            yield Part(Fed(0, [], []), options.judge)
+        cut = stop is not None or part_lines() is not None
+        text = bytes(block) if cut else block
+        view = memoryview(text)
+        start = 0
+        while start < len(view):
+            if stop == line:
+                before = bytes(view[start : _end_of_lines(text, start, 1)])
+                before = before.removesuffix(b"\n").removesuffix(b"\r")
+                yield Part(Fed(0, [], []), options.judge, len(view) - start, before)
+                stop = next(wanted, None)
+            limits = [part_lines(), None if stop is None else stop - line]
+            most = min((limit for limit in limits if limit is not None), default=None)
+            end = len(view) if most is None else _end_of_lines(text, start, most)
+            fed, failure = _feed(detector, view[start:end], line, options)
+            if failure is not None or (options.strict and fed.rejected):
+                end = _end_of_lines(text, start, fed.lines)
+            line += fed.lines
+            yield Part(fed, options.judge, len(view) - end)
+            if failure is not None:
+                raise failure
+            start = end
+            del fed  # it can be large: free it before the next part is fed
+
+
+def _feed(
+    detector: Detector, text: memoryview, line: int, options: FeedOptions
+) -> tuple[Fed, FeedError | None]:
+    """Feed lines; return the result, up to the failure if there is one, and the failure."""
     try:
-        yield
-    except Exception:
-        # A change may be what it came of: then that is what is told.
-        _expect_unchanged(paths, before)
-        raise
-    _expect_unchanged(paths, before)
+        fed = detector.feed(
+            text,
+            judge=options.judge,
+            log=options.path,
+            first_line=line,
+            max_line=options.max_line,
+            strict=options.strict,
+        )
+    except FeedError as error:
+        return error.fed, error
+    return fed, None
 
 
-def _state(path: str) -> tuple[int, ...] | None:
-    try:
-        found = os.stat(path)
-    except (OSError, ValueError):
-        return None
-    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+def _end_of_lines(text: bytes | memoryview, start: int, count: int) -> int:
+    """Return where the `count` lines from `start` on end, or the text."""
+    data = bytes(text)  # the same object if it is bytes
+    for _ in range(count):
+        start = data.find(b"\n", start) + 1
+        if not start:
+            return len(data)
+    return start
 
 
-def _expect_unchanged(paths: list[str], before: list[tuple[int, ...] | None]) -> None:
-    for path, state in zip(paths, before, strict=True):
-        if _state(path) != state:
-            raise LogReadError(f"{path}: the log changed while it was read more than once")
-
-
-def retrace(
+def replay_logs(
     batch: str,
     stream: str,
     begin: Callable[[dict[str, int]], Detector],
     *,
-    given: dict[str, int] | None = None,
+    given: Mapping[str, int] | None = None,
     max_line: int = MAX_LINE,
     stops: Iterable[int] = (),
-    on_read: Callable[[Log], object] | None = None,
-) -> Iterator[Retraced]:
-    """Replay a batch log and a stream log, block by block.
+    on_read: Callable[[Source], object] | None = None,
+) -> Iterator[Part]:
+    """Replay a batch log and a stream log without writing anything.
 
     Parameters
     ----------
     batch, stream : str
-        Paths of the logs, perhaps compressed; ``-`` for standard input.
+        Names of the logs; ``-`` for standard input.
     begin : callable
         Makes the detector, given D and T.
-    given : dict, optional
+    given : mapping, optional
         D or T, instead of the batch log's.
     max_line : int
-        The longest line looked at, in bytes.
+        Longer lines are rejected, in bytes.
     stops : iterable of int
-        Ascending numbers of lines of the stream log before which to stop once: then
-        everything before has been yielded, and nothing of that line has been done.
+        Ascending numbers of lines of the stream log before which to stop, see
+        `feed_blocks`.
     on_read : callable, optional
-        Called with the log after each part read of it.
+        Called with the source after each part of it.
 
     Raises
     ------
@@ -111,68 +193,59 @@ def retrace(
         If a log fails while it is read.
     """
     with ExitStack() as stack:
-        past, present = (stack.enter_context(Log(path, max_line)) for path in (batch, stream))
-        rest, line, found = take_parameters(batch, iter(past), given or {}, max_line)
+        past, present = (
+            stack.enter_context(open_source(path, SourceOptions(max_line)))
+            for path in (batch, stream)
+        )
+        blocks, line, found = take_parameters(batch, past.blocks(), given or {}, max_line)
         detector = begin(found)
-        for part in _feed(detector, batch, rest, line, max_line, False, iter(())):
-            _tell(on_read, past)
+        options = FeedOptions(batch, judge=False, max_line=max_line)
+        for part in feed_blocks(detector, blocks, line, options):
+            if on_read is not None:
+                on_read(past)
             yield part
-        for part in _feed(detector, stream, iter(present), 1, max_line, True, iter(stops)):
-            _tell(on_read, present)
+        options = FeedOptions(stream, judge=True, max_line=max_line)
+        for part in feed_blocks(detector, present.blocks(), 1, options, stops=stops):
+            if on_read is not None:
+                on_read(present)
             yield part
 
 
-def _tell(on_read: Callable[[Log], object] | None, log: Log) -> None:
-    if on_read is not None:
-        on_read(log)
+@contextmanager
+def unchanged_files(paths: Iterable[str], what: str) -> Iterator[None]:
+    """Check that logs which are read more than once do not change.
+
+    Raises
+    ------
+    UsageError
+        If a log can be read only once.
+    LogReadError
+        At the end, if a log has changed.
+    """
+    paths = list(paths)
+    for path in paths:
+        # A missing log is reported when it is opened.
+        if path == STANDARD or (os.path.exists(path) and not os.path.isfile(path)):
+            raise UsageError(f"{path}: {what} reads the logs more than once: use files")
+    before = list(map(_file_state, paths))
+    try:
+        yield
+    except Exception:
+        # The error may come from a change: then the change is reported.
+        _expect_unchanged(paths, before)
+        raise
+    _expect_unchanged(paths, before)
 
 
-def _feed(
-    detector: Detector,
-    path: str,
-    blocks: Iterator[Lines],
-    line: int,
-    max_line: int,
-    judge: bool,
-    stops: Iterator[int],
-) -> Iterator[Retraced]:
-    """Feed a log."""
-    stop = next(stops, None)
-    for block in blocks:
-        if isinstance(block, LongLine):
-            if stop == line:
-                yield Retraced(Fed(0, [], []), judge, b"")
-                stop = next(stops, None)
-            rejected = Rejected(path, line, "line_too_long", b"")
-            yield Retraced(Fed(1, [], [rejected]), judge)
-            line += 1
-            continue
-        data = block if stop is None else bytes(block)
-        start = 0
-        while start < len(data):
-            if stop == line:
-                before = bytes(data[start : _end(bytes(data), start, 1)])
-                yield Retraced(
-                    Fed(0, [], []), judge, before.removesuffix(b"\n").removesuffix(b"\r")
-                )
-                stop = next(stops, None)
-            end = len(data) if stop is None else _end(bytes(data), start, stop - line)
-            fed = detector.feed(
-                memoryview(data)[start:end],
-                judge=judge,
-                log=path,
-                first_line=line,
-                max_line=max_line,
-            )
-            line += fed.lines
-            start = end
-            yield Retraced(fed, judge)
+def _file_state(path: str) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(path)
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
-def _end(data: bytes, start: int, count: int) -> int:
-    """Where so many lines end, or the text."""
-    for _ in range(count):
-        start = data.find(b"\n", start) + 1
-        if not start:
-            return len(data)
-    return start
+def _expect_unchanged(paths: list[str], before: list[tuple[int, ...] | None]) -> None:
+    for path, state in zip(paths, before, strict=True):
+        if _file_state(path) != state:
+            raise LogReadError(f"{path}: the log changed while it was read more than once")

@@ -1,61 +1,123 @@
-"""What a checkpoint says of a run, looked at before anything believes it."""
+"""The state of a run beside its detector: what a checkpoint stores, checked when read."""
 
 from __future__ import annotations
 
+import os
 from types import NoneType
-from typing import Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastanomaly.sources.log import Place
+from fastanomaly.sinks.base import sink_kind
+from fastanomaly.sources.base import source_kind
 
-_LIMIT = 2**62  # beyond what any file or count comes to
+if TYPE_CHECKING:
+    from fastanomaly.sources.base import Source
+
+_LIMIT = 2**62  # beyond every file's size and every count
 
 
-def check_note(noted: object) -> dict[str, Any]:
-    """Return what `Run.note` gave, as it came back from a file.
+class SourceState:
+    """How far a log has been read.
+
+    Attributes
+    ----------
+    path : str
+        The log's name.
+    source : Source or None
+        None if it was read to its end in an earlier run.
+    line : int
+        The number of the next line.
+    unread : int
+        How many bytes of the last block have not been fed.
+    done : bool
+        Whether it has been read to its end.
+    position : JSON value or None
+        Where an earlier run left it.
+    """
+
+    def __init__(self, path: str, saved: dict[str, Any] | None = None) -> None:
+        self.path = path
+        self.source: Source | None = None
+        self.line: int = saved["line"] if saved else 1
+        self.done: bool = saved["done"] if saved else False
+        self.position: Any = saved["position"] if saved else None
+        self.unread = 0
+
+    def saved(self) -> dict[str, Any]:
+        """Return what a checkpoint stores, for JSON."""
+        if self.source is not None:
+            self.position = self.source.snapshot(self.unread)
+        return {"line": self.line, "done": self.done, "position": self.position}
+
+
+class RunState(NamedTuple):
+    """The state of a run, as JSON values.
+
+    Attributes
+    ----------
+    job : dict
+        What tells the job from others.
+    done : bool
+        Whether both logs have been read to their ends.
+    sources : list of dict
+        Of the batch log and the stream log: line, done and position.
+    flags_position, rejects_position : JSON value
+        What the sinks held; None if there is no sink for rejected lines.
+    rejected : dict of str to int
+        Rejected lines by reason.
+    first_rejected : str or None
+    seconds : float
+        Wall time so far.
+    """
+
+    job: dict[str, Any]
+    done: bool
+    sources: list[dict[str, Any]]
+    flags_position: Any
+    rejects_position: Any
+    rejected: dict[str, int]
+    first_rejected: str | None
+    seconds: float
+
+
+def check_run_state(value: object) -> RunState:
+    """Return the state of a run that was read from a file.
 
     Raises
     ------
     ValueError
-        If no run gave it; it names what is wrong.
+        If no run has stored it; the message says what is wrong.
     """
-    if not isinstance(noted, dict):
-        raise ValueError(f"run: {noted!r:.40}")
-    job = _member(noted, "job", dict)
-    _member(noted, "done", bool)
-    logs = _member(noted, "logs", list)
-    if len(logs) != 2:
-        raise ValueError(f"logs: {len(logs)} of them")
-    for log in logs:
-        if not isinstance(log, dict):
-            raise ValueError(f"logs: {log!r:.40}")
-        _whole("line", _member(log, "line", int), 1)
-        _member(log, "done", bool)
-        if (place := _member(log, "place", list, NoneType)) is not None:
-            _check_place(place)
-    _whole("out_bytes", _member(noted, "out_bytes", int))
-    kept = _member(noted, "rejects_bytes", int, NoneType)
-    if kept is not None or job.get("rejects") is not None:
-        _whole("rejects_bytes", kept)
-    for count in _member(noted, "rejected", dict).values():
+    if not isinstance(value, dict):
+        raise ValueError(f"run: {value!r:.40}")
+    job = _member(value, "job", dict)
+    _member(value, "done", bool)
+    sources = _member(value, "sources", list)
+    if len(sources) != 2:
+        raise ValueError(f"sources: expected 2, got {len(sources)}")
+    for source, log in zip(sources, ("batch", "stream"), strict=True):
+        if not isinstance(source, dict):
+            raise ValueError(f"sources: {source!r:.40}")
+        _whole("line", _member(source, "line", int), 1)
+        _member(source, "done", bool)
+        if "position" not in source:
+            raise ValueError("position: missing")
+        if source["position"] is not None:
+            source_kind(str(job.get(log))).check_position(source["position"])
+    for position, sink in (("flags_position", "out"), ("rejects_position", "rejects")):
+        if position not in value:
+            raise ValueError(f"{position}: missing")
+        if value[position] is not None or sink == "out" or job.get(sink) is not None:
+            sink_kind(str(job.get(sink))).check_position(value[position])
+    for count in _member(value, "rejected", dict).values():
         _whole("rejected", count)
-    _member(noted, "first_rejected", str, NoneType)
-    if not 0 <= _member(noted, "seconds", int, float) < _LIMIT:
-        raise ValueError(f"seconds: {noted['seconds']}")
-    return noted
-
-
-def _check_place(noted: list[Any]) -> None:
-    if len(noted) != len(Place._fields):
-        raise ValueError(f"place: {len(noted)} values")
-    place = Place(*noted)
-    if not isinstance(place.file, list) or len(place.file) != 2:
-        raise ValueError(f"place: {place.file!r:.40}")
-    for number in (place.offset, *place.file, place.tail_bytes, place.tail_crc):
-        _whole("place", number)
+    _member(value, "first_rejected", str, NoneType)
+    if not 0 <= _member(value, "seconds", int, float) < _LIMIT:
+        raise ValueError(f"seconds: {value['seconds']}")
+    return RunState(**{name: value[name] for name in RunState._fields})
 
 
 def _member(parent: dict[str, Any], name: str, *kinds: type) -> Any:
-    """Look up a member, which has to be of one of these kinds."""
+    """Return a member, which must have one of these types."""
     if name not in parent:
         raise ValueError(f"{name}: missing")
     if type(parent[name]) not in kinds:
@@ -66,3 +128,18 @@ def _member(parent: dict[str, Any], name: str, *kinds: type) -> Any:
 def _whole(name: str, value: object, least: int = 0) -> None:
     if type(value) is not int or not least <= value < _LIMIT:
         raise ValueError(f"{name}: {value!r:.40}")
+
+
+def json_text(text: str | None) -> str | None:
+    """Return a text, perhaps with a path that is not UTF-8, as JSON can hold it."""
+    return None if text is None else os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def source_identity(path: str) -> str | None:
+    """Return what tells a source from others, as a checkpoint stores it."""
+    return json_text(source_kind(path).identity(path))
+
+
+def sink_identity(path: str) -> str | None:
+    """Return what tells a sink from others, as a checkpoint stores it."""
+    return json_text(sink_kind(path).identity(path))

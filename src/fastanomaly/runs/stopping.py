@@ -1,4 +1,4 @@
-"""Stopping a run at the user's word: after the event in hand, with whole lines written."""
+"""Stopping a run by a signal: between two events, with whole lines written."""
 
 from __future__ import annotations
 
@@ -12,11 +12,10 @@ from fastanomaly.waiting import Waiter
 
 
 class StopSignals(Waiter):
-    """While this context lasts, SIGINT and SIGTERM stop the run where it would wait.
+    """While this context lasts, SIGINT and SIGTERM end the run where it would wait.
 
-    Work in hand is finished and written, even if whoever reads the output keeps it
-    waiting; only waiting for input is broken off. A second signal has its usual effect,
-    at once.
+    What has been read is judged and written, even if the reader of the output is slow; only
+    waiting for input is interrupted. A second signal has its usual effect, at once.
     """
 
     def __init__(self) -> None:
@@ -24,14 +23,14 @@ class StopSignals(Waiter):
         self._handlers: dict[int, object] = {}
 
     def __enter__(self) -> StopSignals:
-        # A signal between looking for one and waiting wakes up the wait by this pipe.
+        # Through this pipe, a signal that comes just before a wait ends the wait.
         self._woken, self._wakeup = os.pipe()
         os.set_blocking(self._woken, False)
         os.set_blocking(self._wakeup, False)
         self._wakeup_before = signal.set_wakeup_fd(self._wakeup, warn_on_full_buffer=False)
         for signum in (signal.SIGINT, signal.SIGTERM):
             if signal.getsignal(signum) is signal.SIG_IGN:
-                continue  # as for a job in the background
+                continue  # as shells do for background jobs
             self._handlers[signum] = signal.signal(signum, self._stop)
         return self
 
@@ -53,7 +52,7 @@ class StopSignals(Waiter):
             signal.signal(other, signal.SIG_DFL)
 
     def wait(self, fd: int | None, seconds: float | None = None) -> bool:
-        """Wait like a Waiter; a signal before or meanwhile raises Stopped."""
+        """Wait like a Waiter; raise Stopped if a signal came before or comes meanwhile."""
         poll = select.poll()
         poll.register(self._woken, select.POLLIN)
         if fd is not None:

@@ -1,39 +1,36 @@
-"""Writing lines: whole ones, at once, and cut back to whole ones when a write fails."""
+"""Flags as the lines of the output, and rejected lines as tab-separated columns."""
 
 from __future__ import annotations
 
-import errno
-import io
 import os
-import stat
-import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING
 
-from fastanomaly.errors import OutputError, UsageError
-from fastanomaly.sources.files import STANDARD
-from fastanomaly.waiting import Waiter
+from fastanomaly.names import STANDARD
+from fastanomaly.sinks.files import LineFile
 
-_FIFO_SECONDS = 0.02
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from fastanomaly.results import Flag
+    from fastanomaly.rules.rejects import Rejected
+    from fastanomaly.waiting import Waiter
+
+_LARGEST = 2**62  # beyond every file's size
 
 
-class LineWriter:
-    """An output of lines, unbuffered; a context manager.
+class LineSink:
+    """A file or standard output; see `fastanomaly.sinks.base.Sink`.
 
-    Opening it leaves an existing file as it is, until `start` empties it.
+    Its position is the number of bytes written.
 
     Parameters
     ----------
     path : str
         ``-`` for standard output.
     waiter : Waiter, optional
-        Waits for somebody to read a FIFO.
-
-    Attributes
-    ----------
-    length : int
-        How many bytes have been written.
-    regular : bool
-        Whether it is a plain file, which can be cut, and not standard output.
+        Waits until a FIFO has a reader.
 
     Raises
     ------
@@ -41,181 +38,77 @@ class LineWriter:
         If it cannot be opened.
     """
 
-    def __init__(
-        self,
-        path: str,
-        waiter: Waiter | None = None,
-    ) -> None:
+    def __init__(self, path: str, waiter: Waiter | None = None) -> None:
         self.path = path
-        self.length = 0
-        try:
-            if path != STANDARD:
-                self._fd = _open(path, waiter or Waiter())
-            elif sys.stdout is not None:
-                self._fd = os.dup(sys.stdout.fileno())
-            else:
-                raise OSError("standard output is closed")
-            # Standard output may be a file that others write to as well: leave its length.
-            self.regular = path != STANDARD and stat.S_ISREG(os.fstat(self._fd).st_mode)
-        except (OSError, ValueError) as error:  # ValueError: a NUL in the path
-            raise _output_error(path, error) from error
+        self._file = LineFile(path, waiter)
 
-    def __enter__(self) -> LineWriter:
+    def __enter__(self) -> LineSink:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        os.close(self._fd)
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
-    def expect(self, length: int) -> None:
-        """Refuse a file that is shorter than what is to be kept of it.
+    def close(self) -> None:
+        """Close it."""
+        self._file.close()
 
-        Raises
-        ------
-        UsageError
-            Names the file and both lengths.
-        """
-        if self.regular and (size := os.fstat(self._fd).st_size) < length:
-            raise UsageError(
-                f"{self.path}: {size} bytes, but {length} were written before the checkpoint "
-                "(--fresh starts over)"
-            )
+    def check_resume(self, position: int | None) -> None:
+        """Check that the file is not shorter than the position; raises UsageError."""
+        self._file.check_length(position or 0)
 
-    def start(self, length: int = 0) -> None:
-        """Cut the file to what is to be kept of it."""
-        if self.regular:
-            os.ftruncate(self._fd, length)
-            os.lseek(self._fd, length, os.SEEK_SET)
-            self.length = length
+    def resume(self, position: int | None) -> None:
+        """Cut the file to the position."""
+        self._file.cut(position or 0)
 
-    def fileno(self) -> int:
-        """Give the file descriptor."""
-        return self._fd
+    def write_flags(self, flags: Sequence[Flag]) -> None:
+        """Write each flag as its line with mean and sd, in one write."""
+        self._file.write([b"".join(flag.to_line() + b"\n" for flag in flags)])
 
-    def write(self, pieces: Iterable[bytes]) -> None:
-        """Write what is one or more whole lines when put together.
-
-        Whatever breaks it off, an exception from `pieces` included, a regular file then
-        ends with the last line that was whole.
-
-        Raises
-        ------
-        OutputError
-            If it fails.
-        """
-        written = whole = 0
-        try:
-            for piece in pieces:
-                view = memoryview(piece)
-                while view:
-                    count = self._write_some(view)
-                    line_end = bytes(view[:count]).rfind(b"\n") + 1
-                    whole = written + line_end if line_end else whole
-                    written += count
-                    view = view[count:]
-        except BaseException:
-            if self.regular:
-                os.ftruncate(self._fd, self.length + whole)
-            raise
-        self.length += written
-
-    def _write_some(self, data: memoryview) -> int:
-        try:
-            return os.write(self._fd, data)
-        except OSError as error:
-            raise OutputError(f"{self.path}: {error.strerror}") from error
-
-
-def _output_error(path: str, error: OSError | ValueError) -> OutputError:
-    return OutputError(f"{path}: {(isinstance(error, OSError) and error.strerror) or error}")
-
-
-def _open(path: str, waiter: Waiter) -> int:
-    """Open an output; a FIFO is waited for until somebody reads it."""
-    flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK
-    while True:
-        try:
-            fd = os.open(path, flags, 0o666)
-        except OSError as error:
-            if error.errno != errno.ENXIO or not stat.S_ISFIFO(os.stat(path).st_mode):
-                raise
-            waiter.wait(None, _FIFO_SECONDS)
+    def write_rejects(
+        self, rejected: Sequence[Rejected], pieces: Iterable[bytes] | None = None
+    ) -> None:
+        """Write each line after its log, line number, reason and detail."""
+        if pieces is None:
+            self._file.write([b"".join(_columns(r) + r.raw + b"\n" for r in rejected)])
         else:
-            os.set_blocking(fd, True)
-            return fd
+            self._file.write(chain([_columns(rejected[0])], pieces, [b"\n"]))
+
+    def snapshot(self) -> int:
+        """Return the number of bytes written."""
+        return self._file.length
+
+    def sync(self) -> None:
+        """Have a regular file written to the disk."""
+        self._file.sync()
+
+    @staticmethod
+    def identity(path: str) -> str:
+        """Return the path without links."""
+        return path if path == STANDARD else os.path.realpath(path)
+
+    @staticmethod
+    def check_position(position: object) -> None:
+        """Raise ValueError unless it is what `snapshot` returns."""
+        if type(position) is not int or not 0 <= position < _LARGEST:
+            raise ValueError(f"position: {position!r:.40}")
 
 
-def print_text(text: str) -> None:
-    """Write text for people to standard output, at once.
-
-    Raises
-    ------
-    OutputError
-        If it is closed, or fails.
-    """
-    if sys.stdout is None:
-        raise OutputError(f"{STANDARD}: standard output is closed")
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="backslashreplace")  # it need not be able to say all
-    try:
-        print(text, flush=True)
-    except OSError as error:
-        # What could not be written is not to be tried again at the end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise OutputError(f"{STANDARD}: {error.strerror}") from error
+def _columns(rejected: Rejected) -> bytes:
+    """Return what precedes a line in the file of rejects."""
+    log, detail = _escaped(rejected.log), _escaped(rejected.detail)
+    text = f"{log}\t{rejected.line}\t{rejected.reason}\t{detail}\t"
+    return text.encode("utf-8", "surrogateescape")
 
 
-def write_whole(path: str, data: bytes) -> None:
-    """Write a file that is all there at once; raises OutputError."""
-    with LineWriter(path) as writer:
-        writer.start()
-        writer.write([data])
-
-
-def check_outputs(inputs: list[str], outputs: list[str]) -> None:
-    """Refuse to overwrite an input, or to write two outputs to one file.
-
-    Raises
-    ------
-    UsageError
-        Names both paths.
-    """
-    for i, output in enumerate(outputs):
-        for log in inputs:
-            if _same_file(output, log, other_is_output=False):
-                raise UsageError(f"{output}: is to be written, but is also the log {log}")
-        for other in outputs[:i]:
-            if output == other == STANDARD or _same_file(output, other, other_is_output=True):
-                raise UsageError(f"{output}: is to be written twice, as {other} too")
-
-
-def check_folders(outputs: list[str]) -> None:
-    """Refuse outputs in folders that are not there, before the work and not after it.
-
-    Raises
-    ------
-    OutputError
-        As when it is opened.
-    """
-    for output in outputs:
-        if output == STANDARD:
-            continue
-        try:
-            os.stat(os.path.join(os.path.dirname(output) or os.curdir, ""))
-        except (OSError, ValueError) as error:
-            raise _output_error(output, error) from error
-
-
-def _same_file(output: str, other: str, other_is_output: bool) -> bool:
-    """Whether an output and another path are one regular file, or will be."""
-    try:
-        here, there = _stat(output, 1), _stat(other, 1 if other_is_output else 0)
-    except (OSError, ValueError):
-        # One is not there yet: then they are the same if their names lead to one place.
-        return STANDARD not in (output, other) and (
-            os.path.realpath(output) == os.path.realpath(other)
-        )
-    return stat.S_ISREG(here.st_mode) and os.path.samestat(here, there)
-
-
-def _stat(path: str, standard_fd: int) -> os.stat_result:
-    return os.fstat(standard_fd) if path == STANDARD else os.stat(path)
+def _escaped(text: str) -> str:
+    """Return a column's text without line ends and tabs, escaped as in a JSON string."""
+    if not any(c in text for c in "\\\t\n\r"):
+        return text
+    for plain, escaped in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
+        text = text.replace(plain, escaped)
+    return text

@@ -1,4 +1,4 @@
-"""Where logs come from: plain files, FIFOs and standard input, as bytes that come in time."""
+"""Files, FIFOs and standard input as bytes: reads wait for data, with a limit if asked."""
 
 from __future__ import annotations
 
@@ -9,19 +9,18 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any
 
-from fastanomaly.waiting import Waiter
+from fastanomaly.names import STANDARD
 
 if TYPE_CHECKING:
     import threading
 
-STANDARD = "-"
-"""The path that stands for standard input or output."""
+    from fastanomaly.waiting import Waiter
 
 
-class Source(io.RawIOBase):
-    """A file, FIFO, or standard input, whose reads wait for something to read.
+class InputFile(io.RawIOBase):
+    """A file, FIFO or standard input whose reads wait until there is something to read.
 
-    A FIFO is opened without waiting for who will write to it: the first read does.
+    A FIFO is opened without waiting for a writer: the first read waits.
 
     Parameters
     ----------
@@ -30,9 +29,9 @@ class Source(io.RawIOBase):
     waiter : Waiter
         Does the waiting.
     tick : float, optional
-        How many seconds a read waits before it gives None instead.
+        A read returns None after so many seconds without data.
     until_idle : float, optional
-        After how many seconds without a byte the end is taken to be there.
+        The input ends after so many seconds without data.
     """
 
     def __init__(
@@ -46,23 +45,23 @@ class Source(io.RawIOBase):
         self._waiter = waiter
         self._tick = tick
         self._until_idle = until_idle
-        self._busy_at = time.monotonic()
+        self._read_at = time.monotonic()  # when data came last
         self._file = self._open()
 
     def _open(self) -> io.FileIO:
         if self.path != STANDARD:
-            return io.FileIO(self.path, opener=open_at_once)
+            return io.FileIO(self.path, opener=open_without_waiting)
         if sys.stdin is None:
             raise OSError("standard input is closed")
         return io.FileIO(sys.stdin.fileno(), closefd=False)
 
     def read(self, size: int = -1) -> bytes | None:
-        """Read what there is, `size` bytes at most; b"" at the end, None at a tick."""
+        """Read at most `size` bytes; b"" at the end, None at a tick."""
         while True:
             if self._waiter.wait(self._file.fileno(), self._patience()):
                 data = self._file.read(size)
-                if data is not None:  # else another reader was faster
-                    self._busy_at = time.monotonic()
+                if data is not None:  # else another process has read it
+                    self._read_at = time.monotonic()
                     return data
             elif self.idle:
                 return b""
@@ -71,87 +70,87 @@ class Source(io.RawIOBase):
 
     @property
     def idle(self) -> bool:
-        """Whether nothing has come for so long that this is the end."""
+        """Whether no data has come for `until_idle` seconds."""
         return self._until_idle is not None and (
-            time.monotonic() - self._busy_at >= self._until_idle
+            time.monotonic() - self._read_at >= self._until_idle
         )
 
     def _patience(self) -> float | None:
-        """How long to wait."""
+        """Return how many seconds the next wait may take."""
         if self._until_idle is None:
             return self._tick
-        rest = max(0.0, self._busy_at + self._until_idle - time.monotonic())
+        rest = max(0.0, self._read_at + self._until_idle - time.monotonic())
         return rest if self._tick is None else min(rest, self._tick)
 
     def read_now(self, size: int) -> bytes:
-        """Read without waiting, for a plain file."""
+        """Read a regular file without waiting."""
         return self._file.read(size)
 
     def readinto(self, buffer: Any) -> int:
-        """Read like `read`, into a buffer, whatever the time."""
+        """Read into a buffer, through ticks."""
         while (data := self.read(len(buffer))) is None:
             pass
         buffer[: len(data)] = data
         return len(data)
 
-    def go_on(self) -> bool:
-        """After the end: whether another file takes the place of this one."""
+    def open_next(self) -> bool:
+        """At the end: open the file that continues this one; return whether there is one."""
         return False
 
     def readable(self) -> bool:
-        """Tell that it is."""
+        """Return True."""
         return True
 
     @property
     def regular(self) -> bool:
-        """Whether it is a plain file."""
+        """Whether it is a regular file."""
         return stat.S_ISREG(os.fstat(self._file.fileno()).st_mode)
 
     def seekable(self) -> bool:
-        """Whether it has a position."""
+        """Return whether it has a position."""
         return self._file.seekable()
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a position."""
+        """Move to a position."""
         return self._file.seek(offset, whence)
 
     def tell(self) -> int:
-        """How many bytes have been read of a file."""
+        """Return how many bytes of a file have been read."""
         return self._file.tell()
 
     def fileno(self) -> int:
-        """Give the file descriptor."""
+        """Return the file descriptor."""
         return self._file.fileno()
 
     def close(self) -> None:
-        """Close it, but not standard input."""
+        """Close it, except standard input."""
         self._file.close()
         super().close()
 
 
-def open_at_once(path: str, flags: int) -> int:
-    """Open a file as usual, a FIFO without waiting for the other end."""
+def open_without_waiting(path: str, flags: int) -> int:
+    """Open a file; a FIFO without waiting for its other end."""
     return os.open(path, flags | os.O_NONBLOCK)
 
 
 class ReadAhead:
-    """Reads a plain file's next block in a thread while the one before is used."""
+    """Reads the next block of a regular file in a thread while the current one is used."""
 
-    def __init__(self, source: Source) -> None:
-        self._source = source
+    def __init__(self, file: InputFile) -> None:
+        self._file = file
         self._thread: threading.Thread | None = None
         self._result: bytes | BaseException | None = None  # what the thread left
 
     def read(self, size: int) -> bytes | None:
-        """Read a block, and begin with the next if there is likely to be one."""
-        piece = self._source.read(size) if self._thread is None else self._finish()
+        """Read a block, and start on the next one if this one was full."""
+        piece = self._file.read(size) if self._thread is None else self._finish()
         if piece is not None and len(piece) == size:
             self._start(size)
         return piece
 
     def _start(self, size: int) -> None:
-        """Start the thread; where none can be had, the next block is read when it is due."""
-        import threading  # noqa: PLC0415 - small logs need none
+        """Start the thread; if none can be had, the next block is read when it is due."""
+        import threading  # noqa: PLC0415 - imported late: it slows the start
 
         thread = threading.Thread(target=self._read_next, args=(size,))
         try:
@@ -162,12 +161,12 @@ class ReadAhead:
 
     def _read_next(self, size: int) -> None:
         try:
-            self._result = self._source.read_now(size)
+            self._result = self._file.read_now(size)
         except BaseException as error:  # whatever it is, the reader must see it
             self._result = error
 
     def _finish(self) -> bytes:
-        """Take the block that the thread has read.
+        """Return the block that the thread has read.
 
         Raises
         ------
@@ -175,7 +174,7 @@ class ReadAhead:
             Whatever error the thread ended with.
         """
         assert self._thread is not None
-        self._source.read(0)  # for a signal that came meanwhile
+        self._file.read(0)  # for a signal that came in the meantime
         self._thread.join()
         self._thread = None
         result, self._result = self._result, None

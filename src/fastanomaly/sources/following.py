@@ -1,8 +1,9 @@
-"""Following a log that grows, as tail -F does: through renames and truncations.
+"""Following a growing log like tail -F: through renames and truncations.
 
-At the end of what is there, the file is looked at again a hundred times a second. When its
-name stands for another file, what was still written to the old one is read first; a file
-that is shorter than what was read of it begins anew; a FIFO waits for the next writer.
+At the end of the file, its size and name are checked a hundred times a second. When the
+name belongs to another file, what is still written to the old one is read first; a file
+that is shorter than what was read of it is read from its beginning; a FIFO waits for the
+next writer.
 """
 
 from __future__ import annotations
@@ -11,15 +12,15 @@ import io
 import os
 import time
 
-from fastanomaly.sources.files import Source, open_at_once
+from fastanomaly.sources.files import InputFile, open_without_waiting
 
 POLL_SECONDS = 0.01
 GRACE_SECONDS = 0.1
-"""How long the old file of a name is still read: its writers may not know yet."""
+"""How long a renamed file is still read: its writers may not have noticed yet."""
 
 
-class FollowedSource(Source):
-    """A `Source` that does not end where its file does."""
+class FollowedFile(InputFile):
+    """An `InputFile` that does not end where the file ends."""
 
     _replaced_at: float | None = None
     _ended = False
@@ -31,21 +32,21 @@ class FollowedSource(Source):
             except FileNotFoundError:
                 if not os.path.isdir(os.path.dirname(self.path) or "."):
                     raise
-                # It is still to come, or about to be put in place.
+                # It will be created, or is about to be renamed into place.
                 self._waiter.wait(None, POLL_SECONDS)
 
     def read(self, size: int = -1) -> bytes | None:
-        """Read what there is; None at a tick, b"" where a file ends for good."""
+        """Read what there is; None at a tick, b"" where this file ends."""
         if not self.regular:
             return super().read(size)
         due = None if self._tick is None else time.monotonic() + self._tick
         while True:
-            self._waiter.wait(None, 0)  # for a signal that came meanwhile
+            self._waiter.wait(None, 0)  # for a signal that came in the meantime
             data = self._file.read(size)
             if data:
-                self._busy_at = time.monotonic()
+                self._read_at = time.monotonic()
                 return data
-            if self._over():
+            if self._replaced():
                 return b""
             if self.idle:
                 self._ended = True
@@ -54,15 +55,15 @@ class FollowedSource(Source):
                 return None
             self._waiter.wait(None, POLL_SECONDS)
 
-    def _over(self) -> bool:
-        """Whether this file, read to its end, has been truncated or replaced."""
+    def _replaced(self) -> bool:
+        """Return whether this file, read to its end, has been truncated or replaced."""
         own = os.fstat(self._file.fileno())
         if own.st_size < self._file.tell():
             return True
         try:
             named = os.stat(self.path)
         except FileNotFoundError:
-            return False  # renamed, and the next is still to come
+            return False  # renamed, and the next one does not exist yet
         if os.path.samestat(own, named):
             return False
         now = time.monotonic()
@@ -71,14 +72,14 @@ class FollowedSource(Source):
         return now - self._replaced_at >= GRACE_SECONDS
 
     def is_file(self, file: tuple[int, int]) -> bool:
-        """Whether this is the file of that device and number."""
+        """Return whether this is the file with that device and inode number."""
         stat = os.fstat(self._file.fileno())
         return (stat.st_dev, stat.st_ino) == tuple(file)
 
-    def find(self, file: tuple[int, int]) -> bool:
-        """Turn to a file of that device and number whose name begins with this one's.
+    def switch_to(self, file: tuple[int, int]) -> bool:
+        """Read the file with that device and inode number, if its name starts with ours.
 
-        So is called what was renamed when the log was rotated.
+        That is what a log is called after rotation.
         """
         folder, name = os.path.split(self.path)
         with os.scandir(folder or ".") as entries:
@@ -86,18 +87,18 @@ class FollowedSource(Source):
                 if entry.name.startswith(name) and entry.is_file():
                     stat = entry.stat()
                     if (stat.st_dev, stat.st_ino) == tuple(file):
-                        found = io.FileIO(entry.path, opener=open_at_once)
+                        found = io.FileIO(entry.path, opener=open_without_waiting)
                         self._file.close()
                         self._file = found
                         return True
         return False
 
-    def go_on(self) -> bool:
-        """Turn to what is to be read next, unless all is over."""
+    def open_next(self) -> bool:
+        """Open the file that has the name now; return False if the log has ended."""
         if self._ended or (not self.regular and self.idle):
             return False
         self._replaced_at = None
-        # A FIFO is opened before it is closed: what is in it stays in it.
+        # A FIFO is opened again before it is closed, so that what is in it is kept.
         following = self._open()
         self._file.close()
         self._file = following

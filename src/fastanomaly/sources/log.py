@@ -1,68 +1,44 @@
-"""Reading logs: plain, gzip, zstd or standard input, in blocks of whole lines.
+"""Log files and standard input, in blocks of whole lines.
 
-Memory does not grow with the length of a log, nor with that of a line: one that is
+Memory grows neither with the length of a log nor with that of a line: a line that is
 longer than the limit comes in pieces.
 """
 
 from __future__ import annotations
 
 import os
-import sys
-from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, Protocol, TypeAlias, cast
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastanomaly.errors import LogOpenError, LogReadError, UsageError
-from fastanomaly.sources.files import STANDARD, ReadAhead, Source
-from fastanomaly.sources.following import FollowedSource
+from fastanomaly.names import STANDARD
+from fastanomaly.sources.base import Lines, LongLine, Progress, SourceOptions
+from fastanomaly.sources.compressed import Reader, decompressing, is_compressed
+from fastanomaly.sources.files import InputFile, ReadAhead
+from fastanomaly.sources.following import FollowedFile
 from fastanomaly.waiting import Waiter
 
 if TYPE_CHECKING:
-    import gzip
-
-GZIP = (".gz",)
-ZSTD = (".zst", ".zstd")
-"""The suffixes of compressed logs."""
+    from types import TracebackType
 
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 21
 _TAIL = 4096
+_LARGEST = 2**62  # beyond every file's size
 
 
-class LongLine:
-    """A line longer than the limit, to be read in pieces, without its line end.
-
-    What is not read is skipped when the log goes on.
-    """
-
-    __slots__ = ("pieces",)
-
-    def __init__(self, pieces: Iterator[bytes]) -> None:
-        self.pieces = pieces
-
-
-Lines: TypeAlias = bytes | memoryview | LongLine
-
-
-def is_compressed(path: str) -> bool:
-    """Whether a log of that name is decompressed when it is read."""
-    return path.lower().endswith(GZIP + ZSTD)
-
-
-class _Closable(Protocol):
-    def close(self) -> None: ...
-
-
-class Place(NamedTuple):
-    """Where a log stands, to go on from there.
+class Position(NamedTuple):
+    """Where a log was left.
 
     Attributes
     ----------
     offset : int
-        How many bytes of the text have been given out.
+        How many bytes of the text were used.
     file : tuple of two int
-        The file's device and number on it.
+        The file's device and inode number.
     tail_bytes, tail_crc : int
-        The CRC-32 of so many bytes before the offset; 0 bytes where that has no meaning.
+        The CRC-32 of the last bytes before the offset, and how many they are; 0 where
+        there is no way back.
     """
 
     offset: int
@@ -71,186 +47,173 @@ class Place(NamedTuple):
     tail_crc: int
 
 
-class Log:
-    """A log open for reading; a context manager.
+class LogSource:
+    """A log open for reading; see `fastanomaly.sources.base.Source`.
 
     Parameters
     ----------
     path : str
-        ``-`` for standard input; a name ending in ``.gz``, ``.zst`` or ``.zstd`` is
+        ``-`` for standard input; names ending in ``.gz``, ``.zst`` or ``.zstd`` are
         decompressed.
-    max_line : int
-        The limit of a line's length, in bytes.
-    waiter : Waiter, optional
-        Waits until there is something to read.
-    follow : bool, default False
-        Go on where the file ends, see `following`.
-    until_idle : float, optional
-        The end is where nothing has come for so many seconds.
-    tick : float, optional
-        Give an empty block after so many seconds in which nothing came.
-    place : Place, optional
-        Where to go on: in a plain file, or a compressed one. A pipe has no place.
-
-    Attributes
-    ----------
-    follows : bool
-        Whether there may be more after the end.
-    offset : int
-        How many bytes of the text have been given out, of the file at hand.
-    generation : int
-        How many files there were before the one at hand.
-    notice : str
-        What whoever runs this should know, or nothing.
+    options : SourceOptions
 
     Raises
     ------
     LogOpenError
-        If it cannot be opened, or is not the log of that place; the message names the path.
+        If it cannot be opened, or is not the log in which `options.position` is.
+    UsageError
+        If it cannot be followed, but should be.
     """
 
-    def __init__(
-        self,
-        path: str,
-        max_line: int,
-        waiter: Waiter | None = None,
-        *,
-        follow: bool = False,
-        until_idle: float | None = None,
-        tick: float | None = None,
-        place: Place | None = None,
-    ) -> None:
+    def __init__(self, path: str, options: SourceOptions) -> None:
         self.path = path
-        self.follows = follow
-        self.offset = 0
-        self.generation = 0
+        self.follows = options.follow
         self.notice = ""
-        self._max_line = max_line
-        if follow and (path == STANDARD or is_compressed(path)):
+        self._offset = 0  # the end of what was given, in the current file
+        self._max_line = options.max_line
+        if options.follow and (path == STANDARD or is_compressed(path)):
             raise UsageError(f"{path}: only a plain file or a FIFO can be followed")
-        # Until a block as large as this has been freed, glibc gives those that are read
-        # into back to the system each time, and takes them anew page by page.
+        # Until a block of this size has been freed, glibc returns the memory of each block
+        # to the system and gets it again page by page.
         bytes(4 * _BLOCK)
-        kind = FollowedSource if follow else Source
+        kind = FollowedFile if options.follow else InputFile
+        waiter = options.waiter or Waiter()
         try:
-            self._raw = kind(path, waiter or Waiter(), tick, until_idle)
+            self._file = kind(path, waiter, options.tick, options.until_idle)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise LogOpenError(f"{path}: {_reason(error)}") from error
-        self._read, self._decompressor, self._errors = _reader(path, self._raw)
-        if place is not None:
-            self._go_to(place)
+        self._reader = _reader(path, self._file)
+        if options.position is not None:
+            self._go_to(Position(*options.position))
 
-    def __enter__(self) -> Log:
+    def __enter__(self) -> LogSource:
         return self
 
-    def __exit__(self, *_: object) -> None:
-        if self._decompressor is not None:
-            self._decompressor.close()
-        self._raw.close()
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
 
-    @property
-    def size(self) -> int | None:
-        """The bytes in the file, compressed or not; None where that has no meaning."""
-        size = os.fstat(self._raw.fileno()).st_size
-        return size if self._raw.seekable() else None
+    def close(self) -> None:
+        """Close the log, except standard input."""
+        self._reader.close()
+        self._file.close()
 
-    @property
-    def position(self) -> int:
-        """How many of them have been read."""
-        return self._raw.tell() if self._raw.seekable() else 0
+    def progress(self) -> Progress:
+        """Return how many bytes of the file, compressed or not, have been read."""
+        if not self._file.seekable():
+            return Progress(0, None)
+        return Progress(self._file.tell(), os.fstat(self._file.fileno()).st_size)
 
-    def place(self, generation: int, offset: int) -> Place:
-        """Where a place of the text is; that of an earlier file is the next one's begin."""
-        if generation != self.generation:
-            offset = 0
-        stat = os.fstat(self._raw.fileno())
+    @staticmethod
+    def identity(path: str) -> str:
+        """Return the log's path without links."""
+        return path if path == STANDARD else os.path.realpath(path)
+
+    # -- positions -----------------------------------------------------------------------
+
+    def snapshot(self, unread: int = 0) -> list[Any]:
+        """Return the position before the last `unread` bytes given, for JSON."""
+        offset = self._offset - unread
+        stat = os.fstat(self._file.fileno())
         tail = self._tail(offset)
-        return Place(offset, (stat.st_dev, stat.st_ino), len(tail), _crc(tail))
+        return list(Position(offset, (stat.st_dev, stat.st_ino), len(tail), _crc(tail)))
 
-    def _tail(self, offset: int) -> bytes:
-        """Some of the text that stands before an offset, if that can be had."""
-        if is_compressed(self.path) or not self._raw.regular:
-            return b""
-        size = min(offset, _TAIL)
-        return os.pread(self._raw.fileno(), size, offset - size)
+    @staticmethod
+    def check_position(position: object) -> None:
+        """Raise ValueError unless it is what `snapshot` returns."""
+        if not isinstance(position, list) or len(position) != len(Position._fields):
+            raise ValueError(f"position: {position!r:.40}")
+        offset, file, tail_bytes, tail_crc = position
+        if not isinstance(file, list) or len(file) != 2:
+            raise ValueError(f"position: file {file!r:.40}")
+        for number in (offset, *file, tail_bytes, tail_crc):
+            if type(number) is not int or not 0 <= number < _LARGEST:
+                raise ValueError(f"position: {number!r:.40}")
 
-    def _go_to(self, place: Place) -> None:
+    def _go_to(self, position: Position) -> None:
+        """Continue at a position; a pipe has none and continues where it is."""
         if is_compressed(self.path):
-            while self.offset < place.offset and (
-                piece := self._read(min(_BLOCK, place.offset - self.offset))
-            ):
-                self.offset += len(piece)
-            if self.offset < place.offset:
-                raise LogOpenError(f"{self.path}: {_not_that(self.offset, place.offset)}")
-        elif isinstance(self._raw, FollowedSource) and self._raw.regular:
-            if not self._fits(place) or not self._raw.is_file(place.file):
-                self._raw.find(place.file)
-            if self._fits(place):
-                self.offset = self._raw.seek(place.offset)
+            self._skip(position.offset)
+        elif isinstance(self._file, FollowedFile) and self._file.regular:
+            if not self._matches(position) or not self._file.is_file(position.file):
+                self._file.switch_to(position.file)
+            if self._matches(position):
+                self._offset = self._file.seek(position.offset)
             else:
                 self.notice = (
-                    f"{self.path}: the file that was read before is gone, or shorter: "
-                    "going on at the beginning of the one there is"
+                    f"{self.path}: the file that was read before is gone or shorter: "
+                    "reading the present file from its beginning"
                 )
-        elif self._raw.regular:
-            if not self._fits(place):
-                size = os.fstat(self._raw.fileno()).st_size
-                raise LogOpenError(f"{self.path}: {_not_that(size, place.offset)}")
-            self.offset = self._raw.seek(place.offset)
+        elif self._file.regular:
+            if not self._matches(position):
+                size = os.fstat(self._file.fileno()).st_size
+                raise self._other_log(size, position.offset)
+            self._offset = self._file.seek(position.offset)
 
-    def _fits(self, place: Place) -> bool:
-        """Whether the file at hand has the text before that place."""
-        tail = self._tail(place.offset)
-        return (len(tail), _crc(tail)) == (place.tail_bytes, place.tail_crc)
+    def _skip(self, offset: int) -> None:
+        """Read a compressed log up to an offset of its text."""
+        while self._offset < offset and (
+            piece := self._reader.read(min(_BLOCK, offset - self._offset))
+        ):
+            self._offset += len(piece)
+        if self._offset < offset:
+            raise self._other_log(self._offset, offset)
 
-    def _piece(self) -> bytes | None:
-        """Some bytes as they come, b"" at the end, None at a tick."""
-        try:
-            return self._read(_BLOCK)
-        except self._errors as error:
-            raise LogReadError(f"{self.path}: {_reason(error)}") from error
+    def _matches(self, position: Position) -> bool:
+        """Return whether the current file has the text that precedes the position."""
+        tail = self._tail(position.offset)
+        return (len(tail), _crc(tail)) == (position.tail_bytes, position.tail_crc)
 
-    def __iter__(self) -> Iterator[Lines]:
-        """Yield blocks of whole lines (the last may lack its line end), and long lines.
+    def _tail(self, offset: int) -> bytes:
+        """Return the last bytes before an offset, where they can be read again."""
+        if is_compressed(self.path) or not self._file.regular:
+            return b""
+        size = min(offset, _TAIL)
+        return os.pread(self._file.fileno(), size, offset - size)
 
-        A block is what one read brought, up to its last line end; if a line begun before
-        ends there, that line comes first, alone. So no block is copied. An empty block
-        stands for a tick.
+    def _other_log(self, size: int, offset: int) -> LogOpenError:
+        if size < offset:
+            why = f"it has {size} bytes, but {offset} had been read"
+        else:
+            why = f"its text before byte {offset} differs"
+        return LogOpenError(f"{self.path}: not the log that was read before: {why}")
+
+    # -- lines ---------------------------------------------------------------------------
+
+    def blocks(self) -> Iterator[Lines]:
+        """Yield blocks of whole lines, and long lines.
+
+        A block is what one read returned, up to its last line end. A line that began in
+        the block before comes first, alone: so no block is copied.
         """
-        yield from self._file_lines()
-        while self._raw.go_on():
-            self.offset = 0
-            self.generation += 1
-            yield from self._file_lines()
+        yield from self._file_blocks()
+        while self._file.open_next():
+            self._offset = 0
+            yield from self._file_blocks()
 
-    def _file_lines(self) -> Iterator[Lines]:
-        """Yield the lines of the file at hand."""
-        parts: list[bytes] = []
+    def _file_blocks(self) -> Iterator[Lines]:
+        """Yield the lines of the current file."""
+        parts: list[bytes] = []  # of a line whose end has not been read yet
         length = 0
-        piece = self._beginning() if self.offset == 0 else self._piece()
+        piece = self._beginning() if self._offset == 0 else self._piece()
         while piece != b"":
             if piece is None:
                 yield b""
                 piece = self._piece()
                 continue
-            begin = 0
             end = piece.rfind(b"\n") + 1
-            if end and parts:
-                begin = piece.find(b"\n") + 1
-                parts.append(piece[:begin])
-                line = b"".join(parts)
-                self.offset += len(line)
-                yield line
             if end:
-                if begin < end:
-                    self.offset += end - begin
-                    yield memoryview(piece)[begin:end]
+                yield from self._whole_lines(parts, piece, end)
                 parts = []
                 length = 0
             if end < len(piece):
                 parts.append(piece[end:])
                 length += len(piece) - end
-            # A CR may still turn out to belong to the line's end.
+            # One byte more than the limit: a CR may still be part of the line end.
             if length > self._max_line + 1:
                 rest: list[bytes] = []
                 pieces = self._line_pieces(parts, rest)
@@ -263,88 +226,72 @@ class Log:
             else:
                 piece = self._piece()
         if length:
-            self.offset += length
+            self._offset += length
             yield b"".join(parts)
 
+    def _whole_lines(self, parts: list[bytes], piece: bytes, end: int) -> Iterator[Lines]:
+        """Yield the line begun with `parts`, then the other lines of `piece[:end]`."""
+        begin = 0
+        if parts:
+            begin = piece.find(b"\n") + 1
+            line = b"".join([*parts, piece[:begin]])
+            self._offset += len(line)
+            yield line
+        if begin < end:
+            self._offset += end - begin
+            yield memoryview(piece)[begin:end]
+
+    def _piece(self) -> bytes | None:
+        """Read some bytes; b"" at the end, None at a tick."""
+        try:
+            return self._reader.read(_BLOCK)
+        except self._reader.errors as error:
+            raise LogReadError(f"{self.path}: {_reason(error)}") from error
+
     def _beginning(self) -> bytes | None:
-        """The first piece, long enough to see a byte order mark, and without it."""
+        """Read the first piece, and remove a byte order mark from it."""
         start = b""
         while len(start) < len(_BOM) and (piece := self._piece()) != b"":
             start += piece or b""
         if start.startswith(_BOM):
-            self.offset = len(_BOM)
+            self._offset = len(_BOM)
             start = start.removeprefix(_BOM)
             return start or self._piece()
         return start
 
     def _line_pieces(self, parts: list[bytes], rest: list[bytes]) -> Iterator[bytes]:
-        """Yield a line begun with `parts` to its end; put what comes after it into `rest`."""
-        held = b""
+        """Yield a line begun with `parts` up to its end; put what follows it into `rest`."""
+        length = 0
+        held = b""  # a CR that may be part of the line end
         piece: bytes | None = b"".join(parts)
         while piece != b"":
             if piece is not None:
                 line, end, after = piece.partition(b"\n")
-                self.offset += len(line) + len(end)
+                length += len(line) + len(end)
                 line = held + line
                 held = b"\r" if line.endswith(b"\r") else b""
                 yield line[: len(line) - len(held)]
                 if end:
                     if after:
                         rest.append(after)
-                    return
+                    break
             piece = self._piece()
+        self._offset += length
+
+
+def _reader(path: str, file: InputFile) -> Reader:
+    if is_compressed(path):
+        return decompressing(path, file)
+    if file.regular and not isinstance(file, FollowedFile):
+        ahead = ReadAhead(file)
+        return Reader(ahead.read, ahead.close, (OSError,))
+    return Reader(file.read, lambda: None, (OSError,))
 
 
 def _crc(data: bytes) -> int:
-    import zlib  # noqa: PLC0415 - most runs need none
+    import zlib  # noqa: PLC0415 - imported late: it slows the start
 
     return zlib.crc32(data)
-
-
-def _not_that(size: int, offset: int) -> str:
-    if size < offset:
-        return f"not the log that was read before: {size} bytes, of which {offset} were read"
-    return f"not the log that was read before: other text before byte {offset}"
-
-
-def _reader(
-    path: str, raw: Source
-) -> tuple[Callable[[int], bytes | None], _Closable | None, tuple[type[Exception], ...]]:
-    """What reads a log, what is to be closed beside it, and the errors it may raise."""
-    if path.lower().endswith(GZIP):
-        import gzip  # noqa: PLC0415 - most runs need none of these
-        import zlib  # noqa: PLC0415
-
-        unzipped = gzip.GzipFile(fileobj=raw, mode="rb")
-        return _whole(unzipped), unzipped, (OSError, EOFError, zlib.error)
-    if path.lower().endswith(ZSTD):
-        try:
-            if sys.version_info >= (3, 14):
-                from compression import zstd  # noqa: PLC0415
-            else:
-                from backports import zstd  # noqa: PLC0415
-        except ImportError as error:
-            raise LogOpenError(
-                f"{path}: zstd needs an extra, pip install 'fastanomaly[zstd]'"
-            ) from error
-        unpacked = zstd.ZstdFile(cast("BinaryIO", raw))
-        return unpacked.read1, unpacked, (OSError, EOFError, zstd.ZstdError)
-    if raw.regular and not isinstance(raw, FollowedSource):
-        ahead = ReadAhead(raw)
-        return ahead.read, ahead, (OSError,)
-    return raw.read, None, (OSError,)
-
-
-def _whole(unzipped: gzip.GzipFile) -> Callable[[int], bytes]:
-    """A reader that does not take a file of no bytes for a compressed empty one."""
-
-    def read(size: int) -> bytes:
-        data = unzipped.read1(size)
-        if not data and unzipped.mtime is None:  # no header has been read
-            raise EOFError("Compressed file ended before its beginning")
-        return data
-
-    return read
 
 
 def _reason(error: BaseException) -> str:

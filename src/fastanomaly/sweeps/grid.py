@@ -14,14 +14,14 @@ from fastanomaly.detector import Detector, Method
 from fastanomaly.errors import ParameterError
 from fastanomaly.results import flag_line
 from fastanomaly.rules.parameters import MAX_LINE, check_whole, sigmas_text
-from fastanomaly.runs.replay import retrace
+from fastanomaly.runs.replay import replay_logs
 
 if TYPE_CHECKING:
     import numpy.typing as npt
     import pandas as pd
     import pyarrow as pa
 
-    from fastanomaly.sources.log import Log
+    from fastanomaly.sources.base import Source
 
 MOST_DEGREES = 1000
 MOST_CELLS = 4096
@@ -149,7 +149,7 @@ class SweepResult:
         )
         self.flags = np.bincount(self.flag_cell, minlength=len(cells))
         degrees = sorted(set(self.degree.tolist()))
-        by_degree = dict(zip(degrees, detector.engine.compared(), strict=True))
+        by_degree = dict(zip(degrees, detector._engine.compared(), strict=True))
         self.compared = np.array([by_degree[cell.degree] for cell in cells], np.int64)
 
     def __repr__(self) -> str:
@@ -253,7 +253,7 @@ def sweep(
     sigmas: Iterable[Number] = (3,),
     max_line: int = MAX_LINE,
     method: Method = "auto",
-    on_read: Callable[[Log], object] | None = None,
+    on_read: Callable[[Source], object] | None = None,
 ) -> SweepResult:
     """Judge a stream log's purchases under every setting of a grid, in one replay.
 
@@ -303,7 +303,7 @@ def sweep(
     before = 0
     given = {"D": some_degrees[-1], "T": some_tracked[-1]}
     paths = os.fspath(batch), os.fspath(stream)
-    for part in retrace(
+    for part in replay_logs(
         *paths, lambda _: detector, given=given, max_line=max_line, on_read=on_read
     ):
         rejected.update(r.reason for r in part.fed.rejected)

@@ -1,4 +1,4 @@
-"""What a checkpoint says of a run is believed only if a run can have said it."""
+"""A checkpoint's state of a run is used only if a run can have stored it."""
 
 import contextlib
 import copy
@@ -7,15 +7,15 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from fastanomaly.runs.run_state import check_note
+from fastanomaly.runs.run_state import check_run_state
 
-LOG = {"line": 3, "done": False, "place": [120, [64, 7], 120, 99]}
-NOTE = {
+LOG = {"line": 3, "done": False, "position": [120, [64, 7], 120, 99]}
+STATE = {
     "job": {"batch": "/batch", "rejects": "/rejects"},
     "done": False,
-    "logs": [{"line": 9, "done": True, "place": None}, LOG],
-    "out_bytes": 10,
-    "rejects_bytes": 20,
+    "sources": [{"line": 9, "done": True, "position": None}, LOG],
+    "flags_position": 10,
+    "rejects_position": 20,
     "rejected": {"not_json": 2},
     "first_rejected": "a, line 2",
     "seconds": 0.5,
@@ -32,20 +32,20 @@ def members(value, path=()):
 
 
 # Any text will do for the names and the words in it.
-STRUCTURE = [path for path in members(NOTE) if path[0] != "job" or path == ("job",)]
+STRUCTURE = [path for path in members(STATE) if path[0] != "job" or path == ("job",)]
 
 
 def changed(path, value):
-    note = copy.deepcopy(NOTE)
-    parent = note
+    state = copy.deepcopy(STATE)
+    parent = state
     for name in path[:-1]:
         parent = parent[name]
     parent[path[-1]] = value
-    return note
+    return state
 
 
-def test_what_a_run_says_is_returned():
-    assert check_note(copy.deepcopy(NOTE)) == NOTE
+def test_the_state_of_a_run_is_returned():
+    assert check_run_state(copy.deepcopy(STATE))._asdict() == STATE
 
 
 @pytest.mark.parametrize("path", STRUCTURE, ids=str)
@@ -53,24 +53,24 @@ def test_what_a_run_says_is_returned():
 def test_one_thing_changed(path, value):
     if (path, value) in [
         (("done",), True),
-        (("logs", 0, "done"), True),
-        (("logs", 1, "done"), True),
+        (("sources", 0, "done"), True),
+        (("sources", 1, "done"), True),
         (("rejected",), {}),
         (("job",), {}),
         (("first_rejected",), "1"),
     ]:
-        check_note(changed(path, value))
+        check_run_state(changed(path, value))
     else:
         with pytest.raises(ValueError, match=r"."):
-            check_note(changed(path, value))
+            check_run_state(changed(path, value))
 
 
-@pytest.mark.parametrize("name", list(NOTE))
+@pytest.mark.parametrize("name", list(STATE))
 def test_a_member_missing(name):
-    note = copy.deepcopy(NOTE)
-    del note[name]
+    state = copy.deepcopy(STATE)
+    del state[name]
     with pytest.raises(ValueError, match=name):
-        check_note(note)
+        check_run_state(state)
 
 
 json = st.recursive(
@@ -82,6 +82,6 @@ json = st.recursive(
 
 @given(path=st.sampled_from(STRUCTURE), value=json)
 def test_anything_else_is_refused_or_sound(path, value):
-    for note in (changed(path, value), value):
+    for state in (changed(path, value), value):
         with contextlib.suppress(ValueError):
-            assert check_note(note) == note
+            assert check_run_state(state)._asdict() == state

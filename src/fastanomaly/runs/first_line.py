@@ -1,0 +1,94 @@
+"""The batch log's first line: D and T, unless both are given otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import chain
+
+from fastanomaly.errors import ParameterError
+from fastanomaly.rules.parameters import check_whole, parameter_line
+from fastanomaly.sources.base import Lines, LongLine, SourceOptions, open_source
+
+_BLANK = b" \t\r\n"
+
+
+def read_parameters(path: str, given: Mapping[str, int], max_line: int) -> dict[str, int]:
+    """Return the D and T of a batch log, or those given; see `take_parameters`."""
+    with open_source(path, SourceOptions(max_line)) as source:
+        return take_parameters(path, source.blocks(), given, max_line)[2]
+
+
+def take_parameters(
+    path: str, blocks: Iterator[Lines], given: Mapping[str, int], max_line: int
+) -> tuple[Iterator[Lines], int, dict[str, int]]:
+    """Take D and T from a log's first line that is not blank.
+
+    Parameters
+    ----------
+    path : str
+        The log's name in errors.
+    blocks : iterator of blocks
+        The log.
+    given : mapping
+        D or T, if given otherwise: they win over the log's.
+    max_line : int
+        A longer line holds no parameters.
+
+    Returns
+    -------
+    tuple of iterator, int and dict
+        The blocks from the first event on, the number of its line, and D and T.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is missing or out of range; names the log, the line and the value.
+    """
+    known = dict(given)
+    rest, number = _skip_blank_lines(blocks, max_line)
+    line = b"" if isinstance(rest, LongLine) else _first_line(memoryview(rest))
+    found = parameter_line(line) if len(line.removesuffix(b"\r")) <= max_line else None
+    missing = [name for name in ("D", "T") if name not in known]
+    if found is None and missing:
+        text = line.strip(_BLANK)[:80].decode(errors="backslashreplace")
+        raise ParameterError(
+            f"{path}, line {number}: no parameter line, {' and '.join(missing)} not given: "
+            f"{text!r}"
+        )
+    for name in missing:
+        assert found is not None
+        try:
+            if name not in found:
+                raise ParameterError(f"{name}: missing")
+            known[name] = check_whole(name, found[name])
+        except ParameterError as error:
+            raise ParameterError(f"{path}, line {number}: {error}") from None
+    if found is not None:
+        assert not isinstance(rest, LongLine)
+        rest = rest[len(line) + 1 :]
+        number += 1
+    return chain([rest] if rest else [], blocks), number, known
+
+
+def _skip_blank_lines(blocks: Iterator[Lines], max_line: int) -> tuple[Lines, int]:
+    """Return what was read from the first line on that is not blank, and its number."""
+    number = 1
+    for block in blocks:
+        if isinstance(block, LongLine):
+            return block, number
+        view = memoryview(block)
+        while view:
+            line = _first_line(view)
+            if line.strip(_BLANK) or len(line.removesuffix(b"\r")) > max_line:
+                return view, number
+            view = view[len(line) + 1 :]
+            number += 1
+    return b"", number
+
+
+def _first_line(block: memoryview) -> bytes:
+    """Return the first line without its LF."""
+    size = 256
+    while (line := bytes(block[:size])).find(b"\n") < 0 and size < len(block):
+        size *= 2
+    return line.split(b"\n", 1)[0]

@@ -1,0 +1,108 @@
+"""What a run is asked to do: its options, checked before anything is opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from fastanomaly.convert import Number, exact_sigmas
+from fastanomaly.errors import UsageError
+from fastanomaly.names import STANDARD
+from fastanomaly.rules.parameters import check_max_line, check_whole
+from fastanomaly.runs.run_state import sink_identity, source_identity
+from fastanomaly.sinks.paths import check_outputs
+
+if TYPE_CHECKING:
+    from fastanomaly.detector import Method
+    from fastanomaly.runs.run import Run
+    from fastanomaly.waiting import Waiter
+
+Path = str | os.PathLike[str]
+
+
+class Hooks(NamedTuple):
+    """What a caller of `detect` is told during a run; see its parameters."""
+
+    on_read: Callable[[Run], object] | None
+    on_notice: Callable[[str], object]
+    waiter: Waiter | None
+
+
+class Job(NamedTuple):
+    """A run's inputs, outputs and rules; see the parameters of `detect`.
+
+    Attributes
+    ----------
+    given : dict
+        D and T, if they do not come from the batch log.
+    identity : dict
+        What a checkpoint must have been made with to be resumed, for JSON.
+    """
+
+    batch: str
+    stream: str
+    out: str
+    rejects: str | None
+    given: dict[str, int]
+    sigmas: Number
+    method: Method
+    strict: bool
+    max_line: int
+    follow: bool
+    until_idle: float | None
+    identity: dict[str, Any]
+
+    @property
+    def outputs(self) -> list[str]:
+        """The output and, if there is one, the file of rejects."""
+        return [self.out] if self.rejects is None else [self.out, self.rejects]
+
+
+def check_job(
+    paths: tuple[Path, Path, Path],
+    rejects: Path | None,
+    *,
+    degree: int | str | None,
+    tracked: int | str | None,
+    max_line: int,
+    sigmas: Number,
+    **options: Any,
+) -> Job:
+    """Return the job, with its paths and parameters checked.
+
+    Raises
+    ------
+    UsageError
+        If an option is wrong, or an output would overwrite an input or another output.
+    """
+    batch, stream, out = (os.fspath(path) for path in paths)
+    check_max_line(max_line)
+    if batch == stream == STANDARD:
+        raise UsageError("-: standard input cannot be both logs")
+    rejects = None if rejects is None else os.fspath(rejects)
+    check_outputs([batch, stream], [out] if rejects is None else [out, rejects])
+    given = {
+        name: check_whole(name, value)
+        for name, value in (("D", degree), ("T", tracked))
+        if value is not None
+    }
+    identity = {
+        "batch": source_identity(batch),
+        "stream": source_identity(stream),
+        "out": sink_identity(out),
+        "rejects": None if rejects is None else sink_identity(rejects),
+        "k": "/".join(map(str, exact_sigmas(sigmas))),
+        "max-line": max_line,
+    }
+    return Job(
+        batch,
+        stream,
+        out,
+        rejects,
+        given,
+        sigmas=sigmas,
+        max_line=max_line,
+        identity=identity,
+        **options,
+    )

@@ -1,0 +1,86 @@
+"""What a run did: counts, rejected lines, time; as an object and as JSON."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fastanomaly.detector import Detector
+
+
+class Summary:
+    """What a run did until it ended, and before it was resumed.
+
+    Attributes
+    ----------
+    purchases, befriends, unfriends : int
+        Valid events of both logs, by kind.
+    flags : int
+        Purchases flagged.
+    users, friendships : int
+        Known users and current friendships at the end.
+    rejected : collections.Counter
+        Rejected lines by reason.
+    first_rejected : str or None
+        The first of them: log, line, reason and detail.
+    seconds : float
+        Wall time of reading, judging and writing.
+    done_before : bool
+        Whether the checkpoint was of a finished run, so that nothing had to be done.
+    """
+
+    def __init__(self) -> None:
+        self.purchases = 0
+        self.befriends = 0
+        self.unfriends = 0
+        self.flags = 0
+        self.users = 0
+        self.friendships = 0
+        self.rejected: Counter[str] = Counter()
+        self.first_rejected: str | None = None
+        self.seconds = 0.0
+        self.done_before = False
+
+    def __repr__(self) -> str:
+        return f"Summary({', '.join(f'{k}={v!r}' for k, v in vars(self).items())})"
+
+    @property
+    def events(self) -> int:
+        """Valid events of all kinds."""
+        return self.purchases + self.befriends + self.unfriends
+
+    @property
+    def events_per_second(self) -> float:
+        """Valid events per second of wall time."""
+        return self.events / self.seconds if self.seconds else 0.0
+
+    def count(self, detector: Detector) -> None:
+        """Copy the counts of a detector."""
+        counts = detector.counts
+        for name in ("purchases", "befriends", "unfriends", "flags", "users", "friendships"):
+            setattr(self, name, getattr(counts, name))
+
+
+def summary_values(summary: Summary, **more: object) -> dict[str, Any]:
+    """Return a summary as JSON values, with more members."""
+    return {
+        "events": summary.events,
+        "purchases": summary.purchases,
+        "befriends": summary.befriends,
+        "unfriends": summary.unfriends,
+        "flags": summary.flags,
+        "users": summary.users,
+        "friendships": summary.friendships,
+        "rejected": dict(summary.rejected),
+        "seconds": round(summary.seconds, 6),
+        "events_per_second": round(summary.events_per_second),
+        **more,
+    }
+
+
+def summary_json(values: dict[str, Any]) -> bytes:
+    """Return the values as an indented JSON object with a line end."""
+    import orjson  # noqa: PLC0415 - imported late: it slows the start
+
+    return orjson.dumps(values, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE)

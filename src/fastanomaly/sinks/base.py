@@ -1,0 +1,134 @@
+"""What a sink of flags and rejected lines provides, and which class writes to which name.
+
+A new sink is one file here and one line in `SINKS`; docs/extending.md shows one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from fastanomaly.names import registered
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from fastanomaly.results import Flag
+    from fastanomaly.rules.rejects import Rejected
+    from fastanomaly.waiting import Waiter
+
+SINKS = {
+    "": "fastanomaly.sinks.lines:LineSink",
+}
+"""By scheme, what writes to a name such as ``scheme:rest``: module and class. "" is files."""
+
+
+class Sink(Protocol):
+    """Takes flags, or rejected lines, and encodes them; a context manager that closes it.
+
+    `__init__(path, waiter)` opens it, leaves what it holds as it is, and raises
+    `OutputError` if it cannot be opened. Then a run calls `check_resume` and `resume` once,
+    and after them the writing methods.
+
+    Attributes
+    ----------
+    path : str
+        Its name as given.
+    """
+
+    path: str
+
+    def __init__(self, path: str, waiter: Waiter | None = None) -> None: ...
+
+    def __enter__(self) -> Sink: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def check_resume(self, position: Any) -> None:
+        """Check that what `resume` keeps is there; nothing changes.
+
+        Raises
+        ------
+        UsageError
+            If it is not.
+        """
+        ...
+
+    def resume(self, position: Any) -> None:
+        """Remove what was written after a position; everything if it is None."""
+        ...
+
+    def write_flags(self, flags: Sequence[Flag]) -> None:
+        """Write flags in order; if it fails, the sink holds whole flags only.
+
+        Raises
+        ------
+        OutputError
+            If it fails.
+        """
+        ...
+
+    def write_rejects(
+        self, rejected: Sequence[Rejected], pieces: Iterable[bytes] | None = None
+    ) -> None:
+        """Write rejected lines; `pieces` are the text of a single one that is long.
+
+        Raises
+        ------
+        OutputError
+            If it fails.
+        """
+        ...
+
+    def snapshot(self) -> Any:
+        """Return the position after what has been written, for JSON."""
+        ...
+
+    def sync(self) -> None:
+        """Make what has been written survive a crash of the machine.
+
+        Called in a forked child, which must not change the sink otherwise.
+        """
+        ...
+
+    def close(self) -> None:
+        """Close it; calling it again does nothing."""
+        ...
+
+    @staticmethod
+    def identity(path: str) -> str:
+        """Return a name that tells this sink from others, whatever the working folder."""
+        ...
+
+    @staticmethod
+    def check_position(position: object) -> None:
+        """Check what is claimed to be from `snapshot`.
+
+        Raises
+        ------
+        ValueError
+            If no sink of this kind returned it.
+        """
+        ...
+
+
+def sink_kind(path: str) -> type[Sink]:
+    """Return the class that writes to a name."""
+    kind: type[Sink] = registered(SINKS, path)
+    return kind
+
+
+def open_sink(path: str, waiter: Waiter | None = None) -> Sink:
+    """Open the sink of that name.
+
+    Raises
+    ------
+    OutputError
+        If it cannot be opened; the message has the name.
+    """
+    return sink_kind(path)(path, waiter)

@@ -1,0 +1,163 @@
+"""What a source of log lines provides, and which class reads which name.
+
+A new source is one file here and one line in `SOURCES`; docs/extending.md shows one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+from fastanomaly.names import registered
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from fastanomaly.waiting import Waiter
+
+SOURCES = {
+    "": "fastanomaly.sources.log:LogSource",
+}
+"""By scheme, what reads a name such as ``scheme:rest``: module and class. "" is for files."""
+
+
+class LongLine:
+    """A line longer than the limit, read in pieces, without its line end.
+
+    The source skips what is left of it when the next block is asked for.
+    """
+
+    __slots__ = ("pieces",)
+
+    def __init__(self, pieces: Iterator[bytes]) -> None:
+        self.pieces = pieces
+
+
+Lines: TypeAlias = bytes | memoryview | LongLine
+"""A block of whole lines (the last line of a source may lack its line end), or a long line."""
+
+
+class Progress(NamedTuple):
+    """How much of a source has been read, in bytes; `total` is None if unknown."""
+
+    done: int
+    total: int | None
+
+
+class SourceOptions(NamedTuple):
+    """How a source is read.
+
+    Attributes
+    ----------
+    max_line : int
+        Longer lines are given as `LongLine`, in bytes.
+    waiter : Waiter or None
+        Waits until there is something to read.
+    follow : bool
+        Continue after the end: more may come.
+    until_idle : float or None
+        The source ends after so many seconds without data.
+    tick : float or None
+        Give an empty block after so many seconds without data.
+    position : JSON value or None
+        What `snapshot` returned in an earlier run: continue from there.
+    """
+
+    max_line: int
+    waiter: Waiter | None = None
+    follow: bool = False
+    until_idle: float | None = None
+    tick: float | None = None
+    position: Any = None
+
+
+class Source(Protocol):
+    """A source of log lines; a context manager that closes it.
+
+    `__init__(path, options)` opens it and raises `LogOpenError` if it cannot.
+
+    Attributes
+    ----------
+    path : str
+        Its name as given; flags and rejected lines have it.
+    follows : bool
+        Whether more may come after the end.
+    notice : str
+        What the operator should know after opening, or "".
+    """
+
+    path: str
+    follows: bool
+    notice: str
+
+    def __init__(self, path: str, options: SourceOptions) -> None: ...
+
+    def __enter__(self) -> Source: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...
+
+    def blocks(self) -> Iterator[Lines]:
+        """Yield the lines in order, as blocks; an empty block when nothing came for a tick.
+
+        Raises
+        ------
+        LogReadError
+            If reading fails.
+        """
+        ...
+
+    def snapshot(self, unread: int = 0) -> Any:
+        """Return the position before the last `unread` bytes of the last block, for JSON.
+
+        Only the source itself interprets it. A long line counts as read when its pieces
+        have been.
+        """
+        ...
+
+    def progress(self) -> Progress:
+        """Return how much has been read."""
+        ...
+
+    def close(self) -> None:
+        """Close it; calling it again does nothing."""
+        ...
+
+    @staticmethod
+    def identity(path: str) -> str:
+        """Return a name that tells this source from others, whatever the working folder."""
+        ...
+
+    @staticmethod
+    def check_position(position: object) -> None:
+        """Check what is claimed to be from `snapshot`.
+
+        Raises
+        ------
+        ValueError
+            If no source of this kind returned it.
+        """
+        ...
+
+
+def source_kind(path: str) -> type[Source]:
+    """Return the class that reads a name."""
+    kind: type[Source] = registered(SOURCES, path)
+    return kind
+
+
+def open_source(path: str, options: SourceOptions) -> Source:
+    """Open the source of that name.
+
+    Raises
+    ------
+    LogOpenError
+        If it cannot be opened; the message has the name.
+    UsageError
+        If it cannot be read as the options want.
+    """
+    return source_kind(path)(path, options)

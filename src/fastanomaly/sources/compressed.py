@@ -1,0 +1,86 @@
+"""Compressed logs: gzip by the standard library, zstd by Python 3.14's or an extra."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+
+from fastanomaly.errors import LogOpenError
+
+if TYPE_CHECKING:
+    import gzip
+    import io
+
+GZIP = (".gz",)
+ZSTD = (".zst", ".zstd")
+"""The suffixes of compressed logs."""
+
+
+class Reader(NamedTuple):
+    """How the bytes of a log are read.
+
+    Attributes
+    ----------
+    read : callable
+        Given a size: at most so many bytes, b"" at the end, None at a tick.
+    close : callable
+    errors : tuple of exception types
+        What `read` may raise.
+    """
+
+    read: Callable[[int], bytes | None]
+    close: Callable[[], object]
+    errors: tuple[type[Exception], ...]
+
+
+def is_compressed(path: str) -> bool:
+    """Return whether a log of that name is decompressed when it is read."""
+    return path.lower().endswith(GZIP + ZSTD)
+
+
+def decompressing(path: str, file: io.RawIOBase) -> Reader:
+    """Return a reader of what a compressed file holds.
+
+    Raises
+    ------
+    LogOpenError
+        If what decompresses it is not installed.
+    """
+    if path.lower().endswith(GZIP):
+        return _gzip_reader(file)
+    return _zstd_reader(path, file)
+
+
+def _gzip_reader(file: io.RawIOBase) -> Reader:
+    import gzip  # noqa: PLC0415 - imported late: it slows the start
+    import zlib  # noqa: PLC0415
+
+    unzipped = gzip.GzipFile(fileobj=cast("BinaryIO", file), mode="rb")
+    return Reader(_not_empty(unzipped), unzipped.close, (OSError, EOFError, zlib.error))
+
+
+def _not_empty(unzipped: gzip.GzipFile) -> Callable[[int], bytes]:
+    """Return a reader for which a file of no bytes is truncated, not empty."""
+
+    def read(size: int) -> bytes:
+        data = unzipped.read1(size)
+        if not data and unzipped.mtime is None:  # no header has been read
+            raise EOFError("Compressed file ended before its header")
+        return data
+
+    return read
+
+
+def _zstd_reader(path: str, file: io.RawIOBase) -> Reader:
+    try:
+        if sys.version_info >= (3, 14):
+            from compression import zstd  # noqa: PLC0415 - imported late: it slows the start
+        else:
+            from backports import zstd  # noqa: PLC0415
+    except ImportError as error:
+        raise LogOpenError(
+            f"{path}: reading zstd needs an extra: pip install 'fastanomaly[zstd]'"
+        ) from error
+    unpacked = zstd.ZstdFile(cast("BinaryIO", file))
+    return Reader(unpacked.read1, unpacked.close, (OSError, EOFError, zstd.ZstdError))
