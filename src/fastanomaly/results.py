@@ -1,6 +1,6 @@
-"""What a detector gives: flags, counts, and what came of bulk calls.
+"""What a detector returns: flags, counts, and the results of bulk calls.
 
-Tuples with names: they cost a program that starts often less than dataclasses do.
+Named tuples, not dataclasses: importing those would slow the start.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ if TYPE_CHECKING:
 
 
 class Flag(NamedTuple):
-    """A purchase that was anomalous, and against what.
+    """A flagged purchase, and what it was compared with.
 
     Attributes
     ----------
     user : str
         The buyer.
     time_us : int
-        When, in microseconds since 1970-01-01 UTC.
+        Its time, in microseconds since 1970-01-01 UTC.
     amount_units : int
         The amount in units of 10^-6.
     n : int
-        How many purchases it was compared with: T at most.
+        How many purchases it was compared with, at most T.
     total, squares : int
         Their sum, in units of 10^-6, and the sum of their squares, in units of 10^-12.
     mean_cents, sd_cents : int
         Mean and standard deviation in cents, truncated.
     log : str or None
-        The log the purchase stands in, as named by whoever fed it.
+        The name of its log, as given to `Detector.feed`.
     line : int or None
-        Its line number there, from 1.
+        Its line number in the log, from 1.
     raw : bytes or None
-        The line itself, without its line end.
+        The whole line, without its line end.
     """
 
     user: str
@@ -69,50 +69,50 @@ class Flag(NamedTuple):
 
     @property
     def exact_mean(self) -> Fraction:
-        """The mean itself."""
-        from fractions import Fraction  # noqa: PLC0415 - most runs need none
+        """The exact mean."""
+        from fractions import Fraction  # noqa: PLC0415 - imported late: start
 
         return Fraction(self.total, self.n * UNITS)
 
     @property
     def exact_variance(self) -> Fraction:
-        """The square of the standard deviation, which itself need not be rational."""
+        """The exact variance: the standard deviation itself may be irrational."""
         from fractions import Fraction  # noqa: PLC0415
 
         return Fraction(self.n * self.squares - self.total**2, (self.n * UNITS) ** 2)
 
     @property
     def amount(self) -> Decimal:
-        """The amount itself, with two decimals, or as many as it needs."""
+        """The exact amount, with two decimals or as many as it needs."""
         from decimal import Decimal  # noqa: PLC0415
 
         cents, rest = divmod(self.amount_units, UNITS_PER_CENT)
         text = f"{self.amount_units}e-6" if rest else f"{cents}e-2"
-        return Decimal(text)  # from text, so that no context rounds it
+        return Decimal(text)  # from text: no context rounds it
 
     @property
     def timestamp(self) -> datetime:
-        """When, in UTC.
+        """Its time as a datetime in UTC.
 
         Raises
         ------
         OverflowError
-            If an offset carried it out of the years 1 to 9999.
+            If its offset takes it out of the years 1 to 9999.
         """
         from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.time_us)
 
     def to_line(self) -> bytes:
-        """The line of the output: the purchase's own, with mean and sd, without line end.
+        """Return the line of the output: the purchase's line with mean and sd added.
 
         Raises
         ------
         ValueError
-            If the purchase did not come as a line.
+            If the purchase was not read from a line.
         """
         if self.raw is None:
-            raise ValueError("this purchase did not come as a line")
+            raise ValueError("this purchase was not read from a line")
         return flag_line(self.raw, self.mean_cents, self.sd_cents)
 
     def _repr_html_(self) -> str:
@@ -134,7 +134,7 @@ class Flag(NamedTuple):
 
 
 def flag_line(line: bytes, mean_cents: int, sd_cents: int) -> bytes:
-    """A purchase's line with mean and sd put in, without line end."""
+    """Return a purchase's line with mean and sd added, without line end."""
     if b"mean" in line or b"sd" in line or b"\\" in line:
         line = _without_verdict(line)
     brace = line.rindex(b"}")
@@ -147,7 +147,7 @@ def flag_line(line: bytes, mean_cents: int, sd_cents: int) -> bytes:
 
 
 def _without_verdict(line: bytes) -> bytes:
-    """The line without the members that the output adds."""
+    """Return the line without the members that the output adds."""
     parts = members(line)
     kept = [line[m.start : m.end] for m in parts if m.name not in ("mean", "sd")]
     if len(kept) == len(parts):
@@ -156,12 +156,12 @@ def _without_verdict(line: bytes) -> bytes:
 
 
 class Fed(NamedTuple):
-    """What came of feeding lines.
+    """The result of feeding lines.
 
     Attributes
     ----------
     lines : int
-        How many lines were looked at, blank ones included.
+        How many lines were read, blank ones included.
     flags : list of Flag
         The purchases flagged, in order.
     rejected : list of Rejected
@@ -193,7 +193,7 @@ class ColumnFlags(NamedTuple):
 
 
 class Counts(NamedTuple):
-    """How much a detector has seen and holds.
+    """What a detector has applied and stores.
 
     Attributes
     ----------
@@ -202,11 +202,11 @@ class Counts(NamedTuple):
     flags : int
         Purchases flagged.
     users : int
-        Users known: with a purchase, or befriended.
+        Known users: those with a purchase or a friendship, past ones included.
     friendships : int
-        Friendships that stand now.
+        Current friendships.
     kept : int
-        Purchases kept for verdicts to come: T a user at most.
+        Purchases stored for later verdicts, at most T a user.
     """
 
     purchases: int
@@ -219,20 +219,20 @@ class Counts(NamedTuple):
 
     @property
     def events(self) -> int:
-        """Valid events applied, of all kinds."""
+        """Valid events of all kinds."""
         return self.purchases + self.befriends + self.unfriends
 
 
 class Work(NamedTuple):
-    """What a detector's searches have cost so far, in looks.
+    """What a detector's searches have cost so far.
 
     Attributes
     ----------
     steps_walked : int
-        Purchases walked past, newest first, and friends looked at to tell whether their
-        buyers belong to the network.
+        Purchases visited in the recency log, and friends visited to decide whether their
+        buyers are in the network.
     friends_marked : int
-        Friends looked at to mark networks.
+        Friends visited to mark networks.
     members_merged : int
         Members whose purchases were merged.
     """
@@ -243,16 +243,16 @@ class Work(NamedTuple):
 
 
 class Latency(NamedTuple):
-    """How long the judgements took that were timed: a histogram.
+    """A histogram of how long the timed judgements took.
 
     Attributes
     ----------
     bounds : list of float
-        The upper bounds of its buckets in seconds, ascending; the last is infinite.
+        The upper bounds of the buckets in seconds, ascending; the last is infinite.
     counts : list of int
-        How many judgements fell into each.
+        How many judgements are in each bucket.
     seconds : float
-        What all of them took.
+        The total time.
     """
 
     bounds: list[float]
@@ -261,22 +261,22 @@ class Latency(NamedTuple):
 
 
 class Memory(NamedTuple):
-    """Where a detector's bytes are: what it has asked for, in use yet or not.
+    """The bytes that a detector has allocated, by purpose.
 
     Attributes
     ----------
     users : int
-        Tables and arrays with a place for each user, whatever else is known of them.
+        Tables and arrays with an entry for each user.
     ids : int
-        The texts of ids that are no plain decimal numbers of up to 18 digits.
+        The texts of ids that are not plain decimal numbers of up to 18 digits.
     friendships : int
-        Lists of friends: each friendship has two ends.
+        Lists of friends; each friendship is in two.
     purchases : int
-        Purchases kept for verdicts to come.
+        Purchases stored for later verdicts.
     recency : int
-        The newest purchases of all users, bounded.
+        The recency log: the newest purchases of all users.
     scratch : int
-        What searches reuse.
+        Buffers that searches reuse.
     """
 
     users: int
@@ -288,7 +288,7 @@ class Memory(NamedTuple):
 
     @property
     def total(self) -> int:
-        """All of them."""
+        """Their sum."""
         return (
             self.users
             + self.ids

@@ -1,4 +1,4 @@
-"""The raw text of a JSON object's members, where their decoded values are not enough."""
+"""The text of a JSON object's members as written, where decoded values are not enough."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ _NUMBER_AT = re.compile(rb"\s*:\s*([-+.eE0-9]+)")
 
 
 class Member(NamedTuple):
-    """A member of an object: its name, and where its parts stand in the line.
+    """A member of an object: its name and its place in the line.
 
-    ``start`` and ``end`` reach from one top-level comma (or brace) to the next, white
-    space included; ``colon`` is where the name ends.
+    It extends from ``start`` to ``end``, from one top-level comma or brace to the next, white
+    space included; ``colon`` is the place of its colon.
     """
 
     name: str
@@ -23,11 +23,11 @@ class Member(NamedTuple):
 
 
 def members(line: bytes) -> list[Member]:
-    """List the top-level members of a line that is one valid JSON object.
+    """Return the top-level members of a line that is one valid JSON object.
 
-    Costs the line's tokens.
+    Costs a step for each token of the line.
     """
-    import orjson  # noqa: PLC0415 - most runs need none
+    import orjson  # noqa: PLC0415 - imported late: it slows the start
 
     found: list[Member] = []
     name = b""
@@ -53,13 +53,13 @@ def members(line: bytes) -> list[Member]:
 
 
 def exact_number(line: bytes, name: str) -> str:
-    """The text of the JSON number that the top-level member `name` holds, as written.
+    """Return the JSON number in the top-level member `name` as it is written.
 
-    The line is a valid object with such a member; of several the last counts.
+    The line is a valid object with such a member; if there are several, the last counts.
     """
     quoted = b'"%b"' % name.encode()
     place = line.find(quoted)
-    # Without escapes in the line, a name that occurs once can be only that member's.
+    # If the line has no escapes and the name occurs once, it is that member's.
     if b"\\" not in line and line.find(quoted, place + 1) < 0:
         match = _NUMBER_AT.match(line, place + len(quoted))
         assert match is not None
@@ -68,5 +68,5 @@ def exact_number(line: bytes, name: str) -> str:
 
 
 def member_texts(line: bytes) -> dict[str, str]:
-    """Map the names of an object's members to their values' texts, as written."""
+    """Return the values of an object's members by name, as they are written."""
     return {m.name: line[m.colon + 1 : m.end].decode().strip() for m in members(line)}

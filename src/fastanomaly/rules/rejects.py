@@ -1,7 +1,6 @@
-"""Why a line is not an event: the reasons, and the words for people.
+"""Why a line is rejected: the reasons, and a description for people.
 
-What an event is, the engine decides (``_events.pxd``); this is its way out for lines
-that orjson refuses, and for telling what is wrong with a line.
+The engine decides what is an event; it calls this module for lines that orjson refuses.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ REASONS = (
 _INVALID_UTF8 = REASONS.index("invalid_utf8")
 _NOT_JSON = REASONS.index("not_json")
 
-# A string may lack its end: then the line is no JSON, but is read only once.
+# A string without an end is matched too, so that each byte is visited once.
 _STRING_OR_RUN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[-+.eE0-9]+')
 _NUMBER = re.compile(rb"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 
@@ -41,18 +40,18 @@ _FIELDS = {
 
 
 class Rejected(NamedTuple):
-    """A line that is not a valid event.
+    """A rejected line: it is not a valid event.
 
     Attributes
     ----------
     log : str
-        The log it stands in, as named by whoever fed it.
+        The name of its log, as given to `Detector.feed`.
     line : int
-        Its number there, from 1.
+        Its number in the log, from 1.
     reason : str
         One of `REASONS`.
     raw : bytes
-        The line itself, without its line end.
+        The whole line, without its line end; empty if it was too long.
     """
 
     log: str
@@ -62,14 +61,14 @@ class Rejected(NamedTuple):
 
     @property
     def detail(self) -> str:
-        """What is wrong, in words: the field and its value."""
+        """A description of what is wrong: the field and its value."""
         return describe(self.raw, self.reason)
 
 
 def reread(line: bytes) -> tuple[int, object]:
-    """Decode a line that orjson refused, if there is a way.
+    """Decode a line that orjson refused, if it is JSON.
 
-    orjson refuses numbers that no double can hold, which are JSON all the same.
+    orjson refuses numbers that no double can hold, but they are valid JSON.
 
     Returns
     -------
@@ -77,7 +76,7 @@ def reread(line: bytes) -> tuple[int, object]:
         -1 and the decoded value, with every number replaced by 0;
         or the index of the reason in `REASONS`, and None.
     """
-    import orjson  # noqa: PLC0415 - most runs need none
+    import orjson  # noqa: PLC0415 - imported late: it slows the start
 
     try:
         line.decode()
@@ -93,7 +92,7 @@ def reread(line: bytes) -> tuple[int, object]:
 
 
 def describe(line: bytes, reason: str) -> str:
-    """Say what is wrong with a line that was rejected for `reason`."""
+    """Return what is wrong with a line that was rejected for `reason`."""
     import orjson  # noqa: PLC0415
 
     if reason == "line_too_long":
@@ -128,7 +127,7 @@ def describe(line: bytes, reason: str) -> str:
 
 
 def _typed(name: str, text: str) -> bool:
-    """Whether a value's text has a type that the field may have."""
+    """Return whether a value has a type that the field may have."""
     if text.startswith('"'):
         return True
     if name == "amount":
@@ -137,5 +136,5 @@ def _typed(name: str, text: str) -> bool:
 
 
 def _cut(text: str) -> str:
-    """A text in the length that a person reads."""
+    """Return a text, cut to 80 characters."""
     return text if len(text) <= 80 else f"{text[:77]}..."
