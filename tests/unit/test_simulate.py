@@ -1,4 +1,4 @@
-"""Made-up logs: their shape, their shares, and that equal options give equal bytes."""
+"""Generated logs: their shape, their shares, and equal bytes for equal options."""
 
 import argparse
 import dataclasses
@@ -11,7 +11,7 @@ from datetime import datetime
 import pytest
 from reference import Reject, parse_event
 
-from fastanomaly import simulation as simulate_module
+from fastanomaly import simulation
 from fastanomaly.cli import simulate as command
 from fastanomaly.errors import UsageError
 from fastanomaly.simulation import DIRTY_LINES, Simulation, simulate
@@ -78,7 +78,7 @@ def test_the_chunk_size_does_not_show(logs, monkeypatch, chunk, friendships):
         "rate": 3,
     }
     whole = logs(**options)
-    monkeypatch.setattr(simulate_module, "CHUNK_LINES", chunk)
+    monkeypatch.setattr(simulation, "CHUNK_LINES", chunk)
     assert logs(**options) == whole
 
 
@@ -231,7 +231,7 @@ def test_amounts_follow_the_buyers_habits(logs):
     assert min(means) > 9
     assert max(means) < 122
     assert max(means) - min(means) > 40
-    # Whoever buys much in one go is never further from the habit than 3.5 spreads of 30.
+    # No usual amount is further from the buyer's mean than 3.5 spreads of 30.
     assert all(
         abs(amount - mean) < 110
         for of_user, mean in zip(amounts.values(), means, strict=True)
@@ -253,7 +253,7 @@ def test_unusual_purchases_come_in_their_share(logs, share):
     made = events(logs(anomaly_share=share))
     amounts = [float(e["amount"]) for e in made if e["event_type"] == "purchase"]
     assert min(amounts) >= 1
-    # The mean and the spread of no buyer allow for more than 120 + 3.5 * 30.
+    # No usual amount is above 120 + 3.5 * 30.
     unusual = sum(amount > 225 for amount in amounts)
     assert unusual / len(amounts) == pytest.approx(share, abs=0.02 if 0 < share < 1 else 0.12)
 

@@ -40,3 +40,22 @@ def sd_cents(n: int, total: int, squares: int) -> int:
 def cents_text(cents: int) -> str:
     """An amount in cents as text with two decimals: 2910 is ``29.10``."""
     return f"{cents // 100}.{cents % 100:02d}"
+
+
+def amount_text(units: int) -> str:
+    """An amount in units of 10^-6 as text, with two decimals or as many as it needs."""
+    sign, units = ("-", -units) if units < 0 else ("", units)
+    if units % UNITS_PER_CENT == 0:
+        return sign + cents_text(units // UNITS_PER_CENT)
+    return f"{sign}{units // UNITS}.{units % UNITS:06d}".rstrip("0")
+
+
+def time_text(time_us: int) -> str:
+    """A time in UTC as logs write it, or in microseconds outside the years 1 to 9999."""
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - slows the start
+
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us)
+    except OverflowError:
+        return f"{time_us} us"
+    return moment.replace(tzinfo=None).isoformat(sep=" ")
