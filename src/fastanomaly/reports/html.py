@@ -101,7 +101,8 @@ def _chart(chart: Chart) -> str:
         f'<div class="chart" id="{chart.name}" role="img" '
         f'aria-label="{escape(chart.title)}: the table below has the same data"></div>'
         f"<details><summary>As a table</summary>"
-        f'<div class="scroll">{table}</div></details></figure>'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(chart.title)}">'
+        f"{table}</div></details></figure>"
     )
 
 
