@@ -86,7 +86,7 @@ def test_a_purchase_that_is_not_flagged(folder, run):
     assert ended.out.decode().startswith(
         "user 3 spent 5.00 at 2017-06-13 11:33:03 (stream.json, line 2): not flagged\n"
         "D = 3, T = 50, k = 3: 0 users in the network, 0 purchases to compare with\n"
-        "no verdict: it takes at least two purchases to compare with\n"
+        "no verdict: fewer than two purchases to compare with\n"
     )
 
 
@@ -105,7 +105,7 @@ def test_a_flag_that_one_purchase_decides(folder, run):
         (("--flag", "2"), "stream.json: no flag 2: only 1 purchase was flagged"),
         (("--flag", "0"), "flag: must be 1 or more, got 0"),
         (("--line", "1", "-D", "0"), "D: "),
-        (("--line", "1", "--degrees", "x"), "--degrees: 'x' is not a whole number or a range"),
+        (("--line", "1", "--degrees", "x"), "--degrees: expected numbers up to"),
         (("--line", "1", "--other-tracked", "1"), "T: 1"),
         (("--line", "1", "--picture", "why.xyz"), "why.xyz: matplotlib does not know"),
         (("--line", "1", "--picture", "batch.json"), "log batch.json"),

@@ -152,9 +152,11 @@ def whole_numbers(name: str, text: str) -> list[int]:
         match = re.fullmatch(r"\s*([0-9]{1,10})\s*(?:-\s*([0-9]{1,10})\s*)?", part)
         first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
         if not first <= last <= LARGEST:
-            raise UsageError(f"{name}: {part!r} is not a whole number or a range such as 1-6")
+            raise UsageError(
+                f"{name}: expected numbers up to {LARGEST} or ranges such as 1-6, got {part!r}"
+            )
         if last - first >= MAX_RANGE:
-            raise UsageError(f"{name}: {part!r} has more than {MAX_RANGE} numbers")
+            raise UsageError(f"{name}: a range has at most {MAX_RANGE} numbers, got {part!r}")
         numbers += range(first, last + 1)
     return numbers
 

@@ -78,7 +78,7 @@ def summary_lines(
         + f", {values['n']} purchase{'' if values['n'] == 1 else 's'} to compare with"
     )
     if e.threshold_units is None:
-        lines.append("no verdict: it takes at least two purchases to compare with")
+        lines.append("no verdict: fewer than two purchases to compare with")
         return lines
     side = "above" if e.amount_units > e.threshold_units else "below"
     lines.append(
