@@ -1,4 +1,4 @@
-"""What the benchmarks print alike: tables, and the conditions they were measured under."""
+"""What all benchmarks print: tables, and the machine and versions."""
 
 import os
 import platform
@@ -19,7 +19,7 @@ MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 class Spread(NamedTuple):
-    """How long single operations took, in nanoseconds."""
+    """Times of single operations in nanoseconds."""
 
     count: int
     mean: float
@@ -30,7 +30,7 @@ class Spread(NamedTuple):
 
     @classmethod
     def of(cls, ns: npt.ArrayLike) -> "Spread":
-        """Sum up single times; of a few, the high percentiles are the largest there is."""
+        """Summarise times; with few of them, the high percentiles are the maximum."""
         ns = np.asarray(ns)
         at = np.percentile(ns, [50, 99, 99.9], method="inverted_cdf")
         return cls(len(ns), float(ns.mean()), *map(float, at), float(ns.max()))
@@ -49,7 +49,7 @@ def us(ns: float) -> str:
 
 
 def table(rows: Sequence[Sequence[str]], right: Iterable[int]) -> str:
-    """Return a Markdown table; the first row is its head; name the columns set right."""
+    """Return a Markdown table with a head row; `right` has the right-aligned columns."""
     right = set(right)
     widths = [max(3, *map(len, column)) for column in zip(*rows, strict=True)]
 
@@ -69,7 +69,7 @@ def table(rows: Sequence[Sequence[str]], right: Iterable[int]) -> str:
 
 
 def progress(text: str) -> None:
-    """Tell the user, on standard error, what takes so long."""
+    """Report on standard error what is being measured."""
     print(text, file=sys.stderr, flush=True)
 
 
@@ -84,12 +84,12 @@ def conditions(packages: Iterable[str]) -> str:
 
 
 def cpu_model() -> str:
-    """Return the processor's name, as far as the system tells it."""
+    """Return the name of the processor, if the system gives one."""
     if sys.platform == "darwin":
         return ask("sysctl", "-n", "machdep.cpu.brand_string")
     try:
-        with open("/proc/cpuinfo") as told:
-            names = [line.partition(":")[2] for line in told if line.startswith("model name")]
+        with open("/proc/cpuinfo") as info:
+            names = [line.partition(":")[2] for line in info if line.startswith("model name")]
     except OSError:
         names = []
     return names[0].strip() if names else platform.machine()
@@ -104,7 +104,7 @@ def version(package: str) -> str:
 
 
 def commit() -> str:
-    """Return the git commit, and whether files have changed since."""
+    """Return the git commit, and whether the sources differ from it."""
     name = ask("git", "rev-parse", "--short", "HEAD")
     changed = ask(
         "git", "--no-optional-locks", "status", "--porcelain", "--", "src", "setup.py"
@@ -113,7 +113,7 @@ def commit() -> str:
 
 
 def ask(*command: str) -> str:
-    """Return what a command prints, nothing if it cannot be run."""
+    """Return what a command prints, or nothing if it fails."""
     try:
         done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError):

@@ -29,7 +29,8 @@ if TYPE_CHECKING:
     from fastanomaly.runs.explaining import explain
     from fastanomaly.runs.summary import Summary
     from fastanomaly.simulation import Simulation, simulate
-    from fastanomaly.sweeps.grid import SweepResult, sweep
+    from fastanomaly.sweeps.judging import sweep
+    from fastanomaly.sweeps.result import SweepResult
 
 _HOMES = {
     "detector": "BEFRIEND PURCHASE UNFRIEND Detector",
@@ -43,7 +44,8 @@ _HOMES = {
     "runs.explaining": "explain",
     "runs.summary": "Summary",
     "simulation": "Simulation simulate",
-    "sweeps.grid": "SweepResult sweep",
+    "sweeps.judging": "sweep",
+    "sweeps.result": "SweepResult",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 

@@ -428,6 +428,43 @@ class Detector:
         """
         return self._engine.network(user)
 
+    def network_sizes(self, user: UserId, degree: int | str) -> list[int]:
+        """Count the users at each distance from a user.
+
+        Parameters
+        ----------
+        user : str or int
+            An integer stands for its decimal text.
+        degree : int or str
+            The largest distance; 1 to 2^31 - 1. It need not be the detector's own.
+
+        Returns
+        -------
+        list of int
+            The number of users at distance 1, 2, ...; distances beyond the last user are
+            left out. Empty for a user without friends, or one never seen.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the id or the degree is not valid.
+
+        Notes
+        -----
+        Marks the network of that degree: costs the friends of the users in it.
+
+        Examples
+        --------
+        >>> from fastanomaly import Detector
+        >>> detector = Detector(degree=2, tracked=50)
+        >>> detector.befriend("ann", "bob")
+        >>> detector.befriend("bob", "cho")
+        >>> detector.befriend("bob", "dan")
+        >>> detector.network_sizes("ann", 5)
+        [1, 2]
+        """
+        return self._engine.latest(user, check_whole("D", degree), 1)[0]
+
     def sample_users(self, most: int) -> list[str]:
         """List the ids of all users, or of `most`, evenly spread by first appearance."""
         return self._engine.sample_users(most)
@@ -472,10 +509,18 @@ class Detector:
         Costs marking the whole network at the detector's degree, and a judgement at each
         of the other degrees.
         """
-        from fastanomaly.explanations.model import explain  # noqa: PLC0415 - imported late: start
+        from fastanomaly.explanations.compute import explain  # noqa: PLC0415 - rarely needed
 
         return explain(
-            self, user, amount, tracked=tracked, degrees=degrees, other_tracked=other_tracked
+            self._engine,
+            user,
+            amount,
+            degree=self._degree,
+            tracked=self._tracked if tracked is None else tracked,
+            max_tracked=self._tracked,
+            sigmas=self._sigmas,
+            degrees=degrees,
+            other_tracked=other_tracked,
         )
 
     @property

@@ -103,6 +103,16 @@ class Flag(NamedTuple):
 
         return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.time_us)
 
+    def __str__(self) -> str:
+        """Return the flag in one line: ``cho: 1601.83 at ... (mean 29.10, sd 21.46, ...)``."""
+        from fastanomaly.formats.display import escaped, time_text  # noqa: PLC0415
+
+        place = "" if self.line is None else f", {escaped(self.log or 'line')}:{self.line}"
+        return (
+            f"{escaped(self.user)}: {self.amount} at {time_text(self.time_us)} is flagged "
+            f"(mean {self.mean}, sd {self.sd}, {self.n} purchases{place})"
+        )
+
     def to_line(self) -> bytes:
         """Return the line of the output: the purchase's line with mean and sd added.
 

@@ -1,10 +1,9 @@
-"""Made-up logs of any size, in the shape of the challenge's published sample.
+"""Generated logs of any size that look like the challenge's published sample.
 
-The same options give the same bytes with any version of NumPy and on any machine. NumPy
-promises that only of a bit generator's raw words, so every draw is taken from those, and
-almost always by integer arithmetic; where a float appears it is one correctly rounded
-operation at a time. Every line uses up the same number of words, so the size of the
-pieces in which a log is made does not show in it.
+Equal options give equal bytes with any version of NumPy and on any machine. NumPy guarantees
+that only for the raw words of a bit generator, so all random values are computed from those,
+nearly always in integers; floats are used only in single, correctly rounded operations. Every
+line takes the same number of words, so the size of the chunks does not change the log.
 """
 
 import math
@@ -41,8 +40,8 @@ FRIENDSHIP_LINES = {
     UNFRIEND: b'{"event_type":"unfriend", "timestamp":"%b", "id1": "%d", "id2": "%d"}\n',
 }
 
-# What a buyer spends, in cents: a habitual mean and spread (a standard deviation) for
-# every user, and how far above the mean an unusual purchase lies.
+# What buyers spend, in cents: the ranges of each user's mean and spread (a standard
+# deviation), and how far above the mean an unusual purchase is.
 MEAN_CENTS = (10_00, 120_00)
 SPREAD_CENTS = (60, 30_00)
 EXCESS_CENTS = (200_00, 1_000_00)
@@ -53,8 +52,8 @@ DELAY_SECONDS = (1, 300)
 _PURCHASE_START = b'{"event_type":"purchase", "timestamp":"%(when)b", '
 _BEFRIEND_START = b'{"event_type":"befriend", "timestamp":"%(when)b", '
 
-#: Lines that are not events, as (reason, template); the reason is the one the line is
-#: rejected for, or "blank". Every template is equally likely.
+#: Lines that are not events, as (reason, template): the reason for which the line is
+#: rejected, or "blank". All templates are equally likely.
 DIRTY_LINES: tuple[tuple[str, bytes], ...] = (
     ("blank", b""),
     ("blank", b" \t "),
@@ -105,43 +104,45 @@ DIRTY_LINES: tuple[tuple[str, bytes], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Simulation:
-    """What the made-up logs are to look like.
+    """The options of generated logs.
 
-    The defaults give the shape of the published sample. The three shares of the event
-    types are weights: only their ratios count. An unfriend always ends a friendship made
-    earlier and not ended since; while there is none, a befriend is written instead.
+    The defaults are those of the published sample. The three shares of the event types are
+    weights: only their ratios count. An unfriend always ends an existing friendship; while
+    there is none, a befriend is written instead.
 
     Parameters
     ----------
     users : int
         Number of users, whose ids are 0 to users - 1; 2 to 2^31 - 1.
     batch_events, stream_events : int
-        Lines of the two logs, dirty ones included, the parameter line not; >= 0.
+        Number of lines of the two logs, with dirty lines and without the parameter line;
+        >= 0.
     degree, tracked : int
         The parameters D (1 to 2^31 - 1) and T (2 to 2^31 - 1) of the first line.
     friendships : {"uniform", "heavy-tailed"}
-        Whether everybody is as likely to be befriended, or a few are very popular: then
-        the degrees fall off with the power 2.5, as in many social networks.
+        Whether all users are equally likely to be befriended, or a few have very many
+        friends: the number of users with d friends falls as d^-2.5, as in many social
+        networks.
     purchase_share, befriend_share, unfriend_share : float
         Weights of the event types; each finite and >= 0, not all 0.
     anomaly_share : float
-        Share of the purchases that are 200 to 1,000 units above the buyer's habit; 0 to 1.
+        Share of the purchases that are 200 to 1,000 above the buyer's mean; 0 to 1.
     late_share : float
-        Share of the purchases whose timestamp is 1 to 300 seconds too old; 0 to 1.
+        Share of the purchases with a timestamp that is 1 to 300 seconds too old; 0 to 1.
     dirty_share : float
-        Share of the lines that are no events: broken in every way there is a reason for,
-        but for excessive length, or blank; 0 to 1.
+        Share of the lines that are not events: blank, or invalid for any of the reasons
+        except excessive length; 0 to 1.
     rate : float
-        Events a second of log time; finite and > 0. Timestamps are whole seconds.
+        Events per second of log time; finite and > 0. Timestamps are whole seconds.
     start : str
         Timestamp of the first event, ``YYYY-MM-DD HH:MM:SS``.
     seed : int
-        Any integer >= 0. Equal options and seeds give equal bytes.
+        The random seed; >= 0. Equal options and seeds give equal bytes.
 
     Raises
     ------
     ValueError
-        If an option is outside its range; the message names it and its value.
+        If an option is out of range; the message names the option and the value.
 
     Examples
     --------
@@ -183,11 +184,11 @@ class Simulation:
         self._check_shares()
         self._check_times()
 
-    def _check_integer(self, name: str, least: int, most: int | None = None) -> None:
+    def _check_integer(self, name: str, low: int, high: int | None = None) -> None:
         value = getattr(self, name)
-        good = isinstance(value, int) and not isinstance(value, bool) and value >= least
-        if not good or (most is not None and value > most):
-            span = f"from {least} to {most}" if most is not None else f"of at least {least}"
+        good = isinstance(value, int) and not isinstance(value, bool) and value >= low
+        if not good or (high is not None and value > high):
+            span = f"from {low} to {high}" if high is not None else f"of at least {low}"
             raise ValueError(f"{name} must be an integer {span}, not {value!r}")
 
     def _check_shares(self) -> None:
@@ -223,32 +224,32 @@ class Simulation:
             start + timedelta(seconds=math.floor(last / self.rate))
         except OverflowError:
             raise ValueError(
-                f"start must leave all timestamps in the years 1 to 9999, not {self.start!r} "
-                f"at a rate of {self.rate!r} events a second"
+                f"start must keep all timestamps in the years 1 to 9999, not {self.start!r} "
+                f"at a rate of {self.rate!r} events per second"
             ) from None
 
 
 def simulate(batch: Path, stream: Path, options: Simulation | None = None) -> None:
-    """Write a made-up batch log and the stream log that goes on where it ends.
+    """Generate a batch log, and a stream log that continues it.
 
     Parameters
     ----------
     batch, stream : str or path-like
-        The files to write; what they held is lost. They must not be the same file.
+        The files to write; existing ones are replaced. They must not be the same file.
     options : Simulation, optional
-        What the logs look like; by default, like the published sample.
+        By default those of the published sample.
 
     Raises
     ------
     ValueError
-        If both paths lead to one file; nothing is written then.
+        If both paths lead to one file; nothing has been written.
     OSError
         If a file cannot be created or written.
 
     Notes
     -----
-    Time is linear in the lines, about a microsecond each. Memory is a few tens of
-    megabytes and 8 bytes for each friendship, however many users and lines there are.
+    Takes about a microsecond for each line. Memory is some tens of megabytes and 8 bytes for
+    each friendship, whatever the number of users and lines.
 
     Examples
     --------
@@ -262,37 +263,37 @@ def simulate(batch: Path, stream: Path, options: Simulation | None = None) -> No
     options = Simulation() if options is None else options
     if _are_one_file(batch, stream):
         raise ValueError(f"the batch and the stream log are the same file: {batch}")
-    story = _Story(options)
+    generator = _Generator(options)
     with open(batch, "wb") as log:
         log.write(b'{"D":"%d", "T":"%d"}\n' % (options.degree, options.tracked))
-        story.write(log, options.batch_events)
+        generator.write(log, options.batch_events)
     with open(stream, "wb") as log:
-        story.write(log, options.stream_events)
+        generator.write(log, options.stream_events)
 
 
-class _Story:
-    """The events, one chunk after the other, and what later ones need of earlier ones."""
+class _Generator:
+    """Generates the lines of both logs in chunks, and keeps what later lines need."""
 
     def __init__(self, options: Simulation) -> None:
         self.options = options
         self.source = np.random.PCG64(options.seed)
-        # A word of its own, so that habits and hubs do not follow from the ids alone.
+        # Makes the users' means and numbers of friends depend on the seed.
         self.key: Words = self._words(1)
-        self.lines_told = 0
+        self.lines_written = 0
         start = datetime.fromisoformat(options.start)
         self.first_second = (start - EPOCH) // timedelta(seconds=1)
-        # The friendships there are, each as id1 * 2^32 + id2. A pair befriended again
-        # while it lasts is in there again.
+        # The existing friendships, each as id1 * 2^32 + id2; a pair that was befriended
+        # again is in it again.
         self.friendships: array[int] = array("q")
 
     def write(self, log: BinaryIO, lines: int) -> None:
         while lines > 0:
             count = min(lines, CHUNK_LINES)
-            log.write(b"".join(self._tell(count)))
+            log.write(b"".join(self._next_lines(count)))
             lines -= count
 
-    def _tell(self, count: int) -> list[bytes]:
-        """The next lines, each with its line end."""
+    def _next_lines(self, count: int) -> list[bytes]:
+        """Return the next lines, with line ends."""
         options = self.options
         words = self._words(count * WORDS_PER_LINE).reshape(count, WORDS_PER_LINE)
         word, first, second, unusual, excess, late, delay, dirty, damage = words.T
@@ -301,7 +302,7 @@ class _Story:
         is_dirty = _happens(dirty, options.dirty_share)
         kind[is_dirty] = DIRTY
 
-        # A purchase has a buyer and an amount, a friendship two users.
+        # Purchases have a buyer and an amount, friendship events have two users.
         user, other = self._pairs(first, second)
         buyer = _below(first, options.users).astype(np.int64)
         cents = self._amounts(buyer, second, _happens(unusual, options.anomaly_share), excess)
@@ -310,17 +311,17 @@ class _Story:
         one = np.where(is_purchase, buyer, user)
         two = np.where(is_purchase, cents, other)
 
-        lines_before = np.arange(self.lines_told, self.lines_told + count)
+        lines_before = np.arange(self.lines_written, self.lines_written + count)
         elapsed = np.floor(lines_before / float(options.rate)).astype(np.int64)
         seconds = self.first_second + elapsed
         is_late = is_purchase & _happens(late, options.late_share)
         seconds[is_late] -= _between(delay[is_late], DELAY_SECONDS)
-        whens = _timestamps(seconds)
-        self.lines_told += count
+        timestamps = _timestamps(seconds)
+        self.lines_written += count
 
         dirty_lines = _dirty_lines(
             damage[is_dirty],
-            when=[whens[line] for line in np.flatnonzero(is_dirty).tolist()],
+            when=[timestamps[line] for line in np.flatnonzero(is_dirty).tolist()],
             user=user[is_dirty],
             other=other[is_dirty],
             cents=cents[is_dirty],
@@ -328,7 +329,7 @@ class _Story:
         )
         lines = []
         for kind_, when, a, b in zip(
-            kind.tolist(), whens, one.tolist(), two.tolist(), strict=True
+            kind.tolist(), timestamps, one.tolist(), two.tolist(), strict=True
         ):
             if kind_ == PURCHASE:
                 lines.append(PURCHASE_LINE % (when, a, b // 100, b % 100))
@@ -351,32 +352,32 @@ class _Story:
         return kind
 
     def _pairs(self, first: Words, second: Words) -> tuple[Integers, Integers]:
-        """Two different users each: anybody, and somebody who may have to be popular."""
+        """Return two different users for each line; the second may have very many friends."""
         users = self.options.users
         if self.options.friendships == "uniform":
-            liked = _below(first, users)
+            popular = _below(first, users)
         else:
-            # The third power of a uniform number: the user of rank r is chosen in
-            # proportion to r^(-2/3), hence the power 2.5 of the degrees.
+            # The third power of a uniform number chooses the user of rank r in proportion
+            # to r^(-2/3); numbers of friends then have a power law of exponent 2.5.
             high = first >> np.uint64(32)
             cube = ((high * high >> np.uint64(32)) * high) >> np.uint64(32)
             rank = (cube * np.uint64(users)) >> np.uint64(32)
-            # Ranks are spread over the ids by a step that has no divisor in common.
+            # A step without a common divisor spreads the ranks over all ids.
             step = users * 618_034 // 1_000_000 | 1
             while math.gcd(step, users) != 1:
                 step += 2
-            liked = (rank * np.uint64(step) + self.key % np.uint64(users)) % np.uint64(users)
+            popular = (rank * np.uint64(step) + self.key % np.uint64(users)) % np.uint64(users)
         gap = _below(second, users - 1) + np.uint64(1)
-        fan = (liked + gap) % np.uint64(users)
-        return fan.astype(np.int64), liked.astype(np.int64)
+        other = (popular + gap) % np.uint64(users)
+        return other.astype(np.int64), popular.astype(np.int64)
 
     def _amounts(
         self, buyer: Integers, words: Words, is_unusual: npt.NDArray[np.bool_], excess: Words
     ) -> Integers:
-        """Amounts in cents. A buyer's habit is a hash of the id, so it takes no memory."""
-        habit = _hash(buyer.astype(np.uint64) + self.key)
-        mean = _between(habit, MEAN_CENTS)
-        spread = _between(habit << np.uint64(32), SPREAD_CENTS)
+        """Return amounts in cents; a buyer's mean and spread are a hash of the id."""
+        hashes = _hash(buyer.astype(np.uint64) + self.key)
+        mean = _between(hashes, MEAN_CENTS)
+        spread = _between(hashes << np.uint64(32), SPREAD_CENTS)
         # The sum of four uniform 16-bit numbers is bell-shaped; 131,070 is its mean and
         # 37,837 its standard deviation.
         quarters = np.ascontiguousarray(words, "<u8").view("<u2").reshape(-1, 4)
@@ -388,12 +389,12 @@ class _Story:
     def _end_friendships(
         self, kind: npt.NDArray[np.int8], user: Integers, other: Integers, words: Words
     ) -> None:
-        """Make every unfriend (in place) end one of the friendships there are by then."""
+        """Replace the users of each unfriend, in place, by those of an existing friendship."""
         friendships = self.friendships
         made = np.flatnonzero(kind == BEFRIEND)
         ended = np.flatnonzero(kind == UNFRIEND)
         new = array("q", ((user[made] << 32) | other[made]).tobytes())
-        # How many of the new ones come before each unfriend.
+        # The number of new friendships before each unfriend.
         new_before = np.searchsorted(made, ended).tolist()
         taken = 0
         for line, before, word in zip(
@@ -415,22 +416,22 @@ class _Story:
 
 
 def _happens(words: Words, share: float) -> npt.NDArray[np.bool_]:
-    """Whether each word falls into a share from 0 (never) to 1 (always)."""
+    """Return, for each word, whether something with this probability happens."""
     return (words >> np.uint64(11)) < np.uint64(int(share * 2**53))
 
 
 def _below(words: Words, limit: int) -> Words:
-    """Integers from 0 to limit - 1, limit at most 2^32, by the upper half of each word."""
+    """Return integers from 0 to limit - 1 from the upper halves; limit is at most 2^32."""
     return ((words >> np.uint64(32)) * np.uint64(limit)) >> np.uint64(32)
 
 
 def _between(words: Words, span: tuple[int, int]) -> Integers:
-    """Integers from the first to the last of a span, by the upper half of each word."""
+    """Return integers from the first to the last of a span, from the upper halves."""
     return span[0] + _below(words, span[1] - span[0] + 1).astype(np.int64)
 
 
 def _hash(words: Words) -> Words:
-    """The output function of SplitMix64."""
+    """Apply the output function of SplitMix64."""
     words = words * np.uint64(0x9E3779B97F4A7C15)
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
@@ -446,7 +447,7 @@ def _dirty_lines(
     cents: Integers,
     noise: Words,
 ) -> Iterator[bytes]:
-    """A line that is not an event for each word, with its line end."""
+    """Generate a line that is not an event for each word, with its line end."""
     templates = _below(words, len(DIRTY_LINES)).tolist()
     columns = (user.tolist(), other.tolist(), cents.tolist(), noise.tolist())
     for template, when_, id1, id2, amount, word in zip(templates, when, *columns, strict=True):
@@ -461,7 +462,7 @@ def _dirty_lines(
 
 
 def _timestamps(seconds: Integers) -> list[bytes]:
-    """The text of each second since 1970."""
+    """Return times in seconds since 1970 as text."""
     column = seconds.tolist()
     texts = {
         second: (EPOCH + timedelta(seconds=second)).isoformat(" ").encode()
@@ -475,7 +476,7 @@ def _is_finite(value: Any) -> bool:
 
 
 def _are_one_file(one: Path, other: Path) -> bool:
-    """Whether writing both would lose one of them; a device may be written to twice."""
+    """Return whether both paths are one regular file; a device may be written twice."""
     if os.path.exists(one) and os.path.exists(other):
         return os.path.isfile(one) and os.path.samefile(one, other)
     return os.path.realpath(one) == os.path.realpath(other)

@@ -1,18 +1,26 @@
-"""fastanomaly explain: text, JSON, a picture, and what is refused."""
+"""fastanomaly explain: text, JSON, pictures and wrong use."""
 
 import json
+from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
-from cli.commandline import NO_STDOUT, befriend, purchase
+from cli.commandline import NO_STDOUT
+from cli.wronguse import check_refused
+from lines import befriend, purchase
+
+from fastanomaly import UsageError, explain
+from fastanomaly.cli.options import list_text, whole_numbers
+from fastanomaly.rules.parameters import OTHER_DEGREES, OTHER_TRACKED
 
 LOGS = ("explain", "batch.json", "stream.json")
 TEXT = """\
-2 buys for 1601.83 at 2017-06-13 11:33:02 (stream.json, line 1): flagged
-D = 3, T = 50, k = 3: 1 in the network (1 at degree 1); 3 of their purchases count
-mean 29.10, sd 21.46, threshold 93.488003: the amount is 1508.341997 above it
-the flag falls without 2 of the 3 purchases (marked *), and not without fewer
+user 2 spent 1601.83 at 2017-06-13 11:33:02 (stream.json, line 1): flagged
+D = 3, T = 50, k = 3: 1 user in the network (1 at degree 1), 3 purchases to compare with
+mean 29.10, sd 21.46, threshold 93.488003: the amount is 1508.341997 above the threshold
+removing the 2 purchases marked * clears the flag; no smaller set does
 
+compared with, newest first:
    degree  timestamp            amount  path
 *       1  2017-06-13 11:33:01   11.20  2 - 1
         1  2017-06-13 11:33:01   59.28  2 - 1
@@ -29,6 +37,26 @@ def test_the_published_example(folder, run):
     for which in (("--line", "1"), ("--flag", "1")):
         ended = run(*LOGS, *which, "--degrees", "1", "--other-tracked", "10")
         assert (ended.status, ended.out.decode(), ended.err) == (0, TEXT, "")
+
+
+def test_the_function(folder):
+    paths = folder / "batch.json", folder / "stream.json"
+    found = explain(*paths, line=1, degree="2", tracked=7, sigmas="2.5")
+    assert (found.log, found.line, found.amount_units) == (str(paths[1]), 1, 1_601_830_000)
+    assert (found.verdict.degree, found.verdict.tracked, found.sigmas) == (2, 7, (5, 2))
+    assert explain(*paths, flag=1, degree=2, tracked=7, sigmas=2.5) == found
+    for wrong in ({}, {"line": 1, "flag": 1}):
+        with pytest.raises(UsageError, match="explain: give exactly one of line and flag"):
+            explain(*paths, **wrong)
+    with pytest.raises(UsageError, match="line: must be 1 or more, got 0"):
+        explain(Path("none"), Path("none"), line=0)
+
+
+def test_lists_of_numbers():
+    assert list_text(OTHER_DEGREES) == "1-6"
+    assert list_text(OTHER_TRACKED) == "10,20,50,100,200"
+    assert list_text([1, 2, 4, 5, 6, 9]) == "1,2,4-6,9"
+    assert whole_numbers("--degrees", "1, 2,4 - 6,9") == [1, 2, 4, 5, 6, 9]
 
 
 def test_json(folder, run):
@@ -52,40 +80,41 @@ def test_a_picture(folder, run, form):
 
 def test_a_purchase_that_is_not_flagged(folder, run):
     with (folder / "stream.json").open("ab") as stream:
-        stream.write(
-            b'{"event_type":"purchase", "timestamp":"2017-06-13 11:33:03", "id": "3", '
-            b'"amount": "5"}\r\n'
-        )
+        stream.write(purchase("3", "5", "2017-06-13 11:33:03").replace(b"\n", b"\r\n"))
     ended = run(*LOGS, "--line", "2")
     assert ended.status == 0
-    assert "3 buys for 5.00 at 2017-06-13 11:33:03 (stream.json, line 2): not" in (
-        ended.out.decode()
+    assert ended.out.decode().startswith(
+        "user 3 spent 5.00 at 2017-06-13 11:33:03 (stream.json, line 2): not flagged\n"
+        "D = 3, T = 50, k = 3: 0 users in the network, 0 purchases to compare with\n"
+        "no verdict: fewer than two purchases to compare with\n"
     )
-    assert "fewer than two purchases: there is no verdict" in ended.out.decode()
+
+
+def test_a_flag_that_one_purchase_decides(folder, run):
+    lines = [befriend("2", "1"), *(purchase("1", amount) for amount in (10, 12))]
+    (folder / "batch.json").write_bytes(b"".join(lines))
+    ended = run(*LOGS, "--line", "1", "-D", "1", "-T", "5")
+    assert "removing the purchase marked * clears the flag\n" in ended.out.decode()
 
 
 @pytest.mark.parametrize(
-    ("options", "what"),
+    ("options", "message"),
     [
         (("--line", "2"), "stream.json: has no line 2"),
-        (("--line", "0"), "line: 0 is not 1 or more"),
-        (("--flag", "2"), "stream.json: 1 flagged, and no flag 2"),
-        (("--flag", "0"), "flag: 0 is not 1 or more"),
+        (("--line", "0"), "line: must be 1 or more, got 0"),
+        (("--flag", "2"), "stream.json: no flag 2: only 1 purchase was flagged"),
+        (("--flag", "0"), "flag: must be 1 or more, got 0"),
         (("--line", "1", "-D", "0"), "D: "),
-        (("--line", "1", "--degrees", "x"), "--degrees: 'x' is no number"),
-        (("--line", "1", "--other-tracked", "1"), "T: 1 is not in 2.."),
-        (("--line", "1", "--picture", "why.xyz"), "why.xyz: no form of picture"),
-        (
-            ("--line", "1", "--picture", "batch.json"),
-            "batch.json: output would overwrite input",
-        ),
+        (("--line", "1", "--degrees", "x"), "--degrees: expected numbers up to"),
+        (("--line", "1", "--other-tracked", "1"), "T: 1"),
+        (("--line", "1", "--picture", "why.xyz"), "why.xyz: matplotlib does not know"),
+        (("--line", "1", "--picture", "batch.json"), "log batch.json"),
         (("--line", "1", "--flag", "1"), "not allowed with"),
         ((), "one of the arguments --line --flag is required"),
     ],
 )
-def test_wrong_use(folder, run, options, what):
-    ended = run(*LOGS, *options)
-    assert (ended.status, what in ended.err) == (2, True), ended.err
+def test_wrong_use(folder, run, options, message):
+    check_refused(folder, run, [*LOGS, *options], message)
 
 
 def test_standard_input(folder, run):
@@ -93,13 +122,14 @@ def test_standard_input(folder, run):
     ended = run("explain", "-", "stream.json", "--line", "1", stdin=batch)
     assert (ended.status, b"flagged" in ended.out) == (0, True)
     ended = run("explain", "-", "stream.json", "--flag", "1", stdin=batch)
-    assert (ended.status, "-: --flag reads the logs more than once" in ended.err) == (2, True)
+    assert ended.status == 2
+    assert "-: explaining a flag reads the logs more than once" in ended.err
 
 
 def test_a_line_without_a_purchase(folder, run):
     (folder / "stream.json").write_bytes(b"garbage\n")
     ended = run(*LOGS, "--line", "1")
-    assert (ended.status, "stream.json, line 1: no purchase: b'garbage'" in ended.err) == (
+    assert (ended.status, "stream.json, line 1: not a purchase: b'garbage'" in ended.err) == (
         2,
         True,
     )
@@ -109,18 +139,18 @@ EVIL = r"\u001b[31m\r\nred\u0007\u202e\ufffe"
 
 
 def evil_logs(folder, name=EVIL):
-    """An id of control characters, a friend of the buyer's."""
+    """Write a batch log in which a friend of the buyer has an id of control characters."""
     lines = [befriend("2", name), *(purchase(name, amount) for amount in (10, 11, 12))]
     (folder / "batch.json").write_bytes(b"".join(lines))
 
 
-def test_ids_do_nothing_to_a_terminal(folder, run):
+def test_ids_cannot_control_a_terminal(folder, run):
     evil_logs(folder)
     ended = run(*LOGS, "--line", "1", "-D", "1", "-T", "5")
     assert ended.status == 0
-    shown = ended.out.decode()
-    assert shown.replace("\n", "").isprintable()
-    assert r"2 - \x1b[31m\r\nred\x07\u202e\ufffe" in shown
+    text = ended.out.decode()
+    assert text.replace("\n", "").isprintable()
+    assert r"2 - \x1b[31m\r\nred\x07\u202e\ufffe" in text
     ended = run(*LOGS, "--line", "1", "-D", "1", "-T", "5", "--json")
     assert json.loads(ended.out)["baseline"][0]["user"] == json.loads(f'"{EVIL}"')
 
@@ -135,7 +165,7 @@ def test_a_picture_of_such_ids(folder, run):
     assert (ended.status, "no folder/why.svg: No such file" in ended.err) == (1, True)
 
 
-def test_an_output_that_cannot_say_it(folder, run):
+def test_an_output_with_fewer_characters(folder, run):
     evil_logs(folder, "\u65e5\u672c")
     under = ("env", "PYTHONIOENCODING=ascii")
     ended = run(*LOGS, "--line", "1", "-D", "1", "-T", "5", under=under)

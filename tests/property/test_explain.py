@@ -1,4 +1,4 @@
-"""Explanations beside the reference: baseline, shortest paths, what would make a flag fall."""
+"""Explanations against the reference: baseline, shortest paths, smallest removal."""
 
 from fractions import Fraction
 from itertools import combinations
@@ -10,13 +10,11 @@ import reference
 from hypothesis import HealthCheck, given, settings
 from randomlogs import random_logs
 
-from fastanomaly import Detector
+from fastanomaly import Detector, detect, explain
 from fastanomaly.errors import UsageError
-from fastanomaly.explanations.model import smallest_removal
-from fastanomaly.rules import exact as verdict
-from fastanomaly.rules.exact import UNITS
-from fastanomaly.runs.detection import detect
-from fastanomaly.runs.explaining import explain_flag, explain_line, explain_lines
+from fastanomaly.explanations.compute import smallest_removal
+from fastanomaly.rules.exact import UNITS, anomalous, cents_text
+from fastanomaly.runs.explaining import explain_lines
 
 USERS = st.integers(1, 9)
 
@@ -44,11 +42,11 @@ def states(draw):
 
 
 def distance(truth, one, other):
-    """Steps from friend to friend, by brute force."""
+    """Return the distance of two users, by brute force."""
     for degree in range(1, 12):
-        truth.degree, kept = degree, truth.degree
+        truth.degree, before = degree, truth.degree
         found = other in truth.network(one)
-        truth.degree = kept
+        truth.degree = before
         if found:
             return degree
     return None
@@ -56,7 +54,7 @@ def distance(truth, one, other):
 
 @settings(deadline=None)
 @given(state=states(), user=USERS, amount=st.integers(0, 60))
-def test_all_of_it(state, user, amount):
+def test_an_explanation(state, user, amount):
     detector, truth, tracked = state
     user = str(user)
     found = detector.explain(user, amount, tracked=tracked, degrees=[1, 5], other_tracked=[2])
@@ -73,9 +71,10 @@ def test_all_of_it(state, user, amount):
     assert found.anomalous == (flag is not None)
     if flag is not None:
         assert found.verdict.n == flag.n
-        assert verdict.cents_text(found.verdict.mean_cents) == flag.mean_text
-        assert verdict.cents_text(found.verdict.sd_cents) == flag.sd_text
+        assert cents_text(found.verdict.mean_cents) == flag.mean_text
+        assert cents_text(found.verdict.sd_cents) == flag.sd_text
         assert found.threshold_units < amount * UNITS
+    assert found.network == detector.network_sizes(user, truth.degree)
     assert len(found.network) <= truth.degree
     assert sum(found.network) == len(truth.network(user))
     check_others(found, truth, user, Fraction(amount))
@@ -92,9 +91,9 @@ def check_others(found, truth, user, amount):
     truth.degree, truth.tracked = settings_of
 
 
-def falls(amounts, amount, numerator, denominator):
+def clears(amounts, amount, numerator, denominator):
     n, total, squares = len(amounts), sum(amounts), sum(x * x for x in amounts)
-    return not verdict.anomalous(n, total, squares, amount, numerator, denominator)
+    return not anomalous(n, total, squares, amount, numerator, denominator)
 
 
 def check_decisive(found, truth, user, amount):
@@ -102,7 +101,7 @@ def check_decisive(found, truth, user, amount):
     rest = [x for i, x in enumerate(amounts) if i not in found.decisive]
     assert bool(found.decisive) == found.anomalous
     if found.anomalous:
-        assert falls(rest, int(amount * UNITS), *found.sigmas)
+        assert clears(rest, int(amount * UNITS), *found.sigmas)
 
 
 @settings(deadline=None)
@@ -113,14 +112,14 @@ def check_decisive(found, truth, user, amount):
     amount=st.integers(0, 40) | st.just(10**18 - 1),
     k=st.sampled_from([(0, 1), (1, 2), (1, 1), (2, 1), (3, 1)]),
 )
-def test_nothing_smaller_makes_a_flag_fall(amounts, amount, k):
-    if falls(amounts, amount, *k):
+def test_no_smaller_set_clears_the_flag(amounts, amount, k):
+    if clears(amounts, amount, *k):
         return
-    decisive = smallest_removal(amounts, amount, *k)
-    kept = [x for i, x in enumerate(amounts) if i not in decisive]
-    assert falls(kept, amount, *k)
+    decisive = smallest_removal(amounts, amount, k)
+    rest = [x for i, x in enumerate(amounts) if i not in decisive]
+    assert clears(rest, amount, *k)
     for fewer in combinations(amounts, len(amounts) - len(decisive) + 1):
-        assert not falls(fewer, amount, *k)
+        assert not clears(fewer, amount, *k)
 
 
 @settings(
@@ -145,11 +144,11 @@ def test_the_flags_of_random_logs(tmp_path, seed):
         assert one.anomalous
         assert (one.user, one.verdict.n, one.line) == (flag.user, flag.n, flag.line)
         assert Fraction(one.amount_units, UNITS) == flag.amount
-        assert verdict.cents_text(one.verdict.mean_cents) == flag.mean_text
+        assert cents_text(one.verdict.mean_cents) == flag.mean_text
         assert one.to_text()
         assert one.to_dict()["mean"] == flag.mean_text
         if number == len(found):
-            assert explain_flag(*paths[:2], number, **options) == one
-            assert explain_line(*paths[:2], flag.line, **options) == one
+            assert explain(*paths[:2], flag=number, **options) == one
+            assert explain(*paths[:2], line=flag.line, **options) == one
     with pytest.raises(UsageError, match="no flag"):
-        explain_flag(*paths[:2], len(lines) + 1, **options)
+        explain(*paths[:2], flag=len(lines) + 1, **options)

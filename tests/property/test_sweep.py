@@ -1,4 +1,4 @@
-"""Every setting of a sweep is a run of its own, flag for flag."""
+"""Every setting of a sweep has the flags of a run at that setting."""
 
 import os
 from pathlib import Path
@@ -8,9 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from randomlogs import random_logs
 
-from fastanomaly.runs.detection import detect
-from fastanomaly.simulation import Simulation, simulate
-from fastanomaly.sweeps.grid import sweep
+from fastanomaly import Simulation, detect, simulate, sweep
 
 LOGS = int(os.environ.get("FASTANOMALY_RANDOM_LOGS", "10000")) // 50
 
@@ -71,7 +69,7 @@ def test_small_grids(tmp_path, seed, degrees, tracked, sigmas, method):
 
 @pytest.mark.parametrize("seed", range(3))
 def test_a_large_grid(tmp_path, seed):
-    """Late purchases, many of equal times, edits and dirty lines."""
+    """Late purchases, many equal timestamps, unfriends and dirty lines."""
     batch, stream, _ = paths(tmp_path)
     simulation = Simulation(
         users=(60, 400, 3000)[seed],

@@ -1,4 +1,4 @@
-"""What the engine reads from texts beside the reference: amounts, timestamps, lines."""
+"""What the engine reads from text, against the reference: amounts, timestamps, lines."""
 
 import json
 from fractions import Fraction

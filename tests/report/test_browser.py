@@ -1,15 +1,14 @@
-"""The report as a person uses it, in headless Chromium: nothing fails, nothing leaves it."""
+"""The report in headless Chromium: it works, without errors and without a network."""
 
 import json
 import shutil
 
 import pytest
-from cli.commandline import SANITIZED, befriend, purchase
+from cli.commandline import SANITIZED
+from lines import befriend, purchase
 from published import published
 
-from fastanomaly.reports.build import report
-from fastanomaly.runs.detection import detect
-from fastanomaly.simulation import Simulation, simulate
+from fastanomaly import Simulation, detect, report, simulate
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright")
 axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe")
@@ -18,15 +17,15 @@ CHROMIUM = next(
     filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium here to open it in"),
-    pytest.mark.skipif(SANITIZED, reason="a browser does not start with sanitizers preloaded"),
+    pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium"),
+    pytest.mark.skipif(SANITIZED, reason="browsers do not start with a sanitizer preloaded"),
 ]
 ROWS = "#table > tbody > tr.flag"
 
 
 @pytest.fixture(scope="module")
 def browser():
-    """A browser without a display, a sandbox (which root has none of) or calls home."""
+    """A browser without a display, a sandbox (root cannot have one) or background traffic."""
     options = ("--no-sandbox", "--disable-gpu", "--disable-background-networking")
     with sync_api.sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=options)
@@ -35,15 +34,15 @@ def browser():
 
 
 class Opened:
-    """A report that is open; at the end nothing may have failed or left the file."""
+    """An open report; at the end, checks that nothing failed and nothing was requested."""
 
     def __init__(self, browser, path, **options):
         self.path = path
-        self.trouble, self.requests = [], []
+        self.errors, self.requests = [], []
         self.page = browser.new_page(**options)
-        self.page.on("console", lambda message: self.trouble.append(message.text))
-        self.page.on("pageerror", lambda error: self.trouble.append(str(error)))
-        self.page.on("dialog", lambda dialog: self.trouble.append(dialog.message))
+        self.page.on("console", lambda message: self.errors.append(message.text))
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("dialog", lambda dialog: self.errors.append(dialog.message))
         self.page.on("request", lambda request: self.requests.append(request.url))
         self.page.goto(path.as_uri())
 
@@ -55,22 +54,22 @@ class Opened:
         outside = [url for url in self.requests if not url.startswith(("data:", "blob:"))]
         self.page.close()
         if kind is None:
-            assert self.trouble == []
+            assert self.errors == []
             assert outside == [self.path.as_uri()]
 
     def cells(self, column):
-        """The texts of a column on this page of the table."""
+        """Return the texts of a column on the current page of the table."""
         return self.page.locator(f"{ROWS} > td:nth-child({column})").all_inner_texts()
 
     def explanation(self):
-        """The one explanation that is open, drawn."""
+        """Wait for the open explanation to be drawn, and return it."""
         self.page.wait_for_selector("td.explanation .chart.js-plotly-plot")
         return self.page.locator("td.explanation")
 
 
 @pytest.fixture(scope="module")
 def crowded(tmp_path_factory):
-    """A report of a log of 10,000 flags, and what detect makes of it."""
+    """A report with 10,000 flags, and the flags as detect writes them."""
     folder = tmp_path_factory.mktemp("crowded")
     batch, stream, out = (folder / name for name in ("batch", "stream", "out"))
     simulation = Simulation(users=300, batch_events=20_000, stream_events=30_000, seed=5)
@@ -90,7 +89,7 @@ def test_sorting_and_paging_ten_thousand_flags(browser, crowded):
     with Opened(browser, path) as opened:
         page = opened.page
         assert page.locator("#count").inner_text() == f"{len(flags):,} flagged"
-        assert page.locator(ROWS).count() == 50  # never all of them at once
+        assert page.locator(ROWS).count() == 50  # one page
         assert opened.cells(3) == [flag["id"] for flag in flags[:50]]
         head = page.get_by_role("columnheader", name="amount")
         head.get_by_role("button").click()
@@ -126,7 +125,8 @@ def test_an_explanation_by_keyboard_alone(browser, crowded):
         page = opened.page
         page.keyboard.press("Tab")
         assert (
-            page.evaluate("document.activeElement.textContent") == "To the flagged purchases"
+            page.evaluate("document.activeElement.textContent")
+            == "Skip to the flagged purchases"
         )
         page.keyboard.press("Enter")
         for _ in range(40):  # search, nine columns, then the first row
@@ -135,7 +135,7 @@ def test_an_explanation_by_keyboard_alone(browser, crowded):
                 break
         page.keyboard.press("Enter")
         text = opened.explanation().inner_text()
-        assert f"{flags[0]['id']} buys for" in text
+        assert f"user {flags[0]['id']} spent" in text
         assert f"mean {flags[0]['mean']}, sd {flags[0]['sd']}" in text
         assert "At other settings" in text
         focused = page.locator("tr.flag button").first
@@ -152,13 +152,13 @@ def test_a_point_opens_its_explanation(browser, crowded):
             "document.getElementById('amounts').emit("
             "'plotly_click', {points: [{customdata: 7777}]})"
         )
-        assert f"{flags[7777]['id']} buys for" in opened.explanation().inner_text()
+        assert f"user {flags[7777]['id']} spent" in opened.explanation().inner_text()
         assert opened.page.locator("#page").inner_text().startswith("Page 156 of")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_readable_by_everybody(browser, crowded, scheme):
-    """No violation of what axe knows of WCAG: contrast, names, roles, order."""
+def test_accessibility(browser, crowded, scheme):
+    """axe finds no violation of WCAG: contrast, names, roles, order."""
     with Opened(browser, crowded[0], color_scheme=scheme) as opened:
         page = opened.page
         assert page.evaluate("document.documentElement.classList.contains('dark')") == (
@@ -192,7 +192,7 @@ def test_the_published_log(browser, tmp_path):
             assert opened.cells(column) == [flag[name] for flag in flags]
         assert opened.page.locator(".chart.js-plotly-plot").count() == 4
         opened.page.locator("tr.flag button").last.click()
-        assert f"{flags[-1]['id']} buys" in opened.explanation().inner_text()
+        assert f"user {flags[-1]['id']} spent" in opened.explanation().inner_text()
 
 
 def test_ids_that_look_like_html(browser, tmp_path):
@@ -209,7 +209,7 @@ def test_ids_that_look_like_html(browser, tmp_path):
         assert opened.page.get_by_role("heading", level=1).inner_text() == title
         assert opened.cells(3) == [evil]
         opened.page.locator("tr.flag button").click()
-        assert f"{evil} buys for 500.00" in opened.explanation().inner_text()
+        assert f"user {evil} spent 500.00" in opened.explanation().inner_text()
         assert "not_json" in opened.page.locator("#rejected").inner_text()
 
 

@@ -57,7 +57,7 @@ def test_a_flag_says_everything():
         / 3
     )
     assert (flag.log, flag.line, flag.raw) == (None, None, None)
-    with pytest.raises(ValueError, match="did not come as a line"):
+    with pytest.raises(ValueError, match="was not read from a line"):
         flag.to_line()
 
 

@@ -1,17 +1,17 @@
-"""What a notebook shows: whole tables, and nothing of an id taken for HTML."""
+"""What notebooks display: complete tables, in which ids are escaped."""
 
 from html.parser import HTMLParser
 
 import pytest
+from lines import befriend, parameters, purchase
 
-from fastanomaly import Detector
-from fastanomaly.sweeps.grid import sweep
+from fastanomaly import Detector, sweep
 
 EVIL = "<script>alert('&')</script>"
 
 
 class Tags(HTMLParser):
-    """Counts what is opened and closed, and keeps the text."""
+    """Checks that all tags are closed, and collects tags and text."""
 
     def __init__(self, text):
         super().__init__()
@@ -54,7 +54,16 @@ def test_an_explanation(detector):
     page = Tags(detector.explain("ann", 1601)._repr_html_())
     assert EVIL in page.text
     assert "script" not in page.seen
-    assert "the flag falls without 2 of the 3 purchases" in page.text
+    assert (
+        "removing the 2 purchases marked * clears the flag; no smaller set does" in page.text
+    )
+
+
+def test_an_explanation_as_str(detector):
+    found = detector.explain("ann", 1601)
+    assert str(found) == f"{found}" == found.to_text()
+    assert str(found).startswith("user ann spent 1601.00: flagged\n")
+    assert repr(found).startswith("Explanation(user='ann', amount_units=1601000000, ")
 
 
 def test_an_id_from_right_to_left_does_not_reorder_the_sentence():
@@ -67,20 +76,15 @@ def test_an_id_from_right_to_left_does_not_reorder_the_sentence():
     seen = Tags(detector.explain("ann", "1601.83")._repr_html_())
     assert f"ann \u2013 \u2068{hebrew}\u2069 \u2013 \u2068{arabic}\u2069" in seen.text
     seen = Tags(detector.explain(arabic, "1601.83")._repr_html_())
-    assert f"\u2068{arabic}\u2069 buys for 1601.83: " in seen.text
+    assert f"user \u2068{arabic}\u2069 spent 1601.83: " in seen.text
     assert "\u2068" not in str(detector.explain("ann", "1601.83"))
 
 
 def test_a_sweep(tmp_path):
-    line = (
-        '{{"event_type":"purchase","timestamp":"2017-06-13 11:33:0{}","id":"{}",'
-        '"amount":"{}"}}\n'
-    )
-    (tmp_path / "batch").write_text(
-        '{"D":"1","T":"2"}\n{"event_type":"befriend","id1":"a","id2":"b"}\n'
-        + "".join(line.format(i, "a", 10 + i) for i in range(9))
-    )
-    (tmp_path / "stream").write_text(line.format(9, "b", 500))
+    lines = [parameters(1, 2), befriend("a", "b")]
+    lines += [purchase("a", 10 + i, f"2017-06-13 11:33:0{i}") for i in range(9)]
+    (tmp_path / "batch").write_bytes(b"".join(lines))
+    (tmp_path / "stream").write_bytes(purchase("b", 500, "2017-06-13 11:33:09"))
     result = sweep(tmp_path / "batch", tmp_path / "stream", degrees=[1, 2], tracked=[2, 5])
     page = Tags(result._repr_html_())
     assert "1 purchase judged under 4 settings" in page.text

@@ -1,4 +1,4 @@
-"""Made-up logs: their shape, their shares, and that equal options give equal bytes."""
+"""Generated logs: their shape, their shares, and equal bytes for equal options."""
 
 import argparse
 import dataclasses
@@ -11,7 +11,7 @@ from datetime import datetime
 import pytest
 from reference import Reject, parse_event
 
-from fastanomaly import simulation as simulate_module
+from fastanomaly import simulation
 from fastanomaly.cli import simulate as command
 from fastanomaly.errors import UsageError
 from fastanomaly.simulation import DIRTY_LINES, Simulation, simulate
@@ -68,7 +68,7 @@ def test_another_seed_gives_other_bytes(logs):
 
 @pytest.mark.parametrize("friendships", ["uniform", "heavy-tailed"])
 @pytest.mark.parametrize("chunk", [1, 7, 1_000])
-def test_the_chunk_size_does_not_show(logs, monkeypatch, chunk, friendships):
+def test_the_chunk_size_does_not_change_the_logs(logs, monkeypatch, chunk, friendships):
     options = {
         "batch_events": 2_000,
         "friendships": friendships,
@@ -78,7 +78,7 @@ def test_the_chunk_size_does_not_show(logs, monkeypatch, chunk, friendships):
         "rate": 3,
     }
     whole = logs(**options)
-    monkeypatch.setattr(simulate_module, "CHUNK_LINES", chunk)
+    monkeypatch.setattr(simulation, "CHUNK_LINES", chunk)
     assert logs(**options) == whole
 
 
@@ -125,7 +125,7 @@ def test_every_line_of_a_clean_log_is_an_event(logs):
         parse_event(line)
 
 
-def test_the_logs_have_the_lines_asked_for(logs):
+def test_the_number_of_lines(logs):
     batch, stream = logs(batch_events=1_234, stream_events=56, dirty_share=0.2)
     assert batch.count(b"\n") == 1 + 1_234
     assert stream.count(b"\n") == 56
@@ -187,7 +187,7 @@ def test_a_log_of_one_event_type(logs, only):
 
 
 @pytest.mark.parametrize("unfriend_share", [0.01, 0.15, 0.6])
-def test_unfriends_end_friendships_there_are(logs, unfriend_share):
+def test_unfriends_end_existing_friendships(logs, unfriend_share):
     made = events(logs(users=100_000, unfriend_share=unfriend_share))
     friendships = Counter()
     ended = 0
@@ -202,13 +202,13 @@ def test_unfriends_end_friendships_there_are(logs, unfriend_share):
     assert ended > 0
 
 
-def test_unfriends_alone_make_befriends_to_end(logs):
+def test_a_befriend_is_written_where_there_is_no_friendship_to_end(logs):
     made = events(logs(purchase_share=0, befriend_share=0, unfriend_share=1))
     kinds = [event["event_type"] for event in made]
     assert kinds[:4] == ["befriend", "unfriend", "befriend", "unfriend"]
 
 
-def test_dirty_befriends_make_no_friendship_to_end(logs):
+def test_dirty_befriends_make_no_friendship(logs):
     batch, stream = logs(users=100_000, unfriend_share=0.3, dirty_share=0.5)
     friendships = set()
     for line in batch.splitlines()[1:] + stream.splitlines():
@@ -221,7 +221,7 @@ def test_dirty_befriends_make_no_friendship_to_end(logs):
                 friendships.add(pair)
 
 
-def test_amounts_follow_the_buyers_habits(logs):
+def test_amounts_depend_on_the_buyer(logs):
     made = events(logs(users=20, anomaly_share=0))
     amounts = {}
     for event in made:
@@ -231,7 +231,7 @@ def test_amounts_follow_the_buyers_habits(logs):
     assert min(means) > 9
     assert max(means) < 122
     assert max(means) - min(means) > 40
-    # Whoever buys much in one go is never further from the habit than 3.5 spreads of 30.
+    # No usual amount is further from the buyer's mean than 3.5 spreads of 30.
     assert all(
         abs(amount - mean) < 110
         for of_user, mean in zip(amounts.values(), means, strict=True)
@@ -239,7 +239,7 @@ def test_amounts_follow_the_buyers_habits(logs):
     )
 
 
-def test_habits_depend_on_the_seed(logs):
+def test_means_depend_on_the_seed(logs):
     def first_mean(seed):
         made = events(logs(users=2, seed=seed, anomaly_share=0))
         amounts = [float(event["amount"]) for event in made if event.get("id") == "0"]
@@ -253,7 +253,7 @@ def test_unusual_purchases_come_in_their_share(logs, share):
     made = events(logs(anomaly_share=share))
     amounts = [float(e["amount"]) for e in made if e["event_type"] == "purchase"]
     assert min(amounts) >= 1
-    # The mean and the spread of no buyer allow for more than 120 + 3.5 * 30.
+    # No usual amount is above 120 + 3.5 * 30.
     unusual = sum(amount > 225 for amount in amounts)
     assert unusual / len(amounts) == pytest.approx(share, abs=0.02 if 0 < share < 1 else 0.12)
 
@@ -276,7 +276,7 @@ def test_heavy_tailed_friendships_are_heavier(logs):
 # Time
 
 
-def test_the_clock_runs_at_the_rate_through_both_logs(logs):
+def test_timestamps_follow_the_rate_in_both_logs(logs):
     made = events(logs(batch_events=95, stream_events=10, rate=10))
     assert [seconds(event) for event in made] == [line // 10 for line in range(105)]
 
@@ -286,7 +286,7 @@ def test_a_rate_below_one_event_a_second(logs):
     assert [seconds(event) for event in made] == [0, 4, 8, 12]
 
 
-def test_the_clock_starts_where_it_is_told(logs):
+def test_the_first_timestamp(logs):
     made = events(logs(batch_events=2, stream_events=1, rate=1, start="0999-12-31 23:59:59"))
     assert [event["timestamp"] for event in made] == [
         "0999-12-31 23:59:59",

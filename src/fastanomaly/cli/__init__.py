@@ -1,1 +1,1 @@
-"""The commands: one module each, with NAME, HELP, add_arguments and run."""
+"""The command line: one module a command, with NAME, HELP, add_arguments and run."""

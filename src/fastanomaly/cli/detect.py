@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 
+from fastanomaly.cli.options import add_logs, add_max_line, add_parameters, add_quiet, max_line
 from fastanomaly.cli.watch import Watch
 from fastanomaly.errors import FeedError, OutputError, Stopped, StrictError
-from fastanomaly.rules.parameters import MAX_LINE, check_max_line
 from fastanomaly.runs.detection import detect
 from fastanomaly.runs.stopping import StopSignals
 from fastanomaly.runs.summary import Summary, summary_json, summary_values
@@ -22,32 +22,14 @@ HELP = "judge a stream log's purchases and write the flagged ones"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    parser.add_argument("batch", metavar="BATCH", help="the past: a log, or - for stdin")
-    parser.add_argument("stream", metavar="STREAM", help="the present: a log, or - for stdin")
+    add_logs(parser, standard_input=True)
     parser.add_argument("out", metavar="OUT", help="the flagged purchases, or - for stdout")
-    parser.add_argument(
-        "-D", "--degree", metavar="N", help="degree of a network (default: the batch log's)"
-    )
-    parser.add_argument(
-        "-T",
-        "--tracked",
-        metavar="N",
-        help="latest purchases that count (default: the batch log's)",
-    )
-    parser.add_argument(
-        "-k", "--sigmas", metavar="K", default="3", help="standard deviations (default: 3)"
-    )
+    add_parameters(parser)
     parser.add_argument("--rejects", metavar="FILE", help="write rejected lines to this file")
     parser.add_argument("--strict", action="store_true", help="stop at a rejected line")
-    parser.add_argument(
-        "--max-line",
-        metavar="BYTES",
-        type=int,
-        default=MAX_LINE,
-        help="reject longer lines (default: %(default)s)",
-    )
+    add_max_line(parser)
     _add_live_arguments(parser)
-    parser.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    add_quiet(parser, "no progress bar and no summary")
     parser.add_argument(
         "--metrics",
         metavar="PORT|FILE",
@@ -101,7 +83,7 @@ def _seconds(text: str) -> float:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
-    check_max_line(args.max_line, "--max-line")
+    limit = max_line(args)
     if args.summary_json is not None:
         outputs = [args.out, args.rejects, args.summary_json]
         check_outputs(
@@ -122,7 +104,7 @@ def run(args: argparse.Namespace) -> int:
                 sigmas=args.sigmas,
                 rejects=args.rejects,
                 strict=args.strict,
-                max_line=args.max_line,
+                max_line=limit,
                 follow=args.follow,
                 until_idle=args.until_idle,
                 checkpoint=args.checkpoint,

@@ -1,39 +1,47 @@
-"""fastanomaly report: a run as one HTML file, with every flag explained."""
+"""fastanomaly report: the result of a run as one HTML file, with every flag explained."""
 
 from __future__ import annotations
 
 import argparse
 
-from fastanomaly.cli.explain import add_setting, setting
+from fastanomaly.cli.options import (
+    add_logs,
+    add_max_line,
+    add_other_settings,
+    add_parameters,
+    add_quiet,
+    explain_options,
+)
 from fastanomaly.cli.progress import ProgressBar
 from fastanomaly.sinks.files import write_whole
 from fastanomaly.sinks.paths import check_folders, check_outputs
 
 NAME = "report"
-HELP = "tell what came of two logs, as one HTML file that opens offline"
+HELP = "write a report on two logs as one HTML file that opens offline"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    add = parser.add_argument
-    add("batch", metavar="BATCH", help="the past: a log")
-    add("stream", metavar="STREAM", help="the present: a log")
-    add("-o", "--out", metavar="FILE", required=True, help="write the report there: .html")
-    add("--title", default="Unusual purchases", help="what stands above it")
-    add_setting(parser)
-    add("--quiet", action="store_true", help="no progress bar")
+    add_logs(parser)
+    parser.add_argument(
+        "-o", "--out", metavar="FILE", required=True, help="the report to write: .html"
+    )
+    parser.add_argument("--title", default="Unusual purchases", help="title of the page")
+    add_parameters(parser)
+    add_other_settings(parser)
+    add_max_line(parser)
+    add_quiet(parser, "no progress bar")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
-    from fastanomaly.reports.build import report  # noqa: PLC0415 - NumPy takes its time
+    from fastanomaly.reports.build import report  # noqa: PLC0415 - NumPy slows the start
 
     check_outputs([args.batch, args.stream], [args.out])
     check_folders([args.out])
+    options = explain_options(args)
     with ProgressBar(args.quiet) as progress:
-        page = report(
-            args.batch, args.stream, title=args.title, on_read=progress, **setting(args)
-        )
-    # A path in it need not be UTF-8.
+        page = report(args.batch, args.stream, title=args.title, on_read=progress, **options)
+    # The paths of the logs are in it, and need not be UTF-8.
     write_whole(args.out, page.encode("utf-8", "backslashreplace"))
     return 0

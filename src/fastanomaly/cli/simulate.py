@@ -1,4 +1,6 @@
-"""``fastanomaly simulate``: write made-up logs of any size."""
+"""fastanomaly simulate: generated logs of any size."""
+
+from __future__ import annotations
 
 import argparse
 
@@ -6,19 +8,14 @@ from fastanomaly.errors import UsageError
 from fastanomaly.sources.compressed import is_compressed
 
 NAME = "simulate"
-HELP = "write made-up logs of any size, in the shape of the published sample"
+HELP = "generate logs of any size that look like the published sample"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the paths and the options.
+    """Declare the arguments of the command.
 
     The options have the names and the defaults of `fastanomaly.simulation.Simulation`,
-    repeated here so that showing the help does not load NumPy.
-
-    Parameters
-    ----------
-    parser : argparse.ArgumentParser
-        The command's own parser.
+    repeated here because importing it would load NumPy for every command.
     """
     add = parser.add_argument
     add("batch", metavar="BATCH", help="the batch log to write")
@@ -30,54 +27,40 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     _add(size, "--stream-events", int, 1_000, "lines of the stream log")
 
     parameters = parser.add_argument_group("parameters in the first line")
-    _add(parameters, "--degree", int, 2, "degrees of a network, D", short="-D")
+    _add(parameters, "--degree", int, 2, "degree of a network, D", short="-D")
     _add(parameters, "--tracked", int, 50, "latest purchases that count, T", short="-T")
 
     events = parser.add_argument_group(
-        "events", "The shares of purchase, befriend and unfriend are weights."
+        "events",
+        "The shares of purchase, befriend and unfriend are weights: only their ratios count.",
     )
     events.add_argument(
         "--friendships",
         choices=("uniform", "heavy-tailed"),
         default="uniform",
-        help="how popular users are: all alike, or a few very much (default: %(default)s)",
+        help="whether all users are equally popular, or a few have very many friends "
+        "(default: %(default)s)",
     )
     _add(events, "--purchase-share", float, 0.80, "weight of purchases")
     _add(events, "--befriend-share", float, 0.19, "weight of befriends")
     _add(events, "--unfriend-share", float, 0.01, "weight of unfriends")
-    _add(events, "--anomaly-share", float, 0.01, "share of purchases far above the habit")
+    _add(events, "--anomaly-share", float, 0.01, "share of purchases with unusual amounts")
     _add(events, "--late-share", float, 0.0, "share of purchases up to 5 minutes late")
-    _add(events, "--dirty-share", float, 0.0, "share of lines that are no valid events")
+    _add(events, "--dirty-share", float, 0.0, "share of lines that are not valid events")
 
-    other = parser.add_argument_group("time and chance")
-    _add(other, "--rate", float, 50_000, "events a second of log time")
+    other = parser.add_argument_group("time and randomness")
+    _add(other, "--rate", float, 50_000, "events per second of log time")
     other.add_argument(
         "--start",
         metavar="TIMESTAMP",
         default="2017-06-14 18:46:40",
-        help="the first timestamp (default: %(default)s)",
+        help="timestamp of the first event (default: %(default)s)",
     )
-    _add(other, "--seed", int, 0, "equal options and seeds give equal logs")
+    _add(other, "--seed", int, 0, "random seed; equal options and seeds give equal logs")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Write the logs.
-
-    Parameters
-    ----------
-    args : argparse.Namespace
-        What the parser made of `add_arguments`.
-
-    Returns
-    -------
-    int
-        The exit status: 0 when the logs are written, 2 when an option is wrong.
-
-    Raises
-    ------
-    OSError
-        If a log cannot be created or written.
-    """
+    """Run the command; return its exit status."""
     from dataclasses import fields  # noqa: PLC0415
 
     from fastanomaly.simulation import Simulation, simulate  # noqa: PLC0415

@@ -1,0 +1,1 @@
+"""Why a purchase is flagged, or not: the model, its computation, and its outputs."""

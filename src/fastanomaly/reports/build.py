@@ -13,19 +13,26 @@ from fastanomaly._version import __version__
 from fastanomaly.convert import Number
 from fastanomaly.explanations.model import Explanation
 from fastanomaly.reports.charts import (
-    amounts_beside_thresholds,
+    Chart,
+    amounts_and_thresholds,
     flags_over_time,
     network_sizes,
+    other_settings,
     plotly,
     rejected_lines,
-    settings,
 )
 from fastanomaly.reports.html import report_page
-from fastanomaly.rules.parameters import MAX_LINE, OTHER_DEGREES, OTHER_TRACKED
+from fastanomaly.rules.parameters import (
+    MAX_LINE,
+    OTHER_DEGREES,
+    OTHER_TRACKED,
+    given_parameters,
+)
 from fastanomaly.runs.explaining import explain_lines
 from fastanomaly.runs.first_line import read_parameters
 from fastanomaly.runs.replay import unchanged_files
-from fastanomaly.sweeps.grid import SweepResult, sweep
+from fastanomaly.sweeps.judging import sweep
+from fastanomaly.sweeps.result import SweepResult
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -33,19 +40,19 @@ if TYPE_CHECKING:
     from fastanomaly.detector import Detector
     from fastanomaly.sources.base import Source
 
-SAMPLE = 1000
-"""Users whose networks are measured, at most."""
+MAX_SAMPLE = 1000
+"""The number of users whose networks are measured, at most."""
 
-SAMPLE_LOOKS = 5 * 10**8
-"""Friends looked at for that, at most: some seconds, however large the networks are."""
+MAX_FRIENDS_VISITED = 5 * 10**8
+"""The work of measuring networks, at most: some seconds, however large they are."""
 
 
 def report(
     batch: str | os.PathLike[str],
     stream: str | os.PathLike[str],
     *,
-    degree: int | None = None,
-    tracked: int | None = None,
+    degree: int | str | None = None,
+    tracked: int | str | None = None,
     sigmas: Number = 3,
     degrees: Iterable[int] = OTHER_DEGREES,
     other_tracked: Iterable[int] = OTHER_TRACKED,
@@ -53,52 +60,52 @@ def report(
     title: str = "Unusual purchases",
     on_read: Callable[[Source], object] | None = None,
 ) -> str:
-    """Replay two logs and tell what came of it, as one HTML page that opens offline.
+    """Replay two logs and return a report on the flags, as one HTML page that opens offline.
 
     Parameters
     ----------
     batch, stream : str or path-like
-        The logs; files, since they are read three times.
-    degree, tracked : int, optional
-        D and T; by default the batch log's.
+        The logs; they must be files, since they are read three times.
+    degree, tracked : int or str, optional
+        D and T; by default from the first line of the batch log.
     sigmas : int, float, str or Decimal, default 3
-        k.
+        k, see `Detector`.
     degrees, other_tracked : iterable of int
-        Other D and T, for the heat map and in each explanation.
+        Other D and T, for the heat map and for each explanation.
     max_line : int, default 2^20
-        The longest line looked at, in bytes.
-    title : str
-        What stands above the page.
+        Length in bytes above which a line is rejected.
+    title : str, default "Unusual purchases"
+        The title of the page.
     on_read : callable, optional
-        Called with the log after each part read of it.
+        Called with the log after each block read from it.
 
     Returns
     -------
     str
-        The page. Its size is that of Plotly, 5 MB, and about 2 kB a flag at T = 50.
+        The page. Its size is that of Plotly, 5 MB, and about 2 kB for each flag at T = 50.
 
     Raises
     ------
     UsageError
-        If a parameter or a log is not right, or plotly, an extra, is not installed.
+        If a parameter is out of range, a log cannot be opened or is not a file, or plotly,
+        an extra, is not installed.
     OSError
         If a log fails while it is read, or changes between two readings.
 
     Notes
     -----
-    Costs a sweep of the grid, and a replay that explains each flag: some 3 ms each with
-    networks of some hundred users.
+    Costs a sweep of the grid and a replay that explains each flag: about 3 ms for each flag
+    with networks of some hundred users.
     """
     plotly()
     paths = os.fspath(batch), os.fspath(stream)
     with unchanged_files(paths, "a report"):
-        given = {name: v for name, v in (("D", degree), ("T", tracked)) if v is not None}
-        own = read_parameters(paths[0], given, max_line)
-        other_degrees = sorted({own["D"], *degrees})
+        own = read_parameters(paths[0], given_parameters(degree, tracked), max_line)
+        degrees = sorted({own["D"], *degrees})
         other_tracked = sorted({own["T"], *other_tracked})
         result = sweep(
             *paths,
-            degrees=other_degrees,
+            degrees=degrees,
             tracked=other_tracked,
             sigmas=[sigmas],
             max_line=max_line,
@@ -106,77 +113,86 @@ def report(
         )
         cell = result.cell(own["D"], own["T"], sigmas)
         rows = result.flag_row[result.flag_cell == cell].tolist()
-        found: list[Explanation] = []
-        if rows:
-            found += explain_lines(
+        flags = list(
+            explain_lines(
                 *paths,
                 [result.flagged[row].line for row in rows],
                 degree=own["D"],
                 tracked=own["T"],
                 sigmas=sigmas,
-                degrees=other_degrees,
+                degrees=degrees,
                 other_tracked=other_tracked,
                 max_line=max_line,
                 on_read=on_read,
             )
-    everybody = result.detector.sample_users(SAMPLE)
-    buyers = list(dict.fromkeys(e.user for e in found))
-    most = min(other_degrees[-1], OTHER_DEGREES[-1])
-    charts = [
-        flags_over_time(found),
-        amounts_beside_thresholds(found),
-        settings(result, cell),
-        network_sizes(
-            _sizes(result.detector, everybody, most),
-            _sizes(result.detector, buyers, most),
-            own["D"],
-        ),
-        rejected_lines(result.rejected),
-    ]
-    name = result.cells[cell]
+        )
+    setting = result.cells[cell]
     return report_page(
         title,
-        f"{paths[1]} after {paths[0]}, at D = {name.degree}, T = {name.tracked}, "
-        f"k = {name.sigmas}",
+        f"{paths[1]} after {paths[0]}, at D = {setting.degree}, T = {setting.tracked}, "
+        f"k = {setting.sigmas}",
         f"Made by fastanomaly {__version__}. A purchase is flagged if its amount is above "
-        f"mean + {name.sigmas} standard deviations of the latest {name.tracked} purchases "
-        f"made within {name.degree} step{'s' * (name.degree > 1)} of friends from its buyer.",
-        _headline(result, cell, found),
-        charts,
-        found,
+        f"mean + {setting.sigmas} standard deviations of the latest {setting.tracked} "
+        f"purchases made by users within {setting.degree} "
+        f"step{'s' * (setting.degree > 1)} of friendship from the buyer.",
+        _headline(result, cell, flags),
+        _charts(result, cell, flags),
+        flags,
     )
 
 
-def _sizes(detector: Detector, users: list[str], degrees: int) -> npt.NDArray[np.int64]:
-    """How many users each one's network has, by degree; of some of them, in random order."""
-    chosen = random.Random(0).sample(users, min(len(users), SAMPLE))
-    found = np.zeros((len(chosen), degrees), np.int64)
-    end = detector.work.friends_marked + SAMPLE_LOOKS
-    measured = 0
-    for row, user in zip(found, chosen, strict=True):
-        sizes = detector._engine.latest(user, degrees, 1)[0]
-        row[: len(sizes)] = sizes
-        measured += 1
-        if detector.work.friends_marked > end:
-            break
-    return found[:measured].cumsum(axis=1)
-
-
 def _headline(
-    result: SweepResult, cell: int, found: list[Explanation]
+    result: SweepResult, cell: int, flags: list[Explanation]
 ) -> list[tuple[str, str, str]]:
-    """Name, value and remark of each of the headline figures."""
+    """Return name, value and remark of each of the headline figures."""
     counts = result.detector.counts
-    share = len(found) / max(result.purchases, 1)
+    share = len(flags) / max(result.purchases, 1)
     return [
         ("Purchases judged", f"{result.purchases:,}", ""),
-        ("Flagged", f"{len(found):,}", f"{share:.2%}"),
+        ("Flagged", f"{len(flags):,}", f"{share:.2%}"),
         (
-            "Without a verdict",
+            "No verdict",
             f"{result.purchases - int(result.compared[cell]):,}",
-            "fewer than two others",
+            "fewer than two purchases to compare with",
         ),
         ("Users", f"{counts.users:,}", ""),
         ("Friendships", f"{counts.friendships:,}", "at the end"),
-        ("Lines rejected", f"{result.rejected.total():,}", ""),
+        ("Rejected lines", f"{result.rejected.total():,}", ""),
     ]
+
+
+def _charts(result: SweepResult, cell: int, flags: list[Explanation]) -> list[Chart]:
+    """Return the charts in the order of the page."""
+    detector = result.detector
+    sample = detector.sample_users(MAX_SAMPLE)
+    buyers = list(dict.fromkeys(e.user for e in flags))
+    degrees = min(int(result.degree[-1]), OTHER_DEGREES[-1])
+    return [
+        flags_over_time(flags),
+        amounts_and_thresholds(flags),
+        other_settings(result, cell),
+        network_sizes(
+            _users_within(detector, sample, degrees),
+            _users_within(detector, buyers, degrees),
+            result.cells[cell].degree,
+        ),
+        rejected_lines(result.rejected),
+    ]
+
+
+def _users_within(detector: Detector, users: list[str], degrees: int) -> npt.NDArray[np.int64]:
+    """Count the users within 1, 2, ..., `degrees` of each of a sample of some users.
+
+    Returns an array of shape (users measured, degrees).
+    """
+    sample = random.Random(0).sample(users, min(len(users), MAX_SAMPLE))
+    sizes = np.zeros((len(sample), degrees), np.int64)
+    limit = detector.work.friends_marked + MAX_FRIENDS_VISITED
+    measured = 0
+    for row, user in zip(sizes, sample, strict=True):
+        by_distance = detector.network_sizes(user, degrees)
+        row[: len(by_distance)] = by_distance
+        measured += 1
+        if detector.work.friends_marked > limit:
+            break
+    return sizes[:measured].cumsum(axis=1)

@@ -1,8 +1,8 @@
-"""The charts of a report, as Plotly figures: what they show, not yet in which colours.
+"""The charts of a report as Plotly figures, without colours.
 
-Plotly, an extra, is chosen for its offline HTML, its looks and its upkeep. Traces name no
-colours: those are the page's, light or dark, from Okabe and Ito's palette, which the
-colour-blind can tell apart; the heat map is Cividis, made for them.
+Plotly, an extra, writes interactive HTML that works offline. The page sets the colours, for
+light or dark mode, from Okabe and Ito's palette, which colour-blind people can tell apart;
+the heat map uses Cividis for the same reason.
 """
 
 from __future__ import annotations
@@ -14,34 +14,36 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from fastanomaly.errors import UsageError
-from fastanomaly.explanations.text import time_text
+from fastanomaly.formats.display import time_text
 from fastanomaly.rules.exact import UNITS
 
 if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastanomaly.explanations.model import Explanation
-    from fastanomaly.sweeps.grid import SweepResult
+    from fastanomaly.sweeps.result import SweepResult
 
 LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
 DARK = ("#56B4E9", "#E69F00", "#2FBF92", "#E39BC4", "#F0E442")
-MOST_POINTS = 10_000
-_BARS = 60
+MAX_POINTS = 10_000
+_MAX_BARS = 60
 
 
 class Chart(NamedTuple):
-    """A chart, and what it says in words and in a table.
+    """A chart with a caption, and a table of the same data.
 
     Attributes
     ----------
-    name, title, caption : str
-        Its id in the page, what it is about, and how to read it.
+    name : str
+        The id of the chart in the page.
+    title, caption : str
+        What the chart shows, and how to read it.
     figure : dict or None
         A Plotly figure; None if there is nothing to draw.
     head : list of str
-        The columns of the table that says the same.
+        The headings of the table.
     rows : list of list of str
-        Its rows.
+        The rows of the table.
     """
 
     name: str
@@ -53,12 +55,12 @@ class Chart(NamedTuple):
 
 
 def plotly() -> Any:
-    """Plotly's graph objects.
+    """Import Plotly's graph objects.
 
     Raises
     ------
     UsageError
-        If it is not installed.
+        If Plotly is not installed.
     """
     try:
         import plotly.graph_objects as go  # noqa: PLC0415 - an extra
@@ -67,15 +69,15 @@ def plotly() -> Any:
     return go
 
 
-def library() -> str:
-    """Plotly's JavaScript."""
+def plotly_script() -> str:
+    """Return Plotly's JavaScript."""
     from plotly.offline import get_plotlyjs  # noqa: PLC0415 - an extra
 
     return str(get_plotlyjs())
 
 
 def templates() -> dict[str, Any]:
-    """How charts look on a light and on a dark ground."""
+    """Return the Plotly templates for light and for dark mode."""
     from plotly.io import templates as known  # noqa: PLC0415 - an extra
 
     found = {}
@@ -84,8 +86,8 @@ def templates() -> dict[str, Any]:
         ("dark", DARK, "#eceff3", "#3a424d"),
     ):
         template = known["plotly_white" if name == "light" else "plotly_dark"]
-        looks = template.to_plotly_json()
-        looks["layout"] |= {
+        values = template.to_plotly_json()
+        values["layout"] |= {
             "colorway": colours,
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
@@ -93,13 +95,13 @@ def templates() -> dict[str, Any]:
             "shapedefaults": {"line": {"color": ink, "width": 2, "dash": "dot"}},
         }
         for axis in ("xaxis", "yaxis"):
-            looks["layout"][axis] |= {"gridcolor": line, "linecolor": line}
-        found[name] = looks
+            values["layout"][axis] |= {"gridcolor": line, "linecolor": line}
+        found[name] = values
     return found
 
 
 def _figure(traces: list[Any], **layout: Any) -> dict[str, Any]:
-    """A figure without a template: the page has its own."""
+    """Return a figure without a template: the page sets one."""
     margin = {"t": 10, "r": 10, "b": 50, "l": 60}
     figure = plotly().Figure(traces, {"margin": margin, "template": "none", **layout})
     found: dict[str, Any] = figure.to_plotly_json()
@@ -107,34 +109,26 @@ def _figure(traces: list[Any], **layout: Any) -> dict[str, Any]:
     return found
 
 
-def flags_over_time(found: Sequence[Explanation]) -> Chart:
-    """How many flags there are in each stretch of time, or of lines where time stands."""
-    times = np.array([e.time_us for e in found], np.int64)
-    first, last = (
-        [time_text(int(end(times))) or "" for end in (min, max)] if found else ["", ""]
+def flags_over_time(flags: Sequence[Explanation]) -> Chart:
+    """Show the number of flags by time, or by line if a time axis cannot show them."""
+    by_time = _by_time(flags)
+    positions = _times(flags) if by_time else np.array([e.line for e in flags], np.int64)
+    edges = _edges(positions)
+    counts = np.histogram(positions, edges)[0]
+    starts = [time_text(int(e)) if by_time else f"{int(e):,}" for e in edges[:-1]]
+    axis = "time" if by_time else "line of the stream log"
+    caption = (
+        "Flagged purchases by timestamp, UTC."
+        if by_time
+        else "Flagged purchases by line of the stream log: there are too few timestamps, or "
+        "they are too close or too far apart, for a time axis."
     )
-    no_calendar = first.endswith("us") or last.endswith("us")
-    short = len(times) > 0 and int(times.max()) - int(times.min()) < 10**6
-    by_time = len(set(times.tolist())) >= 10 and not no_calendar and not short
-    places = times if by_time else np.array([e.line for e in found], np.int64)
-    edges = _edges(places)
-    counts = np.histogram(places, edges)[0] if len(places) else np.zeros(0, np.int64)
-    if by_time:
-        starts = [time_text(int(edge)) or "" for edge in edges[:-1]]
-        axis, caption = "time", "Flagged purchases by their timestamps, UTC."
-    else:
-        starts = [f"{int(edge):,}" for edge in edges[:-1]]
-        axis = "line of the stream log"
-        caption = (
-            "Flagged purchases by their place in the stream log: their timestamps are too "
-            "few, too near or too far apart for a scale of time."
-        )
     figure = None
-    if len(found):
-        caption += f" From {first} to {last}."
-        x = starts if by_time else [int(edge) for edge in edges[:-1]]
+    if len(flags):
+        times = _times(flags)
+        caption += f" From {time_text(int(times.min()))} to {time_text(int(times.max()))}."
         bar = plotly().Bar(
-            x=x,
+            x=starts if by_time else edges[:-1].tolist(),
             y=counts.tolist(),
             width=float(edges[1] - edges[0]) / (1000 if by_time else 1),
             offset=0,
@@ -153,30 +147,45 @@ def flags_over_time(found: Sequence[Explanation]) -> Chart:
     return Chart("time", "Flags over time", caption, figure, [f"from {axis}", "flagged"], rows)
 
 
-def _edges(places: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    """Where stretches of equal length begin and end, each a whole number long."""
-    if not len(places):
+def _times(flags: Sequence[Explanation]) -> npt.NDArray[np.int64]:
+    return np.array([e.time_us for e in flags], np.int64)
+
+
+def _by_time(flags: Sequence[Explanation]) -> bool:
+    """Return whether a time axis can show the flags.
+
+    It needs at least ten timestamps, over at least a second, in the years 1 to 9999.
+    """
+    times = _times(flags)
+    if len(set(times.tolist())) < 10 or int(times.max()) - int(times.min()) < 10**6:
+        return False
+    return not any(time_text(int(end)).endswith("us") for end in (times.min(), times.max()))
+
+
+def _edges(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the edges of the bars of a histogram, all of one whole width."""
+    if not len(values):
         return np.zeros(1, np.int64)
-    first, last = int(places.min()), int(places.max())
-    width = (last - first) // _BARS + 1
+    first, last = int(values.min()), int(values.max())
+    width = (last - first) // _MAX_BARS + 1
     count = (last - first) // width + 1
     return np.array([first + width * i for i in range(count + 1)], np.int64)
 
 
-def amounts_beside_thresholds(found: Sequence[Explanation]) -> Chart:
-    """Each flagged purchase: its threshold across, its amount up."""
-    shown = sorted(range(len(found)), key=lambda i: -(found[i].above_units or 0))
-    shown = sorted(shown[:MOST_POINTS])
-    x = [(found[i].threshold_units or 0) / UNITS for i in shown]
-    y = [found[i].amount_units / UNITS for i in shown]
+def amounts_and_thresholds(flags: Sequence[Explanation]) -> Chart:
+    """Show each flagged purchase as a point: threshold on the x axis, amount on the y axis."""
+    drawn = sorted(range(len(flags)), key=lambda i: -(flags[i].above_units or 0))
+    drawn = sorted(drawn[:MAX_POINTS])
+    x = [(flags[i].threshold_units or 0) / UNITS for i in drawn]
+    y = [flags[i].amount_units / UNITS for i in drawn]
     caption = (
-        "Each point is a flagged purchase; the line is where amount and threshold are equal. "
-        "Choose a point to open its explanation in the table below."
+        "Each point is a flagged purchase; on the line, amount and threshold are equal. "
+        "Click a point to open its explanation in the table below."
     )
-    if len(found) > MOST_POINTS:
-        caption += f" The {MOST_POINTS:,} that are farthest above are drawn."
+    if len(flags) > MAX_POINTS:
+        caption += f" Only the {MAX_POINTS:,} farthest above the threshold are shown."
     figure = None
-    if shown:
+    if drawn:
         kind = "log" if min(x) > 0 else "linear"
         ends = [min(x), max(x)]
         points = plotly().Scatter(
@@ -184,9 +193,9 @@ def amounts_beside_thresholds(found: Sequence[Explanation]) -> Chart:
             y=y,
             mode="markers",
             name="flagged",
-            customdata=shown,
-            marker={"size": 7, "opacity": 0.7 if len(shown) < 500 else 0.35},
-            text=[f"line {found[i].line}" for i in shown],
+            customdata=drawn,
+            marker={"size": 7, "opacity": 0.7 if len(drawn) < 500 else 0.35},
+            text=[f"line {flags[i].line}" for i in drawn],
             hovertemplate="%{text}: %{y:,.2f}, threshold %{x:,.2f}<extra></extra>",
         )
         equal = plotly().Scatter(
@@ -204,29 +213,26 @@ def amounts_beside_thresholds(found: Sequence[Explanation]) -> Chart:
             legend={"orientation": "h", "y": 1.12},
             hovermode="closest",
         )
-    ratios = np.array([a / b for a, b in zip(y, x, strict=True) if b > 0])
-    rows = []
-    if len(ratios):
-        rows = [
-            [words, f"{value:,.2f}"]
-            for words, value in zip(
-                ("least", "a quarter are below", "half are below", "most"),
-                np.quantile(ratios, [0, 0.25, 0.5, 1]).tolist(),
-                strict=True,
-            )
-        ]
     return Chart(
         "amounts",
         "Amounts against thresholds",
         caption,
         figure,
-        ["amount / threshold", "times"],
-        rows,
+        ["amount / threshold", "ratio"],
+        _ratio_rows([a / b for a, b in zip(y, x, strict=True) if b > 0]),
     )
 
 
-def settings(result: SweepResult, own: int) -> Chart:
-    """How many purchases each D and T would flag, the run's own marked."""
+def _ratio_rows(ratios: list[float]) -> list[list[str]]:
+    if not ratios:
+        return []
+    quantiles = np.quantile(np.array(ratios), [0, 0.25, 0.5, 1]).tolist()
+    names = ("minimum", "lower quartile", "median", "maximum")
+    return [[name, f"{value:,.2f}"] for name, value in zip(names, quantiles, strict=True)]
+
+
+def other_settings(result: SweepResult, own: int) -> Chart:
+    """Show how many purchases each D and T flags, with the run's own setting outlined."""
     cell = result.cells[own]
     degrees = sorted(set(result.degree.tolist()))
     tracked = sorted(set(result.tracked.tolist()))
@@ -259,7 +265,7 @@ def settings(result: SweepResult, own: int) -> Chart:
     return Chart(
         "settings",
         "Other D and T",
-        f"Purchases flagged at each setting, k = {cell.sigmas}; outlined: this run.",
+        f"Purchases flagged at each setting, k = {cell.sigmas}; outlined: this run's setting.",
         _figure(
             [heat],
             shapes=[outline],
@@ -272,11 +278,11 @@ def settings(result: SweepResult, own: int) -> Chart:
 
 
 def network_sizes(
-    everybody: npt.NDArray[np.int64], buyers: npt.NDArray[np.int64], own_degree: int
+    users: npt.NDArray[np.int64], buyers: npt.NDArray[np.int64], own_degree: int
 ) -> Chart:
-    """How many users a network has, by degree: arrays of shape (users, degrees)."""
+    """Show the sizes of networks by degree, given as arrays of shape (users, degrees)."""
     traces, rows = [], []
-    for name, sizes in (("users", everybody), ("buyers of flagged purchases", buyers)):
+    for name, sizes in (("users", users), ("buyers of flagged purchases", buyers)):
         if not len(sizes):
             continue
         low, first, middle, third, high = np.quantile(sizes, [0, 0.25, 0.5, 0.75, 1], axis=0)
@@ -307,16 +313,24 @@ def network_sizes(
     return Chart(
         "networks",
         "Network size by degree",
-        f"At the end of the stream log, of {len(everybody):,} users and {len(buyers):,} "
-        f"buyers; this run's D is {own_degree}. A box holds the middle half.",
+        f"Network sizes of {len(users):,} users and {len(buyers):,} buyers at the end of the "
+        f"stream log; D = {own_degree} in this run. A box spans the middle half of them.",
         figure,
-        ["of", "degree", "least", "quarter", "half", "three quarters", "most"],
+        [
+            "group",
+            "degree",
+            "minimum",
+            "lower quartile",
+            "median",
+            "upper quartile",
+            "maximum",
+        ],
         rows,
     )
 
 
 def rejected_lines(rejected: Counter[str]) -> Chart:
-    """How many lines were rejected, by reason."""
+    """Show how many lines were rejected, by reason."""
     ordered = rejected.most_common()
     figure = None
     if ordered:
@@ -336,7 +350,7 @@ def rejected_lines(rejected: Counter[str]) -> Chart:
     return Chart(
         "rejected",
         "Rejected lines",
-        "Lines of both logs that are no valid events, by reason; they changed nothing.",
+        "Lines of both logs that are not valid events, by reason; they changed nothing.",
         figure,
         ["reason", "lines"],
         [[reason, f"{n:,}"] for reason, n in ordered],

@@ -10,17 +10,18 @@ from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from fastanomaly.explanations.model import amount_text
-from fastanomaly.explanations.text import summary_lines, time_text
-from fastanomaly.export import html_table
-from fastanomaly.reports.charts import Chart, library, templates
+from fastanomaly.explanations.html import as_html
+from fastanomaly.explanations.text import summary_lines
+from fastanomaly.formats.display import amount_text, time_text
+from fastanomaly.formats.tables import html_table
+from fastanomaly.reports.charts import Chart, plotly_script, templates
 from fastanomaly.rules.exact import UNITS, cents_text
 
 if TYPE_CHECKING:
     from fastanomaly.explanations.model import Explanation
 
 CHUNK = 64
-"""Explanations packed together: opening one unpacks as many."""
+"""The number of explanations compressed together; opening one decompresses the chunk."""
 
 
 def report_page(
@@ -29,9 +30,9 @@ def report_page(
     footer: str,
     figures: Iterable[tuple[str, str, str]],
     charts: Sequence[Chart],
-    found: Sequence[Explanation],
+    flags: Sequence[Explanation],
 ) -> str:
-    """The whole page.
+    """Return the whole page.
 
     Parameters
     ----------
@@ -40,8 +41,8 @@ def report_page(
     figures : iterable of (name, value, remark)
         The headline figures.
     charts : sequence of Chart
-        In the order in which they stand.
-    found : sequence of Explanation
+        In the order of the page.
+    flags : sequence of Explanation
         The flagged purchases.
     """
     parts = files("fastanomaly.reports") / "page"
@@ -49,7 +50,7 @@ def report_page(
     data = {
         "templates": templates(),
         "figures": {chart.name: chart.figure for chart in charts if chart.figure},
-        "columns": _columns(found),
+        "columns": _columns(flags),
         "chunk": CHUNK,
     }
     values = {  # in the order of the page
@@ -60,16 +61,16 @@ def report_page(
         "figures": "".join(map(_figure, figures)),
         "charts": "".join(map(_chart, charts)),
         "footer": escape(footer),
-        "library": library(),
+        "library": plotly_script(),
         "data": _json(data),
-        "chunks": "\n".join(_chunks(found)),
+        "chunks": "\n".join(_chunks(flags)),
         "script": (parts / "script.js").read_text("utf-8"),
     }
     return _filled(page, values)
 
 
 def _filled(page: str, values: dict[str, str]) -> str:
-    """The page with its values put in, each once; what they hold is not looked into."""
+    """Replace each ``{name}`` of the page once, in order; the values are not searched."""
     parts = []
     for name, value in values.items():
         head, mark, page = page.partition(f"{{{name}}}")
@@ -79,7 +80,7 @@ def _filled(page: str, values: dict[str, str]) -> str:
 
 
 def _json(value: Any) -> str:
-    """JSON that may stand within a script: there is no tag in it."""
+    """Return JSON that is safe inside a script element: it cannot contain a tag."""
     return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
@@ -90,7 +91,7 @@ def _figure(figure: tuple[str, str, str]) -> str:
 
 
 def _chart(chart: Chart) -> str:
-    """A chart with its caption, and the same as a table for those who do not see it."""
+    """Return a chart with its caption, and its data as a table for those who cannot see it."""
     title = f'<h2 id="{chart.name}-title">{escape(chart.title)}</h2>'
     if chart.figure is None:
         return f'<figure>{title}<p class="empty">Nothing to show.</p></figure>'
@@ -99,22 +100,18 @@ def _chart(chart: Chart) -> str:
         f'<figure aria-labelledby="{chart.name}-title">{title}'
         f"<figcaption>{escape(chart.caption)}</figcaption>"
         f'<div class="chart" id="{chart.name}" role="img" '
-        f'aria-label="{escape(chart.title)}: the table below it says the same"></div>'
+        f'aria-label="{escape(chart.title)}: the table below has the same data"></div>'
         f"<details><summary>As a table</summary>"
-        f'<div class="scroll">{table}</div></details></figure>'
+        f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(chart.title)}">'
+        f"{table}</div></details></figure>"
     )
 
 
-def _columns(found: Sequence[Explanation]) -> list[dict[str, Any]]:
-    """The columns of the table of flags, as text; with keys where text does not sort."""
-    times = [e.time_us or 0 for e in found]
+def _columns(flags: Sequence[Explanation]) -> list[dict[str, Any]]:
+    """Return the columns of the table of flags as text, with numeric keys to sort times."""
+    times = [e.time_us or 0 for e in flags]
     return [
-        {
-            "name": "line",
-            "title": "line",
-            "number": True,
-            "values": [str(e.line) for e in found],
-        },
+        _numbers("line", [str(e.line) for e in flags]),
         {
             "name": "time",
             "title": "time (UTC)",
@@ -122,13 +119,13 @@ def _columns(found: Sequence[Explanation]) -> list[dict[str, Any]]:
             "values": [time_text(time) for time in times],
             "keys": times,
         },
-        {"name": "user", "title": "user", "number": False, "values": [e.user for e in found]},
-        _numbers("amount", [amount_text(e.amount_units) for e in found]),
-        _numbers("mean", [cents_text(e.verdict.mean_cents or 0) for e in found]),
-        _numbers("sd", [cents_text(e.verdict.sd_cents or 0) for e in found]),
-        _numbers("threshold", [amount_text(e.threshold_units or 0) for e in found]),
-        _numbers("above", [amount_text(e.above_units or 0) for e in found]),
-        _numbers("purchases", [str(e.verdict.n) for e in found]),
+        {"name": "user", "title": "user", "number": False, "values": [e.user for e in flags]},
+        _numbers("amount", [amount_text(e.amount_units) for e in flags]),
+        _numbers("mean", [cents_text(e.verdict.mean_cents or 0) for e in flags]),
+        _numbers("sd", [cents_text(e.verdict.sd_cents or 0) for e in flags]),
+        _numbers("threshold", [amount_text(e.threshold_units or 0) for e in flags]),
+        _numbers("above", [amount_text(e.above_units or 0) for e in flags]),
+        _numbers("purchases", [str(e.verdict.n) for e in flags]),
     ]
 
 
@@ -136,19 +133,19 @@ def _numbers(name: str, values: list[str]) -> dict[str, Any]:
     return {"name": name, "title": name, "number": True, "values": values}
 
 
-def _chunks(found: Sequence[Explanation]) -> Iterator[str]:
-    """The explanations, packed: most are never opened."""
-    for number, start in enumerate(range(0, len(found), CHUNK)):
-        part = [_packed(e) for e in found[start : start + CHUNK]]
+def _chunks(flags: Sequence[Explanation]) -> Iterator[str]:
+    """Generate the compressed explanations: most of them are never opened."""
+    for number, start in enumerate(range(0, len(flags), CHUNK)):
+        part = [_explanation(e) for e in flags[start : start + CHUNK]]
         data = base64.b64encode(zlib.compress(json.dumps(part).encode(), 9)).decode()
         yield f'<script type="text/plain" id="chunk{number}">{data}</script>'
 
 
-def _packed(explanation: Explanation) -> dict[str, Any]:
-    """What the page shows of an explanation."""
+def _explanation(explanation: Explanation) -> dict[str, Any]:
+    """Return what the page shows of an explanation."""
     e = explanation
     return {
-        "html": e._repr_html_(),
+        "html": as_html(e),
         "label": ". ".join(summary_lines(e)),
         "amounts": [p.amount_units / UNITS for p in e.baseline],
         "decisive": e.decisive,

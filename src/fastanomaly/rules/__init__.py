@@ -1,0 +1,1 @@
+"""What is valid, one value or line at a time, in plain Python."""

@@ -47,6 +47,21 @@ def check_whole(name: str, value: object) -> int:
     return whole
 
 
+def given_parameters(degree: int | str | None, tracked: int | str | None) -> dict[str, int]:
+    """Return those of D and T that are not None, by name.
+
+    Raises
+    ------
+    ParameterError
+        If one is out of range.
+    """
+    return {
+        name: check_whole(name, value)
+        for name, value in (("D", degree), ("T", tracked))
+        if value is not None
+    }
+
+
 def check_max_line(value: int, name: str = "max_line") -> int:
     """Return a limit of the line length, 1 to 2^31 - 1 bytes.
 

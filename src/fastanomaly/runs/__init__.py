@@ -1,0 +1,1 @@
+"""Jobs over a batch log and a stream log."""

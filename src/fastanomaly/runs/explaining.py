@@ -1,177 +1,232 @@
-"""Explanations of purchases that stand in a log: the state as it was before each."""
+"""Explaining purchases of a stream log, each in the state just before it."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastanomaly._core import decode
 from fastanomaly.convert import Number
 from fastanomaly.detector import PURCHASE, Detector
 from fastanomaly.errors import UsageError
 from fastanomaly.explanations.model import Explanation
-from fastanomaly.explanations.model import explain as explain_purchase
-from fastanomaly.rules.exact import UNITS
-from fastanomaly.rules.parameters import MAX_LINE, OTHER_DEGREES, OTHER_TRACKED
+from fastanomaly.formats.display import amount_text
+from fastanomaly.rules.parameters import (
+    MAX_LINE,
+    OTHER_DEGREES,
+    OTHER_TRACKED,
+    given_parameters,
+)
 from fastanomaly.runs.replay import replay_logs, unchanged_files
 
 if TYPE_CHECKING:
     from fastanomaly.sources.base import Source
 
 
+def explain(
+    batch: str | os.PathLike[str],
+    stream: str | os.PathLike[str],
+    *,
+    line: int | None = None,
+    flag: int | None = None,
+    degree: int | str | None = None,
+    tracked: int | str | None = None,
+    sigmas: Number = 3,
+    degrees: Iterable[int] = OTHER_DEGREES,
+    other_tracked: Iterable[int] = OTHER_TRACKED,
+    max_line: int = MAX_LINE,
+) -> Explanation:
+    """Explain one purchase of a stream log, given by its line or as a flag of `detect`.
+
+    Parameters
+    ----------
+    batch, stream : str or path-like
+        The logs; ``-`` for standard input (one of them, and only with `line`), ``.gz`` and
+        ``.zst`` are decompressed.
+    line : int, optional
+        The purchase's line in the stream log, from 1.
+    flag : int, optional
+        Instead of a line, the number of the flag, from 1: `detect` flags the purchase as its
+        `flag`-th at the same D, T and k. The logs are read twice.
+    degree, tracked : int or str, optional
+        D and T; by default from the first line of the batch log.
+    sigmas : int, float, str or Decimal, default 3
+        k, see `Detector`.
+    degrees, other_tracked : iterable of int
+        Other D and T to judge the purchase at.
+    max_line : int, default 2^20
+        Length in bytes above which a line is rejected.
+
+    Returns
+    -------
+    Explanation
+
+    Raises
+    ------
+    UsageError
+        If not exactly one of `line` and `flag` is given, a parameter is out of range, a log
+        cannot be opened, the line does not exist or is not a purchase, or fewer purchases
+        are flagged.
+    OSError
+        If a log fails while it is read, or changes between the two readings.
+
+    Notes
+    -----
+    Costs a replay of both logs up to the purchase, with `flag` two.
+
+    Examples
+    --------
+    >>> import tempfile, pathlib
+    >>> from fastanomaly import Simulation, explain, simulate
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     batch, stream = pathlib.Path(folder, "batch"), pathlib.Path(folder, "stream")
+    ...     simulate(batch, stream, Simulation(users=100, batch_events=2000))
+    ...     found = explain(batch, stream, flag=1)
+    >>> found.anomalous, found.verdict.degree, found.verdict.tracked
+    (True, 2, 50)
+    """
+    if (line is None) == (flag is None):
+        raise UsageError("explain: give exactly one of line and flag")
+    paths = os.fspath(batch), os.fspath(stream)
+    given = given_parameters(degree, tracked)
+
+    def explain_line(number: int) -> Explanation:
+        return next(
+            explain_lines(
+                *paths,
+                [number],
+                degree=degree,
+                tracked=tracked,
+                sigmas=sigmas,
+                degrees=degrees,
+                other_tracked=other_tracked,
+                max_line=max_line,
+            )
+        )
+
+    if flag is None:
+        return explain_line(_check_number("line", line))
+    _check_number("flag", flag)
+    with unchanged_files(paths, "explaining a flag"):
+        return explain_line(_line_of_flag(*paths, flag, given, sigmas, max_line))
+
+
 def explain_lines(
-    batch: str,
-    stream: str,
+    batch: str | os.PathLike[str],
+    stream: str | os.PathLike[str],
     lines: Iterable[int],
     *,
-    degree: int | None = None,
-    tracked: int | None = None,
+    degree: int | str | None = None,
+    tracked: int | str | None = None,
     sigmas: Number = 3,
     degrees: Iterable[int] = OTHER_DEGREES,
     other_tracked: Iterable[int] = OTHER_TRACKED,
     max_line: int = MAX_LINE,
     on_read: Callable[[Source], object] | None = None,
 ) -> Iterator[Explanation]:
-    """Explain purchases of a stream log, in one replay.
+    """Explain several purchases of a stream log, in one replay.
 
     Parameters
     ----------
-    batch, stream : str
-        Paths of the logs.
+    batch, stream : str or path-like
+        The logs.
     lines : iterable of int
-        Ascending numbers of lines of the stream log, from 1.
-    degree, tracked : int, optional
-        D and T; by default the batch log's.
-    sigmas : int, float, str or Decimal, default 3
-        k.
-    degrees, other_tracked : iterable of int
-        Other D and T at which each is judged as well.
-    max_line : int, default 2^20
-        The longest line looked at, in bytes.
+        Lines of the stream log, ascending, from 1.
+    degree, tracked, sigmas, degrees, other_tracked, max_line
+        As for `explain`.
     on_read : callable, optional
-        Called with the log after each part read of it.
+        Called with the log after each block read from it.
+
+    Yields
+    ------
+    Explanation
+        One for each line.
 
     Raises
     ------
     UsageError
-        If a parameter or a log is not right, or a line holds no purchase.
+        If a parameter is out of range, a log cannot be opened, or a line does not exist or
+        is not a purchase.
     OSError
         If a log fails while it is read.
     """
-    kept: list[tuple[Detector, int]] = []
-    others = sorted(set(other_tracked))
+    paths = os.fspath(batch), os.fspath(stream)
+    given = given_parameters(degree, tracked)
+    wanted = list(lines)
+    if not wanted:
+        return
+    all_tracked = sorted(set(other_tracked))
+    detector: Detector
+    own_tracked = 0
 
     def begin(found: dict[str, int]) -> Detector:
-        # Other T are judged as well: as many purchases are kept as the largest needs.
-        most = max([found["T"], *others])
-        kept.append((Detector(found["D"], most, sigmas), found["T"]))
-        return kept[0][0]
+        nonlocal detector, own_tracked
+        own_tracked = found["T"]
+        # The detector keeps as many purchases as the largest T needs.
+        detector = Detector(found["D"], max([own_tracked, *all_tracked]), sigmas)
+        return detector
 
-    given = {name: v for name, v in (("D", degree), ("T", tracked)) if v is not None}
-    wanted = list(lines)
-    place = 0
+    explained = 0
     for part in replay_logs(
-        batch, stream, begin, given=given, max_line=max_line, stops=wanted, on_read=on_read
+        *paths, begin, given=given, max_line=max_line, stops=wanted, on_read=on_read
     ):
         if part.before is None:
             continue
-        event = decode(part.before)
-        where = f"{stream}, line {wanted[place]}"
-        if not isinstance(event, tuple) or event[0] != PURCHASE:
-            raise UsageError(f"{where}: no purchase: {part.before[:80]!r}")
-        _, user, time_us, units = event
-        detector, own = kept[0]
-        amount = f"{int(units) // UNITS}.{int(units) % UNITS:06d}"
-        found = explain_purchase(
-            detector,
-            str(user),
-            amount,
-            tracked=own,
+        line = wanted[explained]
+        user, time_us, amount_units = _purchase(part.before, f"{paths[1]}, line {line}")
+        found = detector.explain(
+            user,
+            amount_text(amount_units),
+            tracked=own_tracked,
             degrees=degrees,
-            other_tracked=others,
-            time_us=int(time_us),
+            other_tracked=all_tracked,
         )
-        yield found._replace(log=stream, line=wanted[place], raw=part.before)
-        place += 1
-        if place == len(wanted):
+        yield found._replace(time_us=time_us, log=paths[1], line=line, raw=part.before)
+        explained += 1
+        if explained == len(wanted):
             return
-    raise UsageError(f"{stream}: has no line {wanted[place]}")
+    raise UsageError(f"{paths[1]}: has no line {wanted[explained]}")
 
 
-def explain(
+def _check_number(name: str, number: int | None) -> int:
+    if number is None or number < 1:
+        raise UsageError(f"{name}: must be 1 or more, got {number}")
+    return number
+
+
+def _purchase(line: bytes, place: str) -> tuple[str, int, int]:
+    """Return user, time_us and amount_units of a purchase's line."""
+    event = decode(line)
+    if not isinstance(event, tuple) or event[0] != PURCHASE:
+        raise UsageError(f"{place}: not a purchase: {line[:80]!r}")
+    _, user, time_us, amount_units = event
+    return str(user), int(time_us), int(amount_units)
+
+
+def _line_of_flag(
     batch: str,
     stream: str,
-    *,
-    line: int | None = None,
-    flag: int | None = None,
-    **options: Any,
-) -> Explanation:
-    """Explain one purchase of a stream log.
-
-    Parameters
-    ----------
-    batch, stream : str
-        Paths of the logs.
-    line : int, optional
-        The purchase's line of the stream log, from 1.
-    flag : int, optional
-        Instead of a line: the number, from 1, of a purchase that `detect` flags at these
-        settings. Reads the logs twice.
-    **options
-        As for `explain_lines`.
-
-    Raises
-    ------
-    UsageError
-        If a parameter or a log is not right, if the line holds no purchase or there are
-        fewer flags, or unless exactly one of `line` and `flag` is given.
-    OSError
-        If a log fails while it is read.
-    """
-    if (line is None) == (flag is None):
-        raise UsageError("explain: exactly one of line and flag is needed")
-    return (
-        explain_line(batch, stream, line, **options)
-        if line is not None
-        else explain_flag(batch, stream, flag or 0, **options)
-    )
-
-
-def explain_line(batch: str, stream: str, line: int, **options: Any) -> Explanation:
-    """Explain the purchase at a line of the stream log; see `explain_lines`."""
-    if line < 1:
-        raise UsageError(f"line: {line} is not 1 or more")
-    return next(explain_lines(batch, stream, [line], **options))
-
-
-def explain_flag(batch: str, stream: str, flag: int, **options: Any) -> Explanation:
-    """Explain a flag of `detect` at these settings, by its number, from 1; two replays."""
-    if flag < 1:
-        raise UsageError(f"flag: {flag} is not 1 or more")
-    with unchanged_files((batch, stream), "--flag"):
-        return explain_line(batch, stream, _line_of(flag, batch, stream, options), **options)
-
-
-def _line_of(flag: int, batch: str, stream: str, options: dict[str, Any]) -> int:
-    """The line of the stream log that a flag is of."""
+    flag: int,
+    given: dict[str, int],
+    sigmas: Number,
+    max_line: int,
+) -> int:
+    """Return the line of the stream log whose purchase is flagged as the `flag`-th."""
     count = 0
-    given = {
-        name: options[option]
-        for name, option in (("D", "degree"), ("T", "tracked"))
-        if options.get(option) is not None
-    }
-    sigmas = options.get("sigmas", 3)
-    parts = replay_logs(
+    for part in replay_logs(
         batch,
         stream,
         lambda found: Detector(found["D"], found["T"], sigmas),
         given=given,
-        max_line=options.get("max_line", MAX_LINE),
-    )
-    for part in parts:
+        max_line=max_line,
+    ):
         if count + len(part.fed.flags) >= flag:
             line = part.fed.flags[flag - count - 1].line
             assert line is not None
             return line
         count += len(part.fed.flags)
-    raise UsageError(f"{stream}: {count} flagged, and no flag {flag}")
+    flagged = {0: "no purchase was", 1: "only 1 purchase was"}.get(
+        count, f"only {count} purchases were"
+    )
+    raise UsageError(f"{stream}: no flag {flag}: {flagged} flagged")

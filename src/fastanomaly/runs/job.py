@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fastanomaly.convert import Number, exact_sigmas
 from fastanomaly.errors import UsageError
 from fastanomaly.names import STANDARD
-from fastanomaly.rules.parameters import check_max_line, check_whole
+from fastanomaly.rules.parameters import check_max_line, given_parameters
 from fastanomaly.runs.run_state import sink_identity, source_identity
 from fastanomaly.sinks.paths import check_outputs
 
@@ -82,11 +82,7 @@ def check_job(
         raise UsageError("-: standard input cannot be both logs")
     rejects = None if rejects is None else os.fspath(rejects)
     check_outputs([batch, stream], [out] if rejects is None else [out, rejects])
-    given = {
-        name: check_whole(name, value)
-        for name, value in (("D", degree), ("T", tracked))
-        if value is not None
-    }
+    given = given_parameters(degree, tracked)
     identity = {
         "batch": source_identity(batch),
         "stream": source_identity(stream),

@@ -1,0 +1,1 @@
+"""Where flags and rejected lines go: one module a kind."""

@@ -1,0 +1,1 @@
+"""Many settings of D, T and k in one replay."""

@@ -16,7 +16,7 @@
 
   const wantsDark = matchMedia("(prefers-color-scheme: dark)");
   const choice = byId("theme");
-  const drawn = new Map(); // element of a chart -> what it shows
+  const drawn = new Map(); // element of a chart -> its figure
 
   function themeName() {
     return choice.value || (wantsDark.matches ? "dark" : "light");
@@ -49,7 +49,7 @@
   // -- the table -----------------------------------------------------------------------
 
   const PAGE = 50;
-  const MOST = 80; // characters of an id, of which the explanation has all
+  const MAX_CHARS = 80; // of an id in the table; its explanation shows all of it
   const columns = data.columns; // [{name, title, number, values, keys?}]
   const flags = columns[0].values.length;
   const searched = Array.from({ length: flags }, (_, flag) =>
@@ -60,7 +60,7 @@
   let rows = Array.from({ length: flags }, (_, flag) => flag);
   let sorted = { column: 0, down: false };
   let page = 0;
-  const open = new Set(); // flags whose explanations are shown
+  const open = new Set(); // flags with an open explanation
 
   const body = byId("table").tBodies[0];
   const heads = columns.map((column, index) => {
@@ -129,9 +129,9 @@
         cell.append(button);
       } else {
         const value = column.values[flag];
-        const long = value.length > MOST;
-        cell.append(long ? value.slice(0, MOST) + "\u2026" : value);
-        if (long) cell.title = value;
+        const cut = value.length > MAX_CHARS;
+        cell.append(cut ? value.slice(0, MAX_CHARS) + "\u2026" : value);
+        if (cut) cell.title = value;
       }
       row.append(cell);
     });
@@ -168,7 +168,7 @@
 
   // -- explanations --------------------------------------------------------------------
 
-  const chunks = new Map(); // number -> promise of its explanations
+  const chunks = new Map(); // number of a chunk -> promise of its explanations
 
   function chunk(number) {
     if (!chunks.has(number)) {
@@ -187,7 +187,7 @@
       make("div", { class: "parts" }, text, chart));
     chunk(Math.floor(flag / data.chunk)).then((found) => {
       const why = found[flag % data.chunk];
-      text.innerHTML = why.html; // written and escaped by the program, as in a notebook
+      text.innerHTML = why.html; // escaped when the report was written
       chart.setAttribute("aria-label", why.label);
       if (chart.isConnected) draw(chart, amountsOf(why));
     });
@@ -198,8 +198,8 @@
     const last = why.amounts.length;
     const decisive = new Set(why.decisive);
     const points = why.amounts.map((amount, index) => [last - 1 - index, amount, decisive.has(index)]);
-    const part = (gone, name, symbol) => {
-      const chosen = points.filter((point) => point[2] === gone);
+    const part = (isDecisive, name, symbol) => {
+      const chosen = points.filter((point) => point[2] === isDecisive);
       return {
         type: "scatter", mode: "markers", name, marker: { symbol, size: 8 },
         x: chosen.map((point) => point[0]), y: chosen.map((point) => point[1]),
@@ -212,7 +212,7 @@
     return {
       data: [
         part(false, "compared with", "circle"),
-        { ...part(true, "without these, no flag", "diamond"), visible: why.decisive.length > 0 },
+        { ...part(true, "removing these clears the flag", "diamond"), visible: why.decisive.length > 0 },
         { type: "scatter", mode: "markers", name: "this purchase", x: [last], y: [why.amount],
           marker: { symbol: "star", size: 14 } },
         level("mean", why.mean, "solid"),

@@ -1,0 +1,175 @@
+"""The options that several commands have, declared and read in one place.
+
+To add a command, write a module of this package with four names, and add it to `COMMANDS` in
+`fastanomaly.cli.main`:
+
+- ``NAME`` and ``HELP``: the command's name, and what it does in one line.
+- ``add_arguments(parser)``: declares its arguments, the shared ones by the functions below.
+- ``run(args)``: does the work and returns the exit status; `main` turns exceptions into
+  messages and exit statuses.
+
+Every start of the command imports every command's module: import what is slow or an extra
+(NumPy, `fastanomaly.sweeps`, ...) inside ``run``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+from collections.abc import Iterable
+from typing import Any
+
+from fastanomaly.errors import UsageError
+from fastanomaly.rules.parameters import (
+    LARGEST,
+    MAX_LINE,
+    OTHER_DEGREES,
+    OTHER_TRACKED,
+    check_max_line,
+)
+
+MAX_RANGE = 10**4
+"""The longest range in a list of whole numbers."""
+
+
+def add_logs(parser: argparse.ArgumentParser, *, standard_input: bool = False) -> None:
+    """Declare BATCH and STREAM, read as `args.batch` and `args.stream`.
+
+    Parameters
+    ----------
+    parser : argparse.ArgumentParser
+    standard_input : bool, default False
+        Whether the help says that ``-`` is standard input.
+    """
+    more = ", or - for stdin" if standard_input else ""
+    parser.add_argument("batch", metavar="BATCH", help=f"batch log: builds the state{more}")
+    parser.add_argument(
+        "stream", metavar="STREAM", help=f"stream log: its purchases are judged{more}"
+    )
+
+
+def add_parameters(parser: argparse.ArgumentParser) -> None:
+    """Declare -D, -T and -k, read as `args.degree`, `args.tracked` and `args.sigmas`.
+
+    The values are texts, or None for D and T that are not given; what they are passed to
+    checks them.
+    """
+    add = parser.add_argument
+    add(
+        "-D",
+        "--degree",
+        metavar="N",
+        help="degree of a network (default: from the batch log)",
+    )
+    add(
+        "-T",
+        "--tracked",
+        metavar="N",
+        help="latest purchases that count (default: from the batch log)",
+    )
+    add(
+        "-k",
+        "--sigmas",
+        metavar="K",
+        default="3",
+        help="standard deviations above the mean (default: %(default)s)",
+    )
+
+
+def add_other_settings(parser: argparse.ArgumentParser) -> None:
+    """Declare --degrees and --other-tracked, read by `explain_options`."""
+    add = parser.add_argument
+    add(
+        "--degrees",
+        metavar="LIST",
+        default=list_text(OTHER_DEGREES),
+        help="other D to judge at (default: %(default)s)",
+    )
+    add(
+        "--other-tracked",
+        metavar="LIST",
+        default=list_text(OTHER_TRACKED),
+        help="other T to judge at (default: %(default)s)",
+    )
+
+
+def add_max_line(parser: argparse.ArgumentParser) -> None:
+    """Declare --max-line, read by `max_line`."""
+    parser.add_argument(
+        "--max-line",
+        metavar="BYTES",
+        type=int,
+        default=MAX_LINE,
+        help="reject longer lines (default: %(default)s)",
+    )
+
+
+def add_quiet(parser: argparse.ArgumentParser, text: str) -> None:
+    """Declare --quiet, read as `args.quiet`, with its help text."""
+    parser.add_argument("--quiet", action="store_true", help=text)
+
+
+def max_line(args: argparse.Namespace) -> int:
+    """Return the limit of the line length.
+
+    Raises
+    ------
+    ParameterError
+        If it is out of range.
+    """
+    return check_max_line(args.max_line, "--max-line")
+
+
+def explain_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments that `explain` and `report` have in common.
+
+    Raises
+    ------
+    UsageError
+        If an option is wrong; the message names it.
+    """
+    return {
+        "max_line": max_line(args),
+        "degree": args.degree,
+        "tracked": args.tracked,
+        "sigmas": args.sigmas,
+        "degrees": whole_numbers("--degrees", args.degrees),
+        "other_tracked": whole_numbers("--other-tracked", args.other_tracked),
+    }
+
+
+def whole_numbers(name: str, text: str) -> list[int]:
+    """Return the numbers of a list such as ``1-3,6``.
+
+    Raises
+    ------
+    UsageError
+        If a part is neither a number up to 2^31 - 1 nor a range of at most 10,000; the
+        message names the option and the part.
+    """
+    numbers: list[int] = []
+    for part in text.split(","):
+        match = re.fullmatch(r"\s*([0-9]{1,10})\s*(?:-\s*([0-9]{1,10})\s*)?", part)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
+        if not first <= last <= LARGEST:
+            raise UsageError(
+                f"{name}: expected numbers up to {LARGEST} or ranges such as 1-6, got {part!r}"
+            )
+        if last - first >= MAX_RANGE:
+            raise UsageError(f"{name}: a range has at most {MAX_RANGE} numbers, got {part!r}")
+        numbers += range(first, last + 1)
+    return numbers
+
+
+def list_text(numbers: Iterable[int]) -> str:
+    """Return ascending numbers as `whole_numbers` reads them: ``1-3,6``."""
+    ranges: list[list[int]] = []
+    for number in numbers:
+        if ranges and number == ranges[-1][-1] + 1:
+            ranges[-1].append(number)
+        else:
+            ranges.append([number])
+    return ",".join(
+        f"{part[0]}-{part[-1]}" if len(part) > 2 else ",".join(map(str, part))
+        for part in ranges
+    )

@@ -1,0 +1,1 @@
+"""Values, tables and columns as text, HTML and files."""

@@ -1,0 +1,44 @@
+"""Amounts, times and user ids as people read them."""
+
+from __future__ import annotations
+
+from unicodedata import bidirectional
+
+from fastanomaly.rules.exact import UNITS, UNITS_PER_CENT, cents_text
+
+
+def amount_text(units: int) -> str:
+    """Return an amount in units of 10^-6 as text, with two decimals or as many as it needs."""
+    sign, units = ("-", -units) if units < 0 else ("", units)
+    if units % UNITS_PER_CENT == 0:
+        return sign + cents_text(units // UNITS_PER_CENT)
+    return f"{sign}{units // UNITS}.{units % UNITS:06d}".rstrip("0")
+
+
+def time_text(time_us: int) -> str:
+    """Return a time in UTC as in logs, or microseconds outside the years 1 to 9999."""
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - slows the start
+
+    try:
+        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us)
+    except OverflowError:
+        return f"{time_us} us"
+    return moment.replace(tzinfo=None).isoformat(sep=" ")
+
+
+def escaped(text: str) -> str:
+    """Escape the characters that are invisible, or move or colour others on a terminal."""
+    if text.isprintable():
+        return text
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode()
+        for c in text
+    )
+
+
+def isolated(text: str) -> str:
+    """Escape text as for a terminal, and keep right-to-left text from reordering the rest."""
+    text = escaped(text)
+    if any(bidirectional(c) in {"R", "AL", "AN"} for c in text):
+        return f"\u2068{text}\u2069"
+    return text

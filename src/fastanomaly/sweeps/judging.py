@@ -1,0 +1,103 @@
+"""Judging a stream log at every setting of a grid, in one replay."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, cast
+
+from fastanomaly.convert import Number
+from fastanomaly.detector import Detector, Method
+from fastanomaly.rules.parameters import MAX_LINE
+from fastanomaly.runs.replay import replay_logs
+from fastanomaly.sweeps.grid import Grid, check_grid
+from fastanomaly.sweeps.result import FlaggedPurchase, SweepResult
+
+if TYPE_CHECKING:
+    from fastanomaly.sources.base import Source
+
+
+class GridDetector(Detector):
+    """A detector that judges at every setting of a grid; its flags are `FlaggedPurchase`."""
+
+    __slots__ = ()
+    _flag_type = FlaggedPurchase
+
+    def __init__(self, grid: Grid, *, method: Method = "auto") -> None:
+        super().__init__(grid.degrees[-1], grid.tracked[-1], method=method)
+        self._engine.set_grid(grid.degrees, grid.tracked, grid.sigmas)
+
+    def compared(self) -> list[int]:
+        """Count, for each D, the judged purchases with two or more to compare with."""
+        return self._engine.compared()
+
+
+def sweep(
+    batch: str | os.PathLike[str],
+    stream: str | os.PathLike[str],
+    *,
+    degrees: Iterable[int],
+    tracked: Iterable[int],
+    sigmas: Iterable[Number] = (3,),
+    max_line: int = MAX_LINE,
+    method: Method = "auto",
+    on_read: Callable[[Source], object] | None = None,
+) -> SweepResult:
+    """Judge the purchases of a stream log at every setting of a grid, in one replay.
+
+    Parameters
+    ----------
+    batch, stream : str or path-like
+        The logs, as for `detect`; D and T in the batch log are ignored.
+    degrees : iterable of int
+        D, at most 1000 different ones.
+    tracked : iterable of int
+        T.
+    sigmas : iterable of int, float, str or Decimal, default (3,)
+        k. There may be 4096 settings in all.
+    max_line : int, default 2^20
+        Length in bytes above which a line is rejected.
+    method : {"auto", "ball"}, default "auto"
+        As for `Detector`.
+    on_read : callable, optional
+        Called with the log after each block read from it.
+
+    Returns
+    -------
+    SweepResult
+        Each setting has exactly the flags that `detect` has at that setting.
+
+    Raises
+    ------
+    ParameterError
+        If a parameter is out of range, or there are none or too many.
+    UsageError
+        If a log cannot be opened.
+    OSError
+        If a log fails while it is read.
+
+    Notes
+    -----
+    A wider network reuses the marks of a narrower one, and the latest T purchases are the
+    first of the latest T + 1: a sweep costs little more than its most expensive setting.
+    Memory grows with the number of flags.
+    """
+    grid = check_grid(degrees, tracked, sigmas)
+    detector = GridDetector(grid, method=method)
+    flagged: list[FlaggedPurchase] = []
+    rejected: Counter[str] = Counter()
+    before = 0
+    given = {"D": grid.degrees[-1], "T": grid.tracked[-1]}
+    paths = os.fspath(batch), os.fspath(stream)
+    for part in replay_logs(
+        *paths, lambda _: detector, given=given, max_line=max_line, on_read=on_read
+    ):
+        rejected.update(r.reason for r in part.fed.rejected)
+        flagged += cast(list[FlaggedPurchase], part.fed.flags)
+        if not part.judged:
+            before = detector.counts.purchases
+    purchases = detector.counts.purchases - before
+    return SweepResult(
+        detector, *paths, grid, flagged, purchases, detector.compared(), rejected
+    )
