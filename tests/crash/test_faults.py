@@ -1,17 +1,17 @@
-"""A fault at each system call that writes a checkpoint: nothing is lost, none is twice."""
+"""Fail at each system call that writes a checkpoint: no output is lost or repeated."""
 
 import os
 import shutil
 import subprocess
 
 import pytest
+from cli.commandline import SANITIZED
 from crash.longlogs import write_logs
 from crash.test_kills import COMMAND, OPTIONS, outputs
 
 pytestmark = [
     pytest.mark.skipif(
-        bool(os.environ.get("FASTANOMALY_SANITIZED")),
-        reason="the sanitizers and the faults would both be preloaded",
+        SANITIZED, reason="the sanitizers and the faults would both be preloaded"
     ),
     pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="needs Linux's /proc"),
 ]

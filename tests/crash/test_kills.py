@@ -1,20 +1,19 @@
-"""Killed at any moment and started again: the outputs are those of a run left alone.
+"""Kill runs at random moments and resume them: the outputs match an undisturbed run.
 
-FASTANOMALY_KILLS says how often the long test kills; 300 were survived before it was
-written down.
+The profile sets the number of kills: 600 in nightly.
 """
 
-import os
 import random
 import subprocess
 import sys
 import time
 
+import profiles
 import pytest
 from crash.longlogs import write_logs
 
 COMMAND = (sys.executable, "-m", "fastanomaly", "detect", "batch.json", "stream.json", "out")
-KILLS = int(os.environ.get("FASTANOMALY_KILLS", "12"))
+KILLS = profiles.current().kills
 OPTIONS = ("--rejects", "rejects", "--quiet", "--checkpoint", "kept")
 
 

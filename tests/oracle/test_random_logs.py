@@ -2,6 +2,7 @@
 
 import os
 
+import profiles
 import pytest
 import reference
 from randomlogs import random_logs
@@ -9,7 +10,7 @@ from randomlogs import random_logs
 from fastanomaly.runs.detection import detect
 from fastanomaly.runs.run import Summary
 
-LOGS = int(os.environ.get("FASTANOMALY_RANDOM_LOGS", "10000"))
+LOGS = profiles.current().random_logs
 CHUNK = 100
 
 

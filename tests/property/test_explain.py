@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import pytest
 import reference
 from hypothesis import HealthCheck, given, settings
+from profiles import examples
 from randomlogs import random_logs
 
 from fastanomaly import Detector
@@ -124,8 +125,7 @@ def test_nothing_smaller_makes_a_flag_fall(amounts, amount, k):
 
 
 @settings(
-    max_examples=60,
-    deadline=None,
+    max_examples=examples(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(seed=st.integers(0, 10**6))

@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from randomlogs import random_logs
 
 from fastanomaly import Detector
@@ -111,7 +112,7 @@ def lines(draw):
     return line.replace(b"\n", b"")
 
 
-@settings(max_examples=3000)
+@settings(max_examples=examples(3000))
 @given(lines())
 @example(b'{"event_type":"befriend","id1":1,"id2":"1"}')
 @example(b'{"event_type":"purchase","timestamp":"2017-06-13 11:33:01","id":-0,"amount":-0}')

@@ -1,9 +1,9 @@
 """Every setting of a sweep is a run of its own, flag for flag."""
 
-import os
 from pathlib import Path
 
 import hypothesis.strategies as st
+import profiles
 import pytest
 from hypothesis import HealthCheck, given, settings
 from randomlogs import random_logs
@@ -12,7 +12,7 @@ from fastanomaly.runs.detection import detect
 from fastanomaly.simulation import Simulation, simulate
 from fastanomaly.sweeps.grid import sweep
 
-LOGS = int(os.environ.get("FASTANOMALY_RANDOM_LOGS", "10000")) // 50
+LOGS = profiles.current().random_logs // 50
 
 
 def paths(folder):
@@ -42,7 +42,6 @@ def check_every_cell(folder, result, **options):
 
 @settings(
     max_examples=LOGS,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
