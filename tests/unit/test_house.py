@@ -13,12 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-
-import fastanomaly
-
-SOURCES = Path(__file__).resolve().parents[2] / "src" / "fastanomaly"
-if not SOURCES.is_dir():  # the tests of a wheel: it has the Python modules only
-    SOURCES = Path(fastanomaly.__file__).parent
+from checkout import SOURCES
 
 FUNCTION_LINES, CLASS_LINES, FOLDER_MODULES = 60, 300, 12
 CROWDED = {"engine"}  # one folder of small kernels, compiled into one module
