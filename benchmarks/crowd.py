@@ -15,6 +15,8 @@ import numpy.typing as npt
 from fastanomaly import BEFRIEND, PURCHASE, Detector
 
 Integers = npt.NDArray[np.int64]
+# Kinds, times, users, friends and amounts: the arguments of `Detector.feed_columns`.
+Columns = tuple[npt.NDArray[np.uint8], Integers, Integers, Integers, Integers]
 
 BLOCK_ROWS = 1 << 20
 FIRST_US = 1_497_466_000_000_000
@@ -68,7 +70,7 @@ class Crowd(NamedTuple):
             detector.feed_columns(*columns, judge=False)
         return int(is_friend.sum())
 
-    def purchase_blocks(self) -> Iterator[tuple[npt.NDArray[np.uint8], *tuple[Integers, ...]]]:
+    def purchase_blocks(self) -> Iterator[Columns]:
         """Yield the purchases, by anybody, as the columns of `Detector.feed_columns`."""
         source = self.source(PURCHASES)
         for first in range(0, self.purchases, BLOCK_ROWS):
@@ -125,9 +127,7 @@ class Crowd(NamedTuple):
         return ranks * step % self.users
 
 
-def friendships(
-    kinds: npt.ArrayLike, users: npt.ArrayLike, friends: npt.ArrayLike
-) -> tuple[npt.NDArray[np.uint8], *tuple[Integers, ...]]:
+def friendships(kinds: npt.ArrayLike, users: npt.ArrayLike, friends: npt.ArrayLike) -> Columns:
     """Return friendship events as the columns of `Detector.feed_columns`."""
     kinds, users, friends = np.broadcast_arrays(kinds, users, friends)
     none = np.zeros(len(kinds), np.int64)

@@ -45,8 +45,8 @@ def feed(lines_path, times_path, rate):
 def measure(args, folder):
     """Run the command; return the seconds from event to flag, ascending."""
     command = [sys.executable, "-P", "-m", "fastanomaly"]
-    simulated = ("--users", args.users, "--batch-events", args.batch_events, "--degree")
-    simulated += (args.degree, "--tracked", 50, "--stream-events", args.rate * args.seconds)
+    simulated = ["--users", args.users, "--batch-events", args.batch_events, "--degree"]
+    simulated += [args.degree, "--tracked", 50, "--stream-events", args.rate * args.seconds]
     subprocess.run(
         [*command, "simulate", "batch.json", "stream.json", *map(str, simulated)],
         cwd=folder,

@@ -89,7 +89,7 @@ def known(users: int, degree: int = 1) -> Detector:
     return detector
 
 
-def befriend_all(detector: Detector, user: int, friends: npt.ArrayLike) -> None:
+def befriend_all(detector: Detector, user: npt.ArrayLike, friends: npt.ArrayLike) -> None:
     """Make a user the friend of many."""
     detector.feed_columns(*friendships(BEFRIEND, user, friends), judge=False)
 

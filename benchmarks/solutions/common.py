@@ -83,7 +83,7 @@ def utc(text: str) -> datetime:
 
 def amount_units(value: object) -> int:
     """Return an amount in units of 10^-6, exactly."""
-    if type(value) not in {str, int, Decimal}:
+    if type(value) is not str and type(value) is not int and type(value) is not Decimal:
         raise TypeError(value)
     amount = Decimal(value)
     units = int(amount * UNITS_PER_ONE)

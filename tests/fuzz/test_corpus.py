@@ -56,12 +56,8 @@ def test_the_oracle_of_the_fuzzer_is_right(tmp_path):
         accepted += 1
         user = ctypes.string_at(event.user, event.user_length).decode()
         if event.kind == 0:
-            found = event.kind, user, event.time_us, event.amount_units
+            assert decode(line) == (event.kind, user, event.time_us, event.amount_units), line
         else:
-            found = (
-                event.kind,
-                user,
-                ctypes.string_at(event.friend, event.friend_length).decode(),
-            )
-        assert found == decode(line), line
+            friend = ctypes.string_at(event.friend, event.friend_length).decode()
+            assert decode(line) == (event.kind, user, friend), line
     assert accepted > 20

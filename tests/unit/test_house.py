@@ -6,7 +6,6 @@ whole says so in its docstring, on a line that starts with "Long because".
 """
 
 import ast
-import itertools
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -117,11 +116,11 @@ def indented_blocks(text):
         name = is_class or (FUNCTION.match(head) and FUNCTION_NAME.search(head))
         if not name or not head.endswith(":"):  # a body on the same line is short
             continue
-        body = list(
-            itertools.takewhile(
-                lambda inner, depth=depth: inner[2] > depth, logical[index + 1 :]
-            )
-        )
+        body = []
+        for inner in logical[index + 1 :]:
+            if inner[2] <= depth:
+                break
+            body.append(inner)
         last = body[-1][1] if body else end
         string = None
         if body and lines[body[0][0]].lstrip().startswith(("'", '"')):

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -37,7 +38,7 @@ STRUCTURE = [path for path in members(NOTE) if path[0] != "job" or path == ("job
 
 def changed(path, value):
     note = copy.deepcopy(NOTE)
-    parent = note
+    parent: Any = note
     for name in path[:-1]:
         parent = parent[name]
     parent[path[-1]] = value
