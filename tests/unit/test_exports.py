@@ -2,10 +2,12 @@
 
 import importlib
 import pkgutil
+import re
 import subprocess
 import sys
 
 import pytest
+from checkout import ROOT, SOURCES
 
 import fastanomaly
 
@@ -109,3 +111,11 @@ def test_the_functions_are_those_of_their_modules():
     for name in FUNCTIONS:
         function = getattr(fastanomaly, name)
         assert getattr(importlib.import_module(function.__module__), name) is function
+
+
+@pytest.mark.skipif(not (ROOT / "docs").is_dir(), reason="not in a checkout: no docs/")
+def test_each_name_is_in_the_reference():
+    pages = "\n".join(path.read_text() for path in ROOT.glob("docs/api*.md"))
+    assert EXPORTED - {"__version__"} <= set(re.findall(r"\w+", pages)) | set(
+        re.findall(r"class (\w+)", (SOURCES / "errors.py").read_text())
+    )
