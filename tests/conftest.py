@@ -1,4 +1,6 @@
-"""The option `--profile`: how much the tests do, see profiles.py."""
+"""The option `--profile`, see profiles.py, and short ids for the parameters of tests."""
+
+import re
 
 import profiles
 import pytest
@@ -24,3 +26,20 @@ def pytest_configure(config):
 
 def pytest_report_header(config):
     return f"profile: {config.getoption('profile')}"
+
+
+def pytest_make_parametrize_id(val):
+    """Return a short id, which can be typed in a shell, for texts, bytes and containers."""
+    if isinstance(val, bytes):
+        val = val.decode("latin-1")
+    elif isinstance(val, dict):
+        val = " ".join(f"{key}={value}" for key, value in val.items())
+    elif isinstance(val, (list, tuple, set, frozenset)):
+        val = " ".join(map(str, val))
+    elif isinstance(val, BaseException) or (isinstance(val, int) and abs(val) > 10**30):
+        val = repr(val)
+    elif not isinstance(val, str):
+        return None
+    text = val.encode("unicode_escape").decode("ascii")
+    words = re.sub(r"[^\w.=+-]+", "-", text).strip("-") or text.replace("::", ":")
+    return (words if len(words) <= 32 else f"{words[:14]}..{words[-16:]}") or "empty"

@@ -43,7 +43,6 @@ def test_usual_lines_are_accepted(event, spacing):
         {"id": "x" * 1000},
         {"timestamp": "2017-06-13T11:33:01.123456+05:30"},
     ],
-    ids=str,
 )
 def test_unusual_plain_lines_are_accepted_too(changes):
     line = json.dumps(EVENTS[0] | changes).encode()
