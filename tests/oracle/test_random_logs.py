@@ -1,4 +1,4 @@
-"""The engine beside the reference on random logs: every byte, every reject, every count."""
+"""Compare engine and reference on random logs: every byte, every reject, every count."""
 
 import os
 
@@ -15,7 +15,7 @@ CHUNK = 100
 
 
 def replayed(logs, folder, method):
-    """Output, rejects as (log, line, reason, raw) and the summary of a real run."""
+    """Return output, rejects as (log, line, reason, raw) and the summary of a real run."""
     paths = [folder / name for name in ("batch", "stream", "out", "rejects")]
     paths[0].write_bytes(logs.batch)
     paths[1].write_bytes(logs.stream)
