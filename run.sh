@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Judges log_input/stream_log.json after log_input/batch_log.json, both beside this script,
-# and writes log_output/flagged_purchases.json. Sets up what is missing. Further arguments
-# go to `fastanomaly detect`.
+# Judges log_input/stream_log.json after loading log_input/batch_log.json, in the folder of this
+# script, and writes log_output/flagged_purchases.json. Sets up what is missing. Arguments are
+# passed to `fastanomaly detect`.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 # A copy of this script in a folder below the project uses the project's environment.

@@ -1,9 +1,9 @@
-"""Builds the one extension module. Switches, read from the environment:
+"""Build the one extension module. Options are environment variables:
 
 FASTANOMALY_DEBUG=1        the checked build: bounds, None and division checks, asserts, -O0
-FASTANOMALY_SANITIZE=LIST  compile for gcc's or clang's sanitizers, e.g. address,undefined
+FASTANOMALY_SANITIZE=LIST  compile for sanitizers of gcc or clang, e.g. address,undefined
 
-Switching one needs a forced rebuild (pip install --force-reinstall --no-cache-dir .).
+Changing one needs a forced rebuild (pip install --force-reinstall --no-cache-dir .).
 """
 
 import os
@@ -16,7 +16,8 @@ from setuptools.command.build_ext import build_ext
 CHECKED = os.environ.get("FASTANOMALY_DEBUG", "0") not in ("", "0")
 SANITIZERS = os.environ.get("FASTANOMALY_SANITIZE", "")
 
-compile_args = ["-O0", "-g", "-UNDEBUG"] if CHECKED else ["-O3"]
+# Python's own flags have -g: without -g0 a wheel would be seven times as large.
+compile_args = ["-O0", "-g", "-UNDEBUG"] if CHECKED else ["-O3", "-g0"]
 link_args = []
 if SANITIZERS:
     compile_args += [
@@ -40,11 +41,11 @@ DIRECTIVES = {
 
 
 class BuildExtension(build_ext):
-    """Builds anew each time, and says plainly when there is no compiler."""
+    """Rebuild every time, and explain what to do if there is no compiler."""
 
     def initialize_options(self):
         super().initialize_options()
-        # What was built under other switches must not be taken for up to date.
+        # A module built with other options must not pass for up to date.
         self.force = True
         self.cython_c_in_temp = True
         self.cython_directives = DIRECTIVES
@@ -53,10 +54,10 @@ class BuildExtension(build_ext):
         command = getattr(self.compiler, "compiler_so", None) or ["cc"]
         if shutil.which(command[0]) is None:
             sys.exit(
-                f"fastanomaly needs a C compiler, and there is no {command[0]!r} here. "
+                f"fastanomaly needs a C compiler, but {command[0]!r} was not found. "
                 "Install gcc or clang (Debian, Ubuntu: apt-get install gcc python3-dev; "
                 "Fedora: dnf install gcc python3-devel; macOS: xcode-select --install), "
-                "or set CC to the one you have."
+                "or set CC to your compiler."
             )
         super().build_extensions()
 

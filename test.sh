@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Runs the tests on the installed package. Sets up what is missing. Arguments go to pytest.
+# Runs the tests on the installed package. Sets up what is missing. Arguments are passed to
+# pytest: --profile ci and --profile nightly test more.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 python=$(bash scripts/environment.sh test)

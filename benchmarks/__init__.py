@@ -1,1 +1,1 @@
-"""Benchmarks: pytest-benchmark suites, and compare.py, which runs other solutions beside."""
+"""Benchmarks: pytest-benchmark suites, and scripts such as compare.py."""

@@ -1,11 +1,11 @@
-"""Run fastanomaly and what a user would otherwise pick on the same logs, in the same run.
+"""Run fastanomaly and the obvious alternatives on the same logs, in the same run.
 
 Run it as `python benchmarks/compare.py`; it prints Markdown tables on standard output.
-Every run is a process of its own, so its wall time and its peak memory are its own too.
-The rounds are interleaved: each solution runs once before any runs again. A solution
-whose output is not the exact answer gets no ratio.
+Every run is a separate process, with its own wall time and peak memory. The rounds are
+interleaved: each solution runs once before any runs again. A solution whose output is not
+the exact answer gets no ratio.
 
-Options that are not listed by `--help` go to `fastanomaly simulate`, which writes the logs:
+Options that `--help` does not list go to `fastanomaly simulate`, which writes the logs:
 `--friendships heavy-tailed`, `--late-share 0.01`, `--dirty-share 0.01`.
 """
 
@@ -35,14 +35,14 @@ SOLUTIONS = {
     "igraph": ["benchmarks.solutions.with_igraph"],
     FLOOR: ["benchmarks.solutions.orjson_alone"],
 }
-# Solutions that tell how long each log took; of fastanomaly, the Python API does.
+# Solutions that report the time of each log; for fastanomaly, the Python API does.
 PHASED = {
     **SOLUTIONS,
     US: ["benchmarks.solutions.with_fastanomaly"],
     f"{US}, method='ball'": ["benchmarks.solutions.whole_balls"],
 }
 del PHASED[FLOOR]
-# A million users, one of whom is a friend of many thousands.
+# A million users, one of them with many thousands of friends.
 HEAVY_TAILED = ["--friendships", "heavy-tailed", "--befriend-share", "0.75"]
 HEAVY_TAILED += ["--purchase-share", "0.24"]
 HEAVY_TAILED_USERS, HEAVY_TAILED_EVENTS = 1_000_000, 4_000_000
@@ -55,8 +55,8 @@ class Run(NamedTuple):
 
     wall_seconds: float
     peak_bytes: int
-    error: str  # empty when it ended well
-    phases: dict[str, float]  # empty when it told none
+    error: str  # empty if it succeeded
+    phases: dict[str, float]  # empty if it reported none
     out: Path
 
 
@@ -68,7 +68,7 @@ class Logs(NamedTuple):
 
 
 def run(module: Sequence[str], logs: Logs, out: Path) -> Run:
-    """Run a solution in a process of its own, and measure it."""
+    """Run a solution in a separate process, and measure it."""
     command = [sys.executable, "-m", *module, str(logs.batch), str(logs.stream), str(out)]
     measure = [sys.executable, "-I", "-S", str(ROOT / "benchmarks" / "measure.py"), *command]
     try:
@@ -88,7 +88,7 @@ def run(module: Sequence[str], logs: Logs, out: Path) -> Run:
 def run_rounds(
     modules: dict[str, list[str]], logs: Logs, folder: Path, rounds: int
 ) -> dict[str, list[Run]]:
-    """Run every solution once, then every solution again, as often as there are rounds."""
+    """Run every solution once per round."""
     runs: dict[str, list[Run]] = {name: [] for name in modules}
     for i in range(rounds):
         for name, module in modules.items():
@@ -98,7 +98,7 @@ def run_rounds(
 
 
 def answers(runs: Iterable[Run], exact: bytes) -> str:
-    """Say whether every run gave the exact answer, and what is wrong with the first not to."""
+    """Say whether every run gave the exact answer, or what is wrong with the first other."""
     for one in runs:
         if one.error:
             return one.error
@@ -108,7 +108,7 @@ def answers(runs: Iterable[Run], exact: bytes) -> str:
 
 
 def difference(given: bytes, exact: bytes) -> str:
-    """Compare flagged purchases line by line: the same lines, and the same numbers?"""
+    """Compare flagged purchases line by line: the lines and the numbers in them."""
     if given == exact:
         return RIGHT
     total = exact.count(b"\n")
@@ -117,7 +117,7 @@ def difference(given: bytes, exact: bytes) -> str:
     missing, extra = missing - extra, extra - missing
     if not missing and not extra:
         return f"wrong: the {total} lines are in another order"
-    # A purchase in both was flagged rightly, with other numbers.
+    # A purchase in both was rightly flagged, but with other numbers.
     purchases = purchases_in(missing)
     other_numbers = (purchases & purchases_in(extra)).total()
     parts = {
@@ -130,7 +130,7 @@ def difference(given: bytes, exact: bytes) -> str:
 
 
 def purchases_in(lines: Counter[bytes]) -> Counter[bytes]:
-    """Count flagged lines without what was put in."""
+    """Count flagged lines without the inserted numbers."""
     purchases: Counter[bytes] = Counter()
     for line, count in lines.items():
         purchases[line.rpartition(b', "mean": ')[0]] += count
@@ -138,7 +138,7 @@ def purchases_in(lines: Counter[bytes]) -> Counter[bytes]:
 
 
 def whole_runs(logs: Logs, folder: Path, rounds: int, events: int) -> str:
-    """Return the table of whole runs: start, both logs, the flagged purchases written."""
+    """Return the table of whole runs: start, both logs, flagged purchases written."""
     runs = run_rounds(SOLUTIONS, logs, folder, rounds)
     exact = exact_answer(runs[US])
     ours = best_wall(runs[US])
@@ -166,7 +166,7 @@ def whole_runs(logs: Logs, folder: Path, rounds: int, events: int) -> str:
 
 
 def judging(logs: Logs, folder: Path, rounds: int, degrees: Sequence[int]) -> str:
-    """Return the table of microseconds a judged purchase, by degree."""
+    """Return the table of microseconds per judged purchase, by degree."""
     rows = [["solution", *(f"D = {degree}" for degree in degrees), "answers"]]
     cells: dict[str, list[str]] = {name: [] for name in PHASED}
     faults: dict[str, str] = {}
@@ -187,7 +187,7 @@ def judging(logs: Logs, folder: Path, rounds: int, degrees: Sequence[int]) -> st
 
 
 def exact_answer(runs: Sequence[Run]) -> bytes:
-    """Return what fastanomaly wrote; without it there is nothing to compare."""
+    """Return the output of fastanomaly, which the others are compared with."""
     if error := next((one.error for one in runs if one.error), ""):
         sys.exit(f"{US} {error}")
     exact = runs[0].out.read_bytes()
@@ -202,14 +202,14 @@ def best_wall(runs: Iterable[Run]) -> float:
 
 
 def best_judged(runs: Iterable[Run]) -> float:
-    """Return the shortest time a judged purchase, in microseconds."""
+    """Return the shortest time per judged purchase, in microseconds."""
     return min(
         one.phases["judge_seconds"] / max(one.phases["judged"], 1) * 1e6 for one in runs
     )
 
 
 def simulate(folder: Path, options: Sequence[str]) -> Logs:
-    """Write the logs that everybody reads."""
+    """Write the logs that all solutions read."""
     logs = Logs(folder / "batch_log.json", folder / "stream_log.json")
     command = [sys.executable, "-m", "fastanomaly", "simulate", *map(str, logs), *options]
     if status := subprocess.call(command, cwd=ROOT):
@@ -231,7 +231,7 @@ def simulate_options(args: argparse.Namespace, more: Sequence[str]) -> list[str]
 
 
 def sample(logs: Logs, events: int, folder: Path) -> Logs:
-    """Return the logs with no more than the first `events` of the stream log."""
+    """Return the logs with only the first `events` lines of the stream log."""
     shorter = folder / "stream_sample.json"
     with open(logs.stream, "rb") as log, open(shorter, "wb") as out:
         out.writelines(islice(log, events))
@@ -250,7 +250,7 @@ def with_degree(logs: Logs, degree: int, folder: Path) -> Logs:
 
 
 def parse(arguments: Sequence[str] | None) -> tuple[argparse.Namespace, list[str]]:
-    """Return our own options, and those that go to `fastanomaly simulate`."""
+    """Return our own options, and those for `fastanomaly simulate`."""
     parser = argparse.ArgumentParser(
         description="Compare fastanomaly with other solutions on the same simulated logs.",
         epilog="Options not listed here go to `fastanomaly simulate`.",
@@ -326,7 +326,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def heavy_tailed(args: argparse.Namespace) -> None:
-    """Print the table of a network with hubs, judged once by each solution."""
+    """Print the table of a network with hubs: one run of each solution."""
     args.users, args.batch_events = HEAVY_TAILED_USERS, HEAVY_TAILED_EVENTS
     args.stream_events = args.heavy_tailed_events
     with tempfile.TemporaryDirectory() as name:

@@ -1,4 +1,4 @@
-"""Simulated logs, made once, and the answers to expect."""
+"""Simulated logs, made once, and the expected answers."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,20 +14,20 @@ Expected = Callable[[Logs, int], bytes]
 
 @pytest.fixture(scope="session")
 def ingest_logs(tmp_path_factory: pytest.TempPathFactory) -> Logs:
-    """Logs with 100,000 batch events."""
+    """Return logs with 100,000 batch events."""
     folder = tmp_path_factory.mktemp("ingest")
     return compare.simulate(folder, ["--batch-events", "100000"])
 
 
 @pytest.fixture(scope="session")
 def sample_logs(tmp_path_factory: pytest.TempPathFactory) -> Logs:
-    """Logs in the published sample's shape: 10,000 users, 500,000 and 1,000 events."""
+    """Return logs like the published sample: 10,000 users, 500,000 and 1,000 events."""
     return compare.simulate(tmp_path_factory.mktemp("sample"), [])
 
 
 @pytest.fixture(scope="session")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Expected:
-    """Say what the plain Python solution flags in logs, at a degree."""
+    """Return a function: the flags of the plain Python solution for logs and a degree."""
     folder = tmp_path_factory.mktemp("expected")
     known: dict[tuple[Path, int], bytes] = {}
 

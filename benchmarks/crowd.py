@@ -1,8 +1,8 @@
-"""A made-up crowd of any size, in columns: friendships with hubs, purchases, and a storm.
+"""A simulated crowd of any size, in columns: friendships with hubs, purchases, and a storm.
 
-Everything follows from the seed, and nothing is kept: who asks twice, in another process
-even, gets the same events again. Blocks of rows keep the memory of the making small
-beside that of what is made.
+Everything follows from the seed and nothing is stored: a second call, even in another
+process, returns the same events. Rows come in blocks, so that generating them needs little
+memory compared with the detector.
 """
 
 import math
@@ -15,6 +15,8 @@ import numpy.typing as npt
 from fastanomaly import BEFRIEND, PURCHASE, Detector
 
 Integers = npt.NDArray[np.int64]
+# Kinds, times, users, friends and amounts: the arguments of `Detector.feed_columns`.
+Columns = tuple[npt.NDArray[np.uint8], Integers, Integers, Integers, Integers]
 
 BLOCK_ROWS = 1 << 20
 FIRST_US = 1_497_466_000_000_000
@@ -22,14 +24,14 @@ STEP_US = 20  # 50,000 purchases a second, like the published sample
 DOLLARS = (10, 150)
 UNITS = 1_000_000
 
-# What the streams of random numbers are for.
+# The streams of random numbers.
 FRIENDSHIPS, PURCHASES, STORM = range(3)
 
 
 class Storm(NamedTuple):
-    """What happens after the load: an edit, a purchase, an edit, a purchase, ..."""
+    """The events after the load: an edit, a purchase, an edit, a purchase, ..."""
 
-    befriends: list[bool]  # for each edit; else it is an unfriend
+    befriends: list[bool]  # for each edit; False is an unfriend
     users: list[int]
     friends: list[int]
     buyers: list[int]
@@ -38,13 +40,13 @@ class Storm(NamedTuple):
 
 
 class Crowd(NamedTuple):
-    """Users with ids from 0, and how many friendships and purchases they have when loaded.
+    """Users with ids from 0, and the number of friendships and purchases to load.
 
-    One of two friends is anybody, the other one is somebody popular, as in
+    One user of a friendship is uniform, the other one popular, as in
     `fastanomaly simulate --friendships heavy-tailed`: the user of rank r is chosen in
-    proportion to about r^(1/p - 1), with the p at which the first rank gets a friend in
-    `hub_share` of all users. At 10^6 users and 10 friendships each, that is the power
-    2.5 of degrees. Without a hub both are anybody.
+    proportion to about r^(1/p - 1), with p such that the first rank is a friend of a
+    share `hub_share` of all users. At 10^6 users and 10 friendships each, degrees then
+    have a power law of exponent 2.5. Without a hub both users are uniform.
     """
 
     users: int
@@ -54,11 +56,11 @@ class Crowd(NamedTuple):
     seed: int = 0
 
     def load(self, detector: Detector) -> int:
-        """Put friendships and purchases in; return how many friends the largest hub has."""
+        """Load friendships and purchases; return how many friends the largest hub has."""
         hub = self.of_rank(np.zeros(1, np.int64))[0]
         is_friend = np.zeros(self.users, bool)
         source = self.source(FRIENDSHIPS)
-        # A pair may come again, and changes nothing then: go on until there are enough.
+        # Repeated pairs change nothing: continue until there are enough.
         while (missing := self.friendships - detector.counts.friendships) > 0:
             users, friends = self.pairs(source, min(missing, BLOCK_ROWS))
             detector.feed_columns(*friendships(BEFRIEND, users, friends), judge=False)
@@ -68,8 +70,8 @@ class Crowd(NamedTuple):
             detector.feed_columns(*columns, judge=False)
         return int(is_friend.sum())
 
-    def purchase_blocks(self) -> Iterator[tuple[npt.NDArray[np.uint8], *tuple[Integers, ...]]]:
-        """Yield the purchases, by anybody, as the columns of `Detector.feed_columns`."""
+    def purchase_blocks(self) -> Iterator[Columns]:
+        """Yield purchases of uniform users as the columns of `Detector.feed_columns`."""
         source = self.source(PURCHASES)
         for first in range(0, self.purchases, BLOCK_ROWS):
             count = min(BLOCK_ROWS, self.purchases - first)
@@ -80,9 +82,9 @@ class Crowd(NamedTuple):
             yield kinds, times, buyers, np.zeros(count, np.int64), units
 
     def storm(self, count: int) -> Storm:
-        """Return as many edits and purchases.
+        """Return `count` edits and as many purchases.
 
-        Befriends are of new pairs, unfriends of the oldest friendships, by turns.
+        Edits are alternately befriends of new pairs and unfriends of the oldest ones.
         """
         source = self.source(STORM)
         users, friends = self.pairs(source, count)
@@ -98,11 +100,11 @@ class Crowd(NamedTuple):
         )
 
     def source(self, stream: int) -> np.random.Generator:
-        """Return a stream of random numbers, from its start."""
+        """Return a stream of random numbers from its start."""
         return np.random.default_rng([self.seed, stream])
 
     def pairs(self, source: np.random.Generator, count: int) -> tuple[Integers, Integers]:
-        """Return pairs of two different users: anybody, and somebody popular."""
+        """Return pairs of two different users: a uniform and a popular one."""
         if self.hub_share:
             places = source.random(count) ** self.power()
             liked = self.of_rank((places * self.users).astype(np.int64))
@@ -112,22 +114,20 @@ class Crowd(NamedTuple):
         return (liked + gap) % self.users, liked
 
     def power(self) -> float:
-        """Return the p at which the first rank has its share of friends."""
-        # So many of the pairs, the same ones left out, make that share of the users.
+        """Return the p that gives the first rank its share of friends."""
+        # The share of pairs that reaches this share of users, repeated pairs excluded.
         first = -math.log1p(-self.hub_share) * self.users / self.friendships
         return max(1.0, -math.log(self.users) / math.log(first))
 
     def of_rank(self, ranks: Integers) -> Integers:
-        """Return users by rank: ranks are spread over the ids."""
+        """Return users by rank; ranks are spread over the ids."""
         step = self.users * 618_034 // 1_000_000 | 1
         while math.gcd(step, self.users) != 1:
             step += 2
         return ranks * step % self.users
 
 
-def friendships(
-    kinds: npt.ArrayLike, users: npt.ArrayLike, friends: npt.ArrayLike
-) -> tuple[npt.NDArray[np.uint8], *tuple[Integers, ...]]:
+def friendships(kinds: npt.ArrayLike, users: npt.ArrayLike, friends: npt.ArrayLike) -> Columns:
     """Return friendship events as the columns of `Detector.feed_columns`."""
     kinds, users, friends = np.broadcast_arrays(kinds, users, friends)
     none = np.zeros(len(kinds), np.int64)

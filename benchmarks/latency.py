@@ -1,8 +1,8 @@
-"""From an event on a pipe to its flag on another: how long it takes, at a steady rate.
+"""Measure the time from an event on one pipe to its flag on another, at a steady rate.
 
-One process writes events at the rate asked for, each with its number; this one reads the
-flags, which bear the numbers, and looks at the clock that both share. With -k 1 some
-purchases in ten are flagged, and all of those are timed.
+One process writes numbered events at the given rate; this one reads the flags, which have
+the numbers, and takes the time from the clock that both share. With -k 1 about a tenth of
+the purchases are flagged; all of these are timed.
 """
 
 import argparse
@@ -24,11 +24,11 @@ NUMBER = re.compile(rb'"number": ([0-9]+)')
 
 
 def feed(lines_path, times_path, rate):
-    """Write the lines to standard output, so many a second; note when each was written."""
+    """Write lines to standard output at a rate per second; save the time of each."""
     lines = Path(lines_path).read_bytes().splitlines(keepends=True)
     times = array.array("d")
     out = sys.stdout.fileno()
-    begun = time.monotonic() + 1  # while the other side reads its batch log
+    begun = time.monotonic() + 1  # time for the reader to load its batch log
     sent = 0
     while sent < len(lines):
         time.sleep(PACE_SECONDS)
@@ -45,8 +45,8 @@ def feed(lines_path, times_path, rate):
 def measure(args, folder):
     """Run the command; return the seconds from event to flag, ascending."""
     command = [sys.executable, "-P", "-m", "fastanomaly"]
-    simulated = ("--users", args.users, "--batch-events", args.batch_events, "--degree")
-    simulated += (args.degree, "--tracked", 50, "--stream-events", args.rate * args.seconds)
+    simulated = ["--users", args.users, "--batch-events", args.batch_events, "--degree"]
+    simulated += [args.degree, "--tracked", 50, "--stream-events", args.rate * args.seconds]
     subprocess.run(
         [*command, "simulate", "batch.json", "stream.json", *map(str, simulated)],
         cwd=folder,

@@ -2,8 +2,8 @@
 
 Run it as `python -I -S measure.py PROGRAM ARGUMENTS...`.
 
-It is a process of its own because a process takes over the peak memory of the one that
-started it: this one is so small (8 MB) that nothing measured is smaller.
+It is a separate process because a process inherits the peak memory of its parent: this one
+is so small (8 MB) that everything measured is larger.
 """
 
 import os

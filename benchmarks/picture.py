@@ -1,4 +1,4 @@
-"""The picture of scale.py's numbers: what a judged purchase costs as users grow."""
+"""Draw the numbers of scale.py: the cost of a judged purchase by number of users."""
 
 import json
 from pathlib import Path
@@ -18,11 +18,11 @@ LINES = {
 
 
 def draw(numbers: Path, picture: Path) -> None:
-    """Draw a field for each degree; of equal users and degrees, the last numbers count."""
+    """Draw a panel per degree; of results for equal users and degree, the last counts."""
     with open(numbers) as lines:
         found = {(one["degree"], one["users"]): one for one in map(json.loads, lines)}
     degrees = sorted({degree for degree, _ in found})
-    # Text as text and no date: a small file, and the same one for the same numbers.
+    # Text as text and no date: a small file, always the same for the same numbers.
     with plt.rc_context({"svg.fonttype": "none", "svg.hashsalt": "scale", "font.size": 9}):
         figure, fields = plt.subplots(
             1, len(degrees), sharey=True, squeeze=False, figsize=(2.1 * len(degrees) + 0.6, 3)

@@ -21,7 +21,7 @@ MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 class Spread(NamedTuple):
     """Times of single operations in nanoseconds."""
 
-    count: int
+    timed: int
     mean: float
     p50: float
     p99: float
@@ -33,11 +33,12 @@ class Spread(NamedTuple):
         """Summarise times; with few of them, the high percentiles are the maximum."""
         ns = np.asarray(ns)
         at = np.percentile(ns, [50, 99, 99.9], method="inverted_cdf")
-        return cls(len(ns), float(ns.mean()), *map(float, at), float(ns.max()))
+        p50, p99, p999 = map(float, at)
+        return cls(len(ns), float(ns.mean()), p50, p99, p999, float(ns.max()))
 
     def cells(self) -> list[str]:
-        """Return count, then mean, p50, p99, p99.9 and max in microseconds."""
-        return [f"{self.count:,}", *map(us, self[1:])]
+        """Return how many, then mean, p50, p99, p99.9 and max in microseconds."""
+        return [f"{self.timed:,}", *map(us, self[1:])]
 
 
 SPREAD_HEAD = ["timed", "mean µs", "p50", "p99", "p99.9", "max"]

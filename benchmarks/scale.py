@@ -1,10 +1,10 @@
-"""What a judged purchase costs as users grow, up to 10 million with a hub of a million.
+"""Measure the cost of a judged purchase for up to 10 million users and a hub of a million.
 
 Run it as `python benchmarks/scale.py --users 10000000`: it loads that many users, ten
 friendships and ten purchases each through the columns of `Detector.feed_columns`, judges
 100,000 purchases with an edit before each, and prints Markdown tables on standard output;
-benchmarks/singly.py tells how. With --json FILE the numbers are put behind those that are
-there; `--picture FILE` then draws them all, and measures nothing.
+see benchmarks/singly.py. `--json FILE` appends the numbers to a file; with `--picture FILE`
+it draws all numbers of that file instead of measuring.
 """
 
 import argparse
@@ -63,11 +63,11 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--judge", type=positive, default=100_000, help="purchases judged after the load")
     add("--degrees", type=positive, nargs="+", default=[1, 2, 3, 4, 5], help="values of D")
     add("-T", "--tracked", type=positive, default=50, help="latest purchases that count")
-    add("--ball-sample", type=int, default=1_000, help="judged by whole balls too; 0: none")
-    add("--ball-seconds", type=float, default=60, help="whole balls end after that, each D")
+    add("--ball-sample", type=int, default=1_000, help="purchases judged by whole balls too")
+    add("--ball-seconds", type=float, default=60, help="time limit of whole balls, per D")
     add("--seed", type=int, default=0, help="seed of everything")
     add("--json", type=Path, metavar="FILE", help="add the numbers to this file")
-    add("--picture", type=Path, metavar="FILE", help="draw what --json FILE holds, as SVG")
+    add("--picture", type=Path, metavar="FILE", help="draw the numbers of --json FILE as SVG")
     args = parser.parse_args(arguments)
     if args.picture and not args.json:
         parser.error("--picture needs --json FILE, the numbers to draw")
@@ -116,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "and p99.9 of few are the largest).\n"
     )
     print(purchases_table(results))
-    print("\nThe edits between them, befriend and unfriend by turns.\n")
+    print("\nThe edits between them, alternately befriend and unfriend.\n")
     print(edits_table(results))
     if any(both.ball and both.wrong() for both in results):
         sys.exit("the two ways gave different answers")

@@ -1,16 +1,16 @@
-"""Judge purchases one by one, each with its own time, both ways of searching beside.
+"""Time single judged purchases, with both search methods.
 
-All is loaded once. Each degree and method then judges in a fork of that process, so that
-each begins with the same state. A purchase is one call of `Detector.purchase`, with one
-friendship edit before it. The times are those of the calls, about a microsecond of Python
-included; the largest ones include what the system did meanwhile, such as copying a page
-that the fork writes to for the first time.
+The state is loaded once. Each degree and method then judges in a fork of that process, so
+that all start from the same state. A purchase is one call of `Detector.purchase`, with one
+friendship edit before it. Times are those of the calls, including about a microsecond of
+Python; the largest ones include what the system did meanwhile, such as copying a page that
+the fork writes to for the first time.
 
-The whole-ball way is dear, so it judges a sample: it gets the same events in the same
-order, but only records the purchases that are not in the sample, and it stops when its
-time is up. To see what a purchase of the sample was compared with, its buyer then makes
-an unusual one, which is not timed: a buyer's own purchases do not count, so it meets the
-same ones, and its flag holds their n, total and squares. Both ways must give the same.
+Whole balls are expensive, so that method judges a sample: it gets the same events in the
+same order, but only records the purchases that are not in the sample, and stops at its time
+limit. To see what a purchase of the sample was compared with, its buyer then makes an
+unusual purchase, which is not timed: a buyer's own purchases do not count, so it is compared
+with the same ones, and its flag has their n, sum and sum of squares. Both methods must agree.
 """
 
 import gc
@@ -33,7 +33,7 @@ UNUSUAL_DOLLARS = 1_000_000
 
 
 class Loaded(NamedTuple):
-    """A crowd in memory, and what that took."""
+    """A loaded crowd, and what loading it took."""
 
     detector: Detector
     seconds: float
@@ -44,35 +44,35 @@ class Loaded(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """What came of judging one way."""
+    """The results of one method."""
 
     rows: npt.NDArray[np.int64]  # the purchases judged
     purchase_ns: npt.NDArray[np.int64]  # one for each of those
     edit_ns: npt.NDArray[np.int64]
-    flags: list[tuple[Flag | None, Flag | None]]  # of the sample, and of what shows more
+    flags: list[tuple[Flag | None, Flag | None]]  # of the sample and of the probes
 
 
 class Both(NamedTuple):
-    """One degree, judged from both sides and by whole balls."""
+    """One degree, judged by search from both sides and by whole balls."""
 
     degree: int
     auto: Judged
     ball: Judged | None
 
     def wrong(self) -> int:
-        """Count the purchases with other verdicts, of those that both ways judged."""
+        """Count the purchases on which both methods, having judged them, disagree."""
         assert self.ball is not None
         both = zip(self.auto.flags, self.ball.flags, strict=False)
         return sum(ours != theirs for ours, theirs in both)
 
     def auto_on_sample(self) -> npt.NDArray[np.int64]:
-        """Return what auto took for the purchases that ball judged."""
+        """Return the times of auto for the purchases that ball judged."""
         assert self.ball is not None
         return self.auto.purchase_ns[self.ball.rows]
 
 
 class Plan(NamedTuple):
-    """What is judged after the load."""
+    """What to judge after the load."""
 
     tracked: int
     judge: int
@@ -80,7 +80,7 @@ class Plan(NamedTuple):
     ball_seconds: float
 
     def sample(self) -> npt.NDArray[np.int64]:
-        """Return the rows of the purchases that both ways judge, evenly spread."""
+        """Return the rows of the purchases that both methods judge, evenly spread."""
         return np.unique(np.linspace(0, self.judge - 1, self.ball_sample).astype(np.int64))
 
 
@@ -97,14 +97,14 @@ def load(crowd: Crowd, tracked: int) -> Loaded:
 
 
 def judge_degree(loaded: Loaded, crowd: Crowd, plan: Plan, degree: int) -> Both:
-    """Judge from both sides and then by whole balls, each beginning with what was loaded."""
+    """Judge from both sides, then by whole balls, each from the loaded state."""
     auto = in_a_fork(loaded, crowd, plan, degree, "auto")
     ball = in_a_fork(loaded, crowd, plan, degree, "ball") if plan.ball_sample else None
     return Both(degree, auto, ball)
 
 
 def in_a_fork(loaded: Loaded, crowd: Crowd, plan: Plan, degree: int, method: Method) -> Judged:
-    """Judge in a process that begins as a copy of this one and shares its memory."""
+    """Judge in a fork of this process."""
     progress(f"{crowd.users:,} users, D = {degree}, {method}: judging")
     context = get_context("fork")
     receiving, sending = context.Pipe(duplex=False)
@@ -125,12 +125,12 @@ def send_judged(
     degree: int,
     method: Method,
 ) -> None:
-    """Judge, and send what came of it."""
+    """Judge, and send the results."""
     sending.send(judge(detector, crowd, plan, degree, method))
 
 
 def judge(detector: Detector, crowd: Crowd, plan: Plan, degree: int, method: Method) -> Judged:
-    """Judge the crowd's storm: all of it, or by whole balls the sample."""
+    """Judge the crowd's storm: all of it, or only the sample by whole balls."""
     detector.degree, detector.method = degree, method
     sample = plan.sample()
     storm = crowd.storm(plan.judge)
@@ -202,7 +202,7 @@ def purchases_table(results: Iterable[Both]) -> str:
 
 
 def costs(ns: npt.NDArray[np.int64]) -> list[str]:
-    """Return the cells of single times, and how far the slow ones are from the usual."""
+    """Return the cells of single times, and the ratio of slow ones to the median."""
     spread = Spread.of(ns)
     return [*spread.cells(), f"{spread.p999 / spread.p50:,.1f}"]
 
@@ -215,7 +215,7 @@ def edits_table(results: Iterable[Both]) -> str:
 
 
 def memory_table(loaded: Loaded) -> str:
-    """Return the table of what a detector holds, by part."""
+    """Return the table of a detector's memory, by part."""
     memory, counts = loaded.memory, loaded.counts
     per = {
         "users": (counts.users, "a user"),

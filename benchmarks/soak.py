@@ -1,8 +1,8 @@
-"""Months in minutes: very many events through a FIFO, with all that a live run has on.
+"""Soak test: very many events through a FIFO, with checkpoints and metrics on.
 
-The simulator writes into a FIFO; `detect --follow --checkpoint --metrics` reads it. Once a
-second the process's resident memory and open descriptors are noted. What is asked of them:
-flat after the warm-up, in which the state itself grows to its size.
+The simulator writes into a FIFO; `detect --follow --checkpoint --metrics` reads it. Resident
+memory and open descriptors of the process are sampled once a second. They have to stay flat
+after the warm-up, in which the state grows to its size.
 """
 
 import argparse
@@ -24,14 +24,14 @@ COMMAND = (sys.executable, "-P", "-m", "fastanomaly")
 
 
 def soak(args, folder):
-    """Run it.
+    """Run the soak test.
 
     Returns rows (seconds, resident bytes, descriptors, state bytes) and the summary.
     """
     os.mkfifo(folder / "fifo")
     simulated = ["--users", args.users, "--batch-events", 1000, "--degree", args.degree]
     simulated += ["--stream-events", args.events, "--tracked", args.tracked]
-    # As many friendships end as begin: the state stays as large as it is.
+    # As many friendships end as begin, so that the size of the state is constant.
     shares = {"purchase": 0.994, "befriend": 0.003, "unfriend": 0.003}
     for kind, share in shares.items():
         simulated += [f"--{kind}-share", share]
@@ -63,7 +63,7 @@ def soak(args, folder):
 
 
 def state_bytes(folder):
-    """What the run last told of its state."""
+    """Return what the run last reported about its state."""
     told = (folder / "told.prom").read_text()
     return sum(float(size) for size in re.findall(r"state_bytes{.*} (.*)", told))
 

@@ -1,9 +1,8 @@
-"""What checkpoints and metrics cost: stalls, bytes and seconds by size, and events a second.
+"""Measure what checkpoints and metrics cost: stalls, bytes, seconds, events per second.
 
-First a detector of each size is saved, loaded, and forked from as `detect` does, with
-purchases judged one by one meanwhile: the longest stall is the longest time for which no
-purchase could be judged. Then the command runs on the same logs with and without
-checkpoints and metrics, by turns.
+First a detector of each size is saved, loaded, and forked as `detect` does, while purchases
+are judged one by one: the longest stall is the longest time without a judgement. Then the
+command runs on the same logs alternately with and without checkpoints and metrics.
 """
 
 import argparse
@@ -21,12 +20,17 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # when run as a
 from benchmarks.report import conditions, table
 from fastanomaly import BEFRIEND, PURCHASE, Detector
 from fastanomaly.runs.checkpoints import Checkpoints, check_every
+from fastanomaly.runs.run_state import RunState
 
 COMMAND = (sys.executable, "-P", "-m", "fastanomaly")
 
 
+# The state of a run that has no logs: only the detector is measured.
+STATE = RunState({}, False, [], 0, None, {}, None, 0.0)
+
+
 def state_of(users):
-    """A detector with ten friendships and ten purchases a user."""
+    """Return a detector with ten friendships and ten purchases per user."""
     choose = np.random.default_rng(0)
     detector = Detector(3, 50)
     for kind in (BEFRIEND, PURCHASE):
@@ -46,7 +50,7 @@ def state_of(users):
 
 
 def stalls(users, folder):
-    """One row: what saving, loading and forking cost at that size."""
+    """Return one row: the cost of saving, loading and forking at that size."""
     detector = state_of(users)
     begun = time.perf_counter()
     detector.save(folder / "state")
@@ -70,7 +74,7 @@ def stalls(users, folder):
         for buyer in buyers:
             if phase == "before" and last > until:
                 phase = "meanwhile"
-                checkpoints.begin(detector, {}, [])
+                checkpoints.begin(detector, STATE, [])
                 until = last + 6
             at += 10**6
             detector.purchase(buyer, 1, at)
@@ -94,7 +98,7 @@ def stalls(users, folder):
 
 
 def costs(events, folder, rounds, every):
-    """Rows: events a second with and without, best of interleaved rounds."""
+    """Return rows: events per second with and without, best of interleaved rounds."""
     simulated = ("--batch-events", "1000", "--stream-events", str(events), "--degree", "3")
     subprocess.run(
         [*COMMAND, "simulate", "batch.json", "stream.json", *simulated], cwd=folder, check=True
@@ -127,7 +131,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     add = parser.add_argument
     add("--users", type=int, nargs="*", default=[10_000, 1_000_000], help="sizes")
-    add("--events", type=int, default=5_000_000, help="of the second table")
+    add("--events", type=int, default=5_000_000, help="events of the second table")
     add("--rounds", type=int, default=3)
     add("--every", default="30s")
     args = parser.parse_args()

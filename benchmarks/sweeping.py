@@ -36,7 +36,7 @@ def main():
     rounds = options.pop("rounds")
     with tempfile.TemporaryDirectory() as folder:
         logs = [Path(folder, name) for name in ("batch", "stream")]
-        simulate(*logs, Simulation(**options))
+        simulate(logs[0], logs[1], Simulation(**options))
         batch, stream = (log.read_bytes() for log in logs)
     batch = batch.split(b"\n", 1)[1]
     grid = check_grid(OTHER_DEGREES, OTHER_TRACKED, [3])
@@ -46,7 +46,8 @@ def main():
         sweeps.append(seconds)
         by_cell = {cell: [] for cell in grid.cells}
         for flag in flags:
-            rows = memoryview(flag.cells).cast("q", (len(flag.cells) // 32, 4)).tolist()
+            values = memoryview(flag.cells).cast("q", (len(flag.cells) // 32, 4))
+            rows: list[list[int]] = values.tolist()  # type: ignore[assignment]
             for index, _, mean, sd in rows:
                 by_cell[grid.cells[index]].append((flag.line, mean, sd))
         for cell in grid.cells:

@@ -1,4 +1,4 @@
-"""What an edit costs at a user with very many friends: it should not grow with them."""
+"""Measure edits at a user with very many friends: their number should not matter."""
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.parametrize("friends", [100, 10_000, 1_000_000])
 
 @pytest.fixture
 def detector(friends):
-    """A detector with two hubs, each a friend of the same users and of one another."""
+    """Return a detector with two hubs that are friends and have the same other friends."""
     detector = Detector(degree=1, tracked=2)
     those = np.arange(FIRST_FRIEND, FIRST_FRIEND + friends)
     for hub in (HUB, OTHER_HUB):
@@ -25,7 +25,7 @@ def detector(friends):
 
 
 def check(benchmark, detector, friends, friend):
-    """Record the time an edit, once edits have left the friends that they should."""
+    """Record the time per edit, if the hubs end up with the right friends."""
     everybody = {str(user) for user in range(FIRST_FRIEND, FIRST_FRIEND + friends)}
     for hub, other in ((HUB, OTHER_HUB), (OTHER_HUB, HUB)):
         assert set(detector.network(hub)) == everybody | {str(other)}

@@ -1,4 +1,4 @@
-"""How fast a batch log goes in: 100,000 events, as lines, as columns, and decoded alone."""
+"""Measure loading a batch log of 100,000 events: as lines, as columns, only decoded."""
 
 import json
 from datetime import datetime, timedelta
@@ -20,13 +20,13 @@ pytestmark = pytest.mark.benchmark(group="ingest 100,000 events")
 
 @pytest.fixture(scope="module")
 def batch(ingest_logs):
-    """The batch log without its parameter line."""
+    """Return the batch log without its parameter line."""
     return ingest_logs.batch.read_bytes().partition(b"\n")[2]
 
 
 @pytest.fixture(scope="module")
 def columns(batch):
-    """The batch log as the columns of `Detector.feed_columns`."""
+    """Return the batch log as the columns of `Detector.feed_columns`."""
     rows = []
     for event in map(json.loads, batch.splitlines()):
         kind = KINDS[event["event_type"]]
@@ -42,13 +42,13 @@ def columns(batch):
 
 @pytest.fixture
 def new_detector():
-    """Make the arguments of a round: a detector that has seen nothing."""
+    """Return the arguments of a round: an empty detector."""
     return lambda: ((Detector(DEGREE, TRACKED),), {})
 
 
 @pytest.fixture
 def record(benchmark, batch, ingest_logs, expected):
-    """Record how fast it was, once what the stream log gets flagged is right."""
+    """Record the speed, if the flags of the stream log are right."""
 
     def check(detector):
         flags = detector.feed(ingest_logs.stream.read_bytes()).flags
@@ -61,7 +61,7 @@ def record(benchmark, batch, ingest_logs, expected):
 
 
 def record_speed(benchmark, batch):
-    """Record events a second, of the best round."""
+    """Record the events per second of the best round."""
     if benchmark.stats:
         events = batch.count(b"\n")
         benchmark.extra_info["events_per_second"] = round(events / benchmark.stats["min"])

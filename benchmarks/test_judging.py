@@ -1,4 +1,4 @@
-"""How fast purchases are judged, by degree, in the state that the sample leaves."""
+"""Measure judging purchases, by degree, in the state after the sample."""
 
 import json
 
@@ -12,19 +12,19 @@ TRACKED = 50
 
 @pytest.fixture(scope="module")
 def batch(sample_logs):
-    """The batch log without its parameter line."""
+    """Return the batch log without its parameter line."""
     return sample_logs.batch.read_bytes().partition(b"\n")[2]
 
 
 @pytest.fixture(scope="module")
 def stream(sample_logs):
-    """The stream log."""
+    """Return the stream log."""
     return sample_logs.stream.read_bytes()
 
 
 @pytest.fixture
 def loaded(batch, degree):
-    """Make the arguments of a round: a detector that has seen the batch log."""
+    """Return the arguments of a round: a detector with the batch log loaded."""
 
     def load():
         detector = Detector(degree, TRACKED)
@@ -36,7 +36,7 @@ def loaded(batch, degree):
 
 @pytest.fixture
 def record(benchmark, stream, degree, sample_logs, expected):
-    """Record the time a purchase, once the flags are right."""
+    """Record the time per purchase, if the flags are right."""
 
     def check(flagged):
         assert b"".join(line + b"\n" for line in flagged) == expected(sample_logs, degree)

@@ -1,20 +1,20 @@
-"""Hubs and bad luck: the worst that a single operation can cost.
+"""Measure the worst case of single operations.
 
 Run it as `python benchmarks/worst.py`; it prints one Markdown table on standard output.
-A *storm* is a state and at least 100,000 operations that meet it at its weakest: growth
-of a hub friend by friend, everybody at one timestamp, every purchase late. Each operation
-is one call, with a time of its own (the clock, about 0.1 µs, included).
+A *storm* is a state and at least 100,000 operations on it that are chosen to be expensive:
+a hub that grows friend by friend, all purchases at one timestamp, every purchase late. Each
+operation is one call, timed on its own (including about 0.1 µs for the clock).
 
-A single time also holds what the system did meanwhile: a core taken away costs
-milliseconds. So the same storm, from the same seed, is run three times from its start,
-and the least of the three times of each operation counts. What an operation costs the
-engine itself, a table that doubles say, comes again at the same operation and stays; an
-interruption hardly hits the same operation of 100,000 three times.
+A single time also includes what the system did meanwhile: losing the core costs
+milliseconds. So the same storm, from the same seed, runs three times, and the least of the
+three times of each operation counts. What an operation costs the engine itself, such as
+doubling a table, recurs at the same operation in each run; an interruption hardly hits the
+same one of 100,000 operations three times.
 
 *Ordinary* is the median of the same call in an ordinary state: 10,000 users with ten
-friendships and ten purchases each, heavy-tailed. A storm that takes longer than
-`--seconds` a run is cut short: its row tells how many operations it came to. After its
-first run the engine checks its whole state.
+friendships and ten purchases each, heavy-tailed. A storm that takes longer than `--seconds`
+per run is cut short: its row has the number of operations done. After the first run the
+engine checks its whole state.
 """
 
 import argparse
@@ -54,14 +54,14 @@ class Sizes(NamedTuple):
 
 
 class State(NamedTuple):
-    """A detector, and what is to be timed."""
+    """A detector and the operations to time."""
 
     detector: Detector
     operations: Iterable[Operation]
 
 
 class Storm(NamedTuple):
-    """A storm: its name, the kind of its operations, its D, and how it comes about."""
+    """A storm: its name, the kind of its operations, its D, and the function that makes it."""
 
     name: str
     kind: str
@@ -70,7 +70,7 @@ class Storm(NamedTuple):
 
 
 def source() -> np.random.Generator:
-    """Return the random numbers of a storm, from their start."""
+    """Return the random numbers of a storm from their start."""
     return np.random.default_rng(0)
 
 
@@ -83,19 +83,19 @@ def record_columns(detector: Detector, users: npt.ArrayLike, times_us: npt.Array
 
 
 def known(users: int, degree: int = 1) -> Detector:
-    """Return a detector in which that many users have bought once, and have no friends."""
+    """Return a detector with that many users, one purchase each and no friends."""
     detector = Detector(degree, TRACKED)
     record_columns(detector, source().permutation(users), FIRST_US + np.arange(users))
     return detector
 
 
-def befriend_all(detector: Detector, user: int, friends: npt.ArrayLike) -> None:
+def befriend_all(detector: Detector, user: npt.ArrayLike, friends: npt.ArrayLike) -> None:
     """Make a user the friend of many."""
     detector.feed_columns(*friendships(BEFRIEND, user, friends), judge=False)
 
 
 def star(friends: int, degree: int = 1) -> Detector:
-    """Return a detector with a hub whose friends have no other ones."""
+    """Return a detector with a hub whose friends have no other friends."""
     detector = known(friends + 2, degree)
     befriend_all(detector, HUB, np.arange(2, friends + 2))
     return detector
@@ -109,7 +109,7 @@ def loaded(degree: int) -> Detector:
 
 
 def toggles(detector: Detector, user: int, friends: Iterable[int]) -> Iterator[Operation]:
-    """End a friendship and make it again, one after the other."""
+    """End each friendship and make it again."""
     for friend in friends:
         yield detector.unfriend, (user, friend)
         yield detector.befriend, (user, friend)
@@ -144,14 +144,14 @@ def hub_shrinks(sizes: Sizes, _: int) -> State:
 
 
 def hub_toggles(sizes: Sizes, _: int) -> State:
-    """Friends of a hub leave and come back."""
+    """Friends of a hub are removed and added again."""
     detector = star(sizes.hub)
     friends = anybody(sizes.hub, sizes.operations // 2) + 2
     return State(detector, toggles(detector, HUB, friends.tolist()))
 
 
 def hubs_toggle(sizes: Sizes, _: int) -> State:
-    """Two hubs with the same friends part and make up."""
+    """The friendship of two hubs with the same friends ends and begins again."""
     detector = star(sizes.hub)
     befriend_all(detector, OTHER_HUB, np.arange(2, sizes.hub + 2))
     detector.befriend(HUB, OTHER_HUB)
@@ -159,7 +159,7 @@ def hubs_toggle(sizes: Sizes, _: int) -> State:
 
 
 def hub_borders(sizes: Sizes, _: int) -> State:
-    """A hub goes up and down over the sizes at which its arrays are likely to change."""
+    """A hub grows and shrinks across the sizes at which its arrays are likely to change."""
     detector = known(sizes.hub + 1)
     powers = 2 ** np.arange(3, sizes.hub.bit_length())
     borders = np.unique([powers, powers * 3 // 4, powers * 2 // 3])
@@ -186,7 +186,7 @@ def hub_borders(sizes: Sizes, _: int) -> State:
 
 
 def star_judged(sizes: Sizes, degree: int) -> State:
-    """A hub and its friends buy by turns."""
+    """A hub and its friends buy alternately."""
     detector = star(sizes.hub, degree)
     buyers = anybody(sizes.hub, sizes.operations) + 2
     buyers[::2] = HUB
@@ -195,14 +195,14 @@ def star_judged(sizes: Sizes, degree: int) -> State:
 
 
 def one_time(sizes: Sizes, degree: int) -> State:
-    """Everybody buys at one timestamp, and is judged."""
+    """All users buy at one timestamp, and are judged."""
     detector = loaded(degree)
     buyers = anybody(ORDINARY.users, sizes.operations)
     return State(detector, purchases(detector.purchase, buyers, FIRST_US + 10**9 + 0 * buyers))
 
 
 def all_late(sizes: Sizes, degree: int) -> State:
-    """Every purchase is older than all before, and is judged."""
+    """Every purchase is older than all before it, and is judged."""
     detector = loaded(degree)
     buyers = anybody(ORDINARY.users, sizes.operations)
     return State(detector, purchases(detector.purchase, buyers, FIRST_US - np.cumsum(buyers)))
@@ -224,7 +224,7 @@ def ring_reversed(sizes: Sizes, _: int) -> State:
 
 
 def ring_late(sizes: Sizes, _: int) -> State:
-    """One user with a large T, nearly reached in time, has older and older purchases."""
+    """One user, with a nearly full large T, makes ever older purchases."""
     detector = Detector(1, sizes.ring)
     in_time = max(sizes.ring - sizes.operations, sizes.ring // 2)
     record_columns(detector, 0, FIRST_US + np.arange(in_time))
@@ -233,7 +233,7 @@ def ring_late(sizes: Sizes, _: int) -> State:
 
 
 def ring_any_order(sizes: Sizes, _: int) -> State:
-    """One user with a large T that is reached has purchases in random order."""
+    """One user, with a full large T, buys in random order of time."""
     detector = Detector(1, sizes.ring)
     record_columns(detector, 0, FIRST_US + 2 * np.arange(sizes.ring))
     times = FIRST_US + 2 * anybody(sizes.ring, sizes.operations) + 1
@@ -241,7 +241,7 @@ def ring_any_order(sizes: Sizes, _: int) -> State:
 
 
 def ring_grows(sizes: Sizes, _: int) -> State:
-    """One user with a large T buys in time."""
+    """One user with a large T buys in order of time."""
     detector = Detector(1, sizes.ring)
     return State(
         detector, purchases(detector.record, 0, FIRST_US + np.arange(sizes.ring + 1000))
@@ -249,7 +249,7 @@ def ring_grows(sizes: Sizes, _: int) -> State:
 
 
 def chain(sizes: Sizes, degree: int) -> State:
-    """Friends in one long row; anybody buys."""
+    """Friends form one long chain; a random user buys."""
     detector = known(sizes.chain, degree)
     row = np.arange(sizes.chain - 1)
     befriend_all(detector, row, row + 1)
@@ -259,7 +259,7 @@ def chain(sizes: Sizes, degree: int) -> State:
 
 
 def everybody(sizes: Sizes, degree: int) -> Detector:
-    """Return a detector in which everybody is a friend of everybody."""
+    """Return a detector in which all users are friends of each other."""
     detector = known(sizes.clique, degree)
     for user in range(1, sizes.clique):
         befriend_all(detector, user, np.arange(user))
@@ -267,7 +267,7 @@ def everybody(sizes: Sizes, degree: int) -> Detector:
 
 
 def clique_judged(sizes: Sizes, degree: int) -> State:
-    """Anybody buys in a clique."""
+    """A random user of a clique buys."""
     detector = everybody(sizes, degree)
     buyers = anybody(sizes.clique, sizes.operations)
     times = FIRST_US + sizes.clique + np.arange(sizes.operations)
@@ -275,7 +275,7 @@ def clique_judged(sizes: Sizes, degree: int) -> State:
 
 
 def clique_toggles(sizes: Sizes, degree: int) -> State:
-    """Any two in a clique part and make up."""
+    """A random friendship in a clique ends and begins again."""
     detector = everybody(sizes, degree)
     users = anybody(sizes.clique, sizes.operations // 2)
     friends = (users + source().integers(1, sizes.clique, size=len(users))) % sizes.clique
@@ -318,8 +318,8 @@ def storms(sizes: Sizes) -> list[Storm]:
     return [
         Storm(f"{hub}: grows friend by friend", "edit", 1, hub_grows),
         Storm(f"{hub}: shrinks friend by friend", "edit", 1, hub_shrinks),
-        Storm(f"{hub}: friends leave and come back", "edit", 1, hub_toggles),
-        Storm(f"{hub} and another: part and make up", "edit", 1, hubs_toggle),
+        Storm(f"{hub}: friends removed and added", "edit", 1, hub_toggles),
+        Storm(f"{hub} and another: unfriend, befriend", "edit", 1, hubs_toggle),
         Storm(f"{hub}: up and down at size borders", "edit", 1, hub_borders),
         *(
             Storm(f"{hub}: it and its friends buy", "judge", degree, star_judged)
@@ -343,7 +343,7 @@ def storms(sizes: Sizes) -> list[Storm]:
             for degree in dict.fromkeys((1, 5, 1_000, sizes.chain))
         ),
         *(Storm(group, "judge", degree, clique_judged) for degree in (1, 2)),
-        Storm(f"{group}: any two part and make up", "edit", 1, clique_toggles),
+        Storm(f"{group}: unfriend, befriend a pair", "edit", 1, clique_toggles),
         Storm(f"{growth}: first purchases", "record", 1, users_buy),
         Storm(f"{growth}: first friendships", "edit", 1, users_befriend),
         Storm(f"{growth}: first friendships, ids are texts", "edit", 1, texts_befriend),
@@ -351,7 +351,7 @@ def storms(sizes: Sizes) -> list[Storm]:
 
 
 def time_each(state: State, seconds: float) -> npt.NDArray[np.int64]:
-    """Return what each operation took, in nanoseconds; no more begin after so long."""
+    """Return the time of each operation in nanoseconds; start none after the limit."""
     clock = time.perf_counter_ns
     end = clock() + seconds * 1e9
     ns = []
@@ -412,9 +412,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     add("--chain", type=positive, default=1_000_000, help="users in a chain")
     add("--clique", type=positive, default=5_000, help="users in a clique")
     add("--ring", type=positive, default=1_000_000, help="the large T of one user")
-    add("--growth", type=positive, default=3_000_000, help="users that come one by one")
+    add("--growth", type=positive, default=3_000_000, help="users added one by one")
     add("--rounds", type=positive, default=3, help="runs of each storm; the least counts")
-    add("--seconds", type=float, default=60, help="a storm's run is cut short after that")
+    add("--seconds", type=float, default=60, help="time limit per run of a storm")
     add("--only", default="", help="only the storms with this in their names")
     return parser.parse_args(arguments)
 

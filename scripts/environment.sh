@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Makes sure that ../.venv holds this source tree, installed, and prints its Python.
-# Usage: environment.sh [EXTRA]       (EXTRA: test, benchmark, lint)
-# What is installed is looked up by a checksum of the sources: a second call does nothing.
+# Installs this source tree into ../.venv unless it is installed there, and prints its Python.
+# Usage: environment.sh [EXTRA]       (EXTRA: test, benchmark, lint, docs)
+# A checksum of the sources tells whether they have changed: a second call does nothing.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 extra=${1:-}
@@ -18,7 +18,7 @@ find_python() {
             return
         fi
     done
-    say "needs Python 3.11 or newer, and found none (python3, python3.11, ...)"
+    say "needs Python 3.11 or newer, but found none (python3, python3.11, ...)"
     exit 1
 }
 
@@ -35,12 +35,12 @@ if [ "$(cat "$stamp" 2>/dev/null)" = "$sources" ] && "$python" -c '' 2>/dev/null
     exit
 fi
 
-say "setting up $venv (once for these sources)"
+say "setting up $venv (once per version of the sources)"
 if ! "$python" -m pip --version >/dev/null 2>&1; then
     base=$(find_python)
     rm -rf "$venv"
     if ! "$base" -m venv "$venv" >/dev/null 2>&1; then
-        # Some systems ship Python without ensurepip: their own pip serves then.
+        # Some systems ship Python without ensurepip: use their own pip then.
         rm -rf "$venv"
         if ! { "$base" -m venv --without-pip "$venv" &&
             "$base" -m pip --python "$python" install --quiet pip; } >&2; then
@@ -49,10 +49,17 @@ if ! "$python" -m pip --version >/dev/null 2>&1; then
         fi
     fi
 fi
-rm -f "$venv"/installed-*
-# What an earlier build left would be installed too, modules that are gone included.
-rm -rf "$root/build" "$root"/src/*.egg-info
-"$python" -m pip install --quiet --disable-pip-version-check "$root${extra:+[$extra]}" >&2
+if [ "$(cat "$venv/installed-" 2>/dev/null)" = "$sources" ] &&
+    "$python" -m pip show --quiet fastanomaly; then
+    # These sources are installed: only what the extra needs is missing, so do not rebuild.
+    what=fastanomaly
+else
+    rm -f "$venv"/installed-*
+    # Files of an earlier build would be installed too, even of modules removed since.
+    rm -rf "$root/build" "$root"/src/*.egg-info
+    what=$root
+fi
+"$python" -m pip install --quiet --disable-pip-version-check "$what${extra:+[$extra]}" >&2
 echo "$sources" >"$venv/installed-"
 echo "$sources" >"$stamp"
 echo "$python"

@@ -1,4 +1,4 @@
-"""The published logs, where they are at hand: the challenge's own, with exact answers."""
+"""The published logs of the challenge with their exact answers, if they are available."""
 
 import os
 from pathlib import Path
@@ -10,8 +10,8 @@ DATA = Path(os.environ.get("FASTANOMALY_DATA", ROOT.parent / "shared" / "data"))
 
 
 def published(name):
-    """The folder of a published case; skips the test where it is not there."""
+    """Return the folder of a published case; skip the test if there is none."""
     folder = DATA / name
     if not folder.is_dir():
-        pytest.skip(f"the published data is not there: no folder {name} in FASTANOMALY_DATA")
+        pytest.skip(f"no published data: FASTANOMALY_DATA has no folder {name}")
     return folder

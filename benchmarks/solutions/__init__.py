@@ -1,1 +1,1 @@
-"""What a user would otherwise write: the same job with other libraries, for compare.py."""
+"""The obvious alternatives: the same job with other libraries, for compare.py."""

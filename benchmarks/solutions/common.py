@@ -1,7 +1,7 @@
-"""What the Python solutions share: reading the logs, keeping purchases, judging, writing.
+"""The common part of the Python solutions: read logs, keep purchases, judge, write.
 
-Each solution brings a graph and nothing else. Users are dense integers here, numbered in
-the order they are met, so a graph can be indexed by them and histories lie in a list.
+A solution adds only a graph. Users are dense integers here, numbered in order of
+appearance, so that they can index a graph and a list of histories.
 """
 
 import json
@@ -28,7 +28,7 @@ decode = json.JSONDecoder(parse_float=Decimal).decode
 
 
 class Purchase(NamedTuple):
-    """One purchase; purchases compare as the task wants them ordered: by time, then read."""
+    """A purchase; purchases compare by time, then by the order of reading."""
 
     time: datetime
     sequence: int
@@ -37,26 +37,26 @@ class Purchase(NamedTuple):
 
 
 class Graph(Protocol):
-    """The friend graph: the one part in which the solutions differ."""
+    """The friend graph, the only part in which the solutions differ."""
 
     def add_user(self, user: int) -> None:
-        """Make room for a new user; users come as 0, 1, 2, ..."""
+        """Add a new user; users are added as 0, 1, 2, ..."""
 
     def befriend(self, a: int, b: int) -> None:
-        """Make two users friends; nothing changes if they are."""
+        """Make two users friends, unless they are."""
 
     def unfriend(self, a: int, b: int) -> None:
-        """End a friendship; nothing changes if there is none."""
+        """End a friendship, if there is one."""
 
     def batch_log_done(self) -> None:
-        """The batch log has been read; `network` is not called before."""
+        """Prepare for `network`, which is not called before."""
 
     def network(self, user: int, degree: int) -> Iterable[int]:
         """Return the users at distance 1 to `degree` from `user`, without `user`."""
 
 
 class Phases(NamedTuple):
-    """What a run took: seconds for each log, and how many purchases were judged."""
+    """The result of a run: seconds for each log, and the number of judged purchases."""
 
     load_seconds: float
     judge_seconds: float
@@ -64,7 +64,7 @@ class Phases(NamedTuple):
 
 
 def user_text(value: object) -> str:
-    """Return an id as text; an integer stands for its decimal text."""
+    """Return an id as text, an integer as its decimal text."""
     if type(value) is int:
         return str(value)
     if type(value) is not str or not value:
@@ -74,7 +74,7 @@ def user_text(value: object) -> str:
 
 @lru_cache(maxsize=4096)
 def utc(text: str) -> datetime:
-    """Return a timestamp in UTC, which it is in if it has no offset."""
+    """Return a timestamp in UTC; without an offset it is in UTC already."""
     moment = datetime.fromisoformat(text)
     if moment.tzinfo is None:
         return moment
@@ -83,7 +83,7 @@ def utc(text: str) -> datetime:
 
 def amount_units(value: object) -> int:
     """Return an amount in units of 10^-6, exactly."""
-    if type(value) not in {str, int, Decimal}:
+    if type(value) is not str and type(value) is not int and type(value) is not Decimal:
         raise TypeError(value)
     amount = Decimal(value)
     units = int(amount * UNITS_PER_ONE)
@@ -98,7 +98,7 @@ def two_decimals(cents: int) -> str:
 
 
 def verdict(amount: int, window: list[int]) -> tuple[str, str] | None:
-    """Return mean and sd as texts if `amount` is anomalous beside `window`, else None.
+    """Return mean and sd as texts if `amount` is anomalous given `window`, else None.
 
     All amounts are in units of 10^-6. Integers only: with n amounts of sum s and sum of
     squares q, the mean is s/n and the variance (n q - s^2) / n^2.
@@ -118,7 +118,7 @@ def verdict(amount: int, window: list[int]) -> tuple[str, str] | None:
 
 
 class Solution:
-    """The task, solved over the graph it is given."""
+    """A solution of the task over a given graph."""
 
     def __init__(self, graph: Graph, degree: int, tracked: int) -> None:
         self.graph = graph
@@ -131,7 +131,7 @@ class Solution:
         self.judged = 0
 
     def user(self, value: object) -> int:
-        """Return the number of the user with this id, a new one if the id is new."""
+        """Return the number of the user with this id; add the user if it is new."""
         name = user_text(value)
         user = self.users.get(name)
         if user is None:
@@ -142,7 +142,7 @@ class Solution:
         return user
 
     def apply(self, event: dict[str, object], *, judge: bool) -> tuple[str, str] | None:
-        """Apply one event; return mean and sd if it is a purchase judged and flagged."""
+        """Apply one event; return mean and sd if it is a flagged purchase."""
         match event["event_type"]:
             case "purchase":
                 time, amount = utc(event["timestamp"]), amount_units(event["amount"])
@@ -164,7 +164,7 @@ class Solution:
         return None
 
     def record(self, purchase: Purchase) -> None:
-        """Put a purchase in its place among its user's latest, oldest first."""
+        """Insert a purchase into its user's latest ones, oldest first."""
         history = self.histories[purchase.user]
         if not history or purchase > history[-1]:
             history.append(purchase)
@@ -179,14 +179,14 @@ class Solution:
         """Return the amounts of the latest purchases in the user's network, newest first."""
         network = self.graph.network(user, self.degree)
         newest = filter(None, map(self.newest.__getitem__, network))
-        # No history matters but those of the T members who bought last.
+        # Only the histories of the T members who bought last matter.
         members = [self.histories[last.user] for last in nlargest(self.tracked, newest)]
         purchases = merge(*map(reversed, members), reverse=True)
         return [purchase.amount_units for purchase in islice(purchases, self.tracked)]
 
 
 def events(lines: Iterable[bytes]) -> Iterator[tuple[bytes, dict[str, object]]]:
-    """Yield the lines that hold a JSON object, each with the object."""
+    """Yield the lines that are JSON objects, each with its object."""
     for line in lines:
         try:
             event = decode(line.decode())
@@ -225,9 +225,9 @@ def replay(new_graph: Callable[[], Graph], batch: str, stream: str, out: str) ->
 
 
 def main(detect: Callable[[str, str, str], Phases]) -> None:
-    """Run a solution on the files named by the arguments: BATCH STREAM OUT.
+    """Run a solution on the files given by the arguments: BATCH STREAM OUT.
 
-    Its phases go to standard error, as one line of JSON.
+    Print its phases to standard error, as one line of JSON.
     """
     if len(sys.argv) != 4:
         sys.exit(f"usage: {sys.argv[0]} BATCH STREAM OUT")

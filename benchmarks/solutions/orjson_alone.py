@@ -1,4 +1,4 @@
-"""A floor, not a solution: read both logs and decode every line with orjson, no more.
+"""A lower bound, not a solution: read both logs and decode every line with orjson.
 
 Run it as `python -m benchmarks.solutions.orjson_alone BATCH STREAM OUT`.
 """
@@ -9,7 +9,7 @@ import orjson
 
 
 def detect(batch: str, stream: str, out: str) -> None:
-    """Decode the lines of both logs; nothing is judged, and nothing is written to `out`."""
+    """Decode the lines of both logs; judge nothing and write nothing to `out`."""
     decode = orjson.loads
     for path in (batch, stream):
         with open(path, "rb") as log:

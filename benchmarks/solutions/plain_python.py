@@ -7,13 +7,13 @@ from benchmarks.solutions import common
 
 
 class SetGraph:
-    """Every user's friends, in a set."""
+    """The friends of every user, in sets."""
 
     def __init__(self) -> None:
         self.friends: list[set[int]] = []
 
     def add_user(self, user: int) -> None:
-        """Make room for a new user."""
+        """Add a new user."""
         self.friends.append(set())
 
     def befriend(self, a: int, b: int) -> None:
@@ -27,7 +27,7 @@ class SetGraph:
         self.friends[b].discard(a)
 
     def batch_log_done(self) -> None:
-        """Nothing to do: sets are always ready."""
+        """Do nothing: sets are always ready."""
 
     def network(self, user: int, degree: int) -> set[int]:
         """Return the users at distance 1 to `degree` from `user`."""
@@ -44,7 +44,7 @@ class SetGraph:
 
 
 def detect(batch: str, stream: str, out: str) -> common.Phases:
-    """Write the anomalous purchases of `stream` to `out`; return what each log took."""
+    """Write the anomalous purchases of `stream` to `out`; return the time of each log."""
     return common.replay(SetGraph, batch, stream, out)
 
 

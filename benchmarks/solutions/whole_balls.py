@@ -1,4 +1,4 @@
-"""fastanomaly made to search the obvious way: the whole network is marked.
+"""fastanomaly with the simple search method, which marks the whole network.
 
 Run it as `python -m benchmarks.solutions.whole_balls BATCH STREAM OUT`.
 """

@@ -1,4 +1,4 @@
-"""fastanomaly's Python API, for the time that each log takes; compare.py runs the command.
+"""The Python API of fastanomaly, for the time of each log; compare.py runs the command.
 
 Run it as `python -m benchmarks.solutions.with_fastanomaly BATCH STREAM OUT`.
 """
@@ -12,7 +12,7 @@ from fastanomaly.detector import Method
 
 
 def detect(batch: str, stream: str, out: str, method: Method = "auto") -> common.Phases:
-    """Write the anomalous purchases of `stream` to `out`; return what each log took."""
+    """Write the anomalous purchases of `stream` to `out`; return the time of each log."""
     started = time.perf_counter()
     with open(batch, "rb") as log:
         parameters = json.loads(log.readline())

@@ -1,4 +1,4 @@
-"""igraph: a `Graph` built at once after the batch log, and `neighborhood`, which is C.
+"""igraph: a `Graph` built in one call after the batch log, and its `neighborhood` in C.
 
 Run it as `python -m benchmarks.solutions.with_igraph BATCH STREAM OUT`.
 
@@ -13,7 +13,7 @@ from benchmarks.solutions import common
 
 
 class IgraphGraph:
-    """The friend graph as an igraph `Graph`; changes wait until it is asked."""
+    """The friend graph as an igraph `Graph`; changes are applied when it is queried."""
 
     def __init__(self) -> None:
         self.graph = igraph.Graph()
@@ -21,15 +21,15 @@ class IgraphGraph:
         self.changes: dict[tuple[int, int], bool] = {}
 
     def add_user(self, user: int) -> None:
-        """Count the user; the vertex is added with the next changes."""
+        """Count the user; its vertex is added with the next changes."""
         self.users = user + 1
 
     def befriend(self, a: int, b: int) -> None:
-        """Note that the edge is to be there."""
+        """Plan to add the edge."""
         self.changes[(a, b) if a < b else (b, a)] = True
 
     def unfriend(self, a: int, b: int) -> None:
-        """Note that the edge is not to be there."""
+        """Plan to delete the edge."""
         self.changes[(a, b) if a < b else (b, a)] = False
 
     def batch_log_done(self) -> None:
@@ -61,7 +61,7 @@ class IgraphGraph:
 
 
 def detect(batch: str, stream: str, out: str) -> common.Phases:
-    """Write the anomalous purchases of `stream` to `out`; return what each log took."""
+    """Write the anomalous purchases of `stream` to `out`; return the time of each log."""
     return common.replay(IgraphGraph, batch, stream, out)
 
 

@@ -19,16 +19,16 @@ class NetworkxGraph:
         self.graph.add_node(user)
 
     def befriend(self, a: int, b: int) -> None:
-        """Add an edge; networkx keeps one."""
+        """Add an edge, unless it exists."""
         self.graph.add_edge(a, b)
 
     def unfriend(self, a: int, b: int) -> None:
-        """Remove an edge, if it is there."""
+        """Remove an edge, if it exists."""
         if self.graph.has_edge(a, b):
             self.graph.remove_edge(a, b)
 
     def batch_log_done(self) -> None:
-        """Nothing to do: the graph is always ready."""
+        """Do nothing: the graph is always ready."""
 
     def network(self, user: int, degree: int) -> dict[int, int]:
         """Return the users at distance 1 to `degree` from `user`."""
@@ -38,7 +38,7 @@ class NetworkxGraph:
 
 
 def detect(batch: str, stream: str, out: str) -> common.Phases:
-    """Write the anomalous purchases of `stream` to `out`; return what each log took."""
+    """Write the anomalous purchases of `stream` to `out`; return the time of each log."""
     return common.replay(NetworkxGraph, batch, stream, out)
 
 

@@ -1,19 +1,30 @@
-"""The command as a real process, and the small logs that most tests feed it."""
+"""Run the command as a real process; the small logs that most tests use."""
 
 import contextlib
 import importlib
-import os
 import subprocess
 import sys
 import time
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
 COMMAND = (sys.executable, "-m", "fastanomaly")
 EXIT_STATUSES = (0, 1, 2, 3, 130, 143)
-PATIENCE = 300  # seconds; nothing that works comes near it, even under a sanitizer
-SANITIZED = bool(os.environ.get("FASTANOMALY_SANITIZED"))  # memory is much bigger then
+PATIENCE = 300  # seconds: far more than any run takes, even under a sanitizer
+
+
+def sanitizer_loaded():
+    """Return whether this process runs under a sanitizer: its runtime is mapped then."""
+    try:
+        maps = Path("/proc/self/maps").read_text(errors="replace")
+    except OSError:
+        return False
+    return any(name in maps for name in ("libasan", "libubsan", "libclang_rt.asan"))
+
+
+SANITIZED = sanitizer_loaded()  # memory use is much higher then
 
 # The published example.
 BATCH = b"""\
@@ -33,17 +44,17 @@ FLAGS = (
     b'"amount": "1601.83", "mean": "29.10", "sd": "21.46"}\n'
 )
 
-# Prefixes of a command line. The shell's parameters are the command.
+# Prefixes of a command line: the shell runs its parameters as the command.
 NO_STDIN = ("sh", "-c", 'exec "$@" <&-', "sh")
 NO_STDOUT = ("sh", "-c", 'exec "$@" >&-', "sh")
 NO_STDERR = ("sh", "-c", 'exec "$@" 2>&-', "sh")
-# A process starts with the peak memory of the one that it was forked from, and that may
-# be a big test run; the shell, which forks once more, is small.
+# A process inherits the peak memory of its parent, which may be a big test run; a shell
+# that forks once more is small.
 SMALL_PARENT = ("sh", "-c", '"$@"; exit $?', "sh")
 
 
 def file_size_limit(size):
-    """A prefix: files end at this size, like those on a disk that is full."""
+    """Return a prefix that limits the size of files, as on a full disk."""
     code = (
         "import os, resource, signal, sys\n"
         "signal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
@@ -54,7 +65,7 @@ def file_size_limit(size):
 
 
 def purchase(user, amount, timestamp="2017-06-13 11:33:02"):
-    """A purchase's line."""
+    """Return the line of a purchase."""
     text = (
         f'{{"event_type":"purchase", "timestamp":"{timestamp}", "id": "{user}", '
         f'"amount": "{amount}"}}\n'
@@ -63,7 +74,7 @@ def purchase(user, amount, timestamp="2017-06-13 11:33:02"):
 
 
 def befriend(one, other):
-    """A befriend's line."""
+    """Return the line of a befriend."""
     return f'{{"event_type":"befriend", "id1":"{one}", "id2":"{other}"}}\n'.encode()
 
 
@@ -77,7 +88,7 @@ class Ended:
 
 
 def check_manners(status, err):
-    """What holds of every process: a documented exit status, and never a traceback."""
+    """Check what holds for every process: a documented exit status and no traceback."""
     assert "Traceback" not in err, err
     assert status in EXIT_STATUSES, (status, err)
 
@@ -100,23 +111,23 @@ def run_command(*args, cwd, stdin=b"", stdout=subprocess.PIPE, under=(), patienc
 
 
 def wait_until(condition, what, patience=PATIENCE):
-    """Wait for another process to have done something."""
+    """Wait until a condition holds that another process brings about."""
     deadline = time.monotonic() + patience
     while not condition():
-        assert time.monotonic() < deadline, f"waited in vain: {what}"
+        assert time.monotonic() < deadline, f"timed out: {what}"
         time.sleep(0.005)
 
 
 def rows(path):
-    """The rows of a rejects file: log, line number, reason, detail and the line, as bytes."""
+    """Return the rows of a rejects file: log, line number, reason, detail, line; as bytes."""
     data = path.read_bytes()
     assert data == b"" or data.endswith(b"\n")
     return [tuple(row.split(b"\t", 4)) for row in data.split(b"\n")[:-1]]
 
 
 def zstd_module():
-    """The zstd of this Python; skip where there is none."""
+    """Return the zstd module of this Python; skip the test if there is none."""
     for name in ("compression.zstd", "backports.zstd"):
         with contextlib.suppress(ImportError):
             return importlib.import_module(name)
-    return pytest.skip("neither compression.zstd nor backports.zstd is here")
+    return pytest.skip("neither compression.zstd nor backports.zstd is installed")

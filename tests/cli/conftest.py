@@ -1,4 +1,4 @@
-"""Fixtures: a folder with the published example's logs, and processes that run in it."""
+"""Fixtures: a folder with the logs of the published example, and processes in it."""
 
 import signal
 import subprocess
@@ -10,7 +10,7 @@ from cli.commandline import BATCH, COMMAND, PATIENCE, STREAM, run_command
 
 @pytest.fixture(autouse=True, scope="session")
 def _interruptible():
-    """Let processes be interrupted, even if the tests run in the background."""
+    """Let processes receive SIGINT, even if the tests run in the background."""
     before = signal.getsignal(signal.SIGINT)
     if before is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -20,7 +20,7 @@ def _interruptible():
 
 @pytest.fixture
 def folder(tmp_path):
-    """A folder that holds batch.json and stream.json."""
+    """Return a folder with batch.json and stream.json."""
     (tmp_path / "batch.json").write_bytes(BATCH)
     (tmp_path / "stream.json").write_bytes(STREAM)
     return tmp_path
@@ -28,13 +28,13 @@ def folder(tmp_path):
 
 @pytest.fixture
 def run(tmp_path):
-    """Run the command in the test's folder, see `run_command`."""
+    """Return a function that runs the command in the test's folder, see `run_command`."""
     return partial(run_command, cwd=tmp_path)
 
 
 @pytest.fixture
 def start(tmp_path):
-    """Start the command in the test's folder; what still runs at the end is killed."""
+    """Return a function that starts the command; processes left at the end are killed."""
     processes = []
 
     def start_command(*args, under=(), **options):

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -229,7 +230,8 @@ def documented(path):
     data = path.read_bytes()
     length = int.from_bytes(data[24:32], "little")
     header = json.loads(data[32 : 32 + length])
-    kinds = {"int64": "<i8", "int32": "<i4", "bytes": "u1", "purchase": ("<i8", (3,))}
+    kinds: dict[str, Any] = {"int64": "<i8", "int32": "<i4", "bytes": "u1"}
+    kinds["purchase"] = ("<i8", (3,))
     arrays = {}
     for entry in header["arrays"]:
         dtype = np.dtype(kinds[entry["kind"]])

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree
 
 import pytest
@@ -45,7 +46,8 @@ def test_the_function(folder):
     assert (found.log, found.line, found.amount_units) == (str(paths[1]), 1, 1_601_830_000)
     assert (found.verdict.degree, found.verdict.tracked, found.sigmas) == (2, 7, (5, 2))
     assert explain(*paths, flag=1, degree=2, tracked=7, sigmas=2.5) == found
-    for wrong in ({}, {"line": 1, "flag": 1}):
+    choices: list[dict[str, Any]] = [{}, {"line": 1, "flag": 1}]
+    for wrong in choices:
         with pytest.raises(UsageError, match="explain: give exactly one of line and flag"):
             explain(*paths, **wrong)
     with pytest.raises(UsageError, match="line: must be 1 or more, got 0"):

@@ -1,11 +1,11 @@
-/* Preloaded: makes the n-th call that touches a checkpoint fail, tear, or kill.
+/* A preloaded library: the n-th system call on a checkpoint fails, or the process dies.
 
-   FAULT_AT=n        which one; each process counts for itself, on from its parent's count
-   FAULT_KIND        fail: ENOSPC; tear: half is written, then all dies; kill: all dies;
-                     after: all dies when it is done
-   FAULT_MARK=FILE   made when it happens
-   Calls count that write, flush, open or rename a file whose name has "/checkpoint-" in it,
-   or that flush a folder. To die is SIGKILL, for the parent, too, if it is not the first. */
+   FAULT_AT=n        which call; a child continues its parent's count
+   FAULT_KIND        fail: ENOSPC; tear: write half, then die; kill: die before the call;
+                     after: die after it
+   FAULT_MARK=FILE   created when it happens
+   Counted are writes, flushes and renames of a file with "/checkpoint-" in its name, and
+   flushes of a folder. Dying is SIGKILL; a child kills the first process too. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -28,7 +28,7 @@ static void die(void) {
     kill(getpid(), SIGKILL);
 }
 
-/* Whether the fault is now, and of that kind; it dies here if it is to. */
+/* Returns the kind of fault if it is due now, else ""; does not return from "kill". */
 static const char *fault(void) {
     const char *at = getenv("FAULT_AT"), *kind = getenv("FAULT_KIND");
     calls++;

@@ -1,4 +1,4 @@
-"""Logs long enough to be killed in: late purchases, edits, dirty lines, ties."""
+"""Logs long enough to kill a run in: late purchases, edits, dirty lines, ties."""
 
 import random
 
@@ -6,7 +6,7 @@ DIRTY = [b"garbage", b"{}", b"\xff\xfe", b'{"event_type":"befriend","id1":"1","i
 
 
 def long_log(seed, lines, users=60):
-    """A log of that many lines, without a parameter line."""
+    """Return a log with that many lines, without a parameter line."""
     choose = random.Random(seed)
     return b"".join(_line(choose, number, users) for number in range(lines))
 

@@ -1,7 +1,7 @@
-"""Coverage-guided fuzzing of the checkpoint reader: see run_command.sh.
+"""Fuzz the checkpoint reader, guided by coverage: see run_command.sh.
 
-An input is a checkpoint. It is read as it is, and again with all its checksums made right,
-so that what they guard is reached; what is then accepted has to work.
+An input is a checkpoint. It is read as it is, and again with correct checksums, so that the
+code behind them is reached. A state that is accepted must work.
 """
 
 import io
@@ -33,7 +33,7 @@ KEPT = FOLDER / "kept"
 
 
 def prepare():
-    """Lay out the job's logs."""
+    """Write the job's logs."""
     FOLDER.mkdir(exist_ok=True)
     shutil.rmtree(KEPT, ignore_errors=True)
     (FOLDER / "batch.json").write_bytes(BATCH)
@@ -42,7 +42,7 @@ def prepare():
 
 
 def sealed(data):
-    """The same with right checksums, as far as it is a checkpoint at all."""
+    """Return the input with correct checksums, as far as it has the form of a checkpoint."""
     data = bytearray(data)
     length = int.from_bytes(data[24:32], "little")
     header = bytes(data[START : START + length])
@@ -64,9 +64,9 @@ def sealed(data):
 
 
 def read(data):
-    """Read it; what is accepted goes on, and is saved and read again as the same."""
+    """Read an input; if it is accepted, use the state, save it and read it again."""
     try:
-        detector = read_detector("made up", io.BytesIO(data))[0]
+        detector = read_detector("fuzzed", io.BytesIO(data))[0]
     except CheckpointError:
         return False
     detector._check()
@@ -80,21 +80,22 @@ def read(data):
     return True
 
 
-def go_on(data):
-    """Start the command in a folder where this is the newest checkpoint."""
+def resume(data):
+    """Start the command with this as its newest checkpoint."""
     KEPT.mkdir()
     (KEPT / "checkpoint-000000000007").write_bytes(data)
-    sys.stderr = io.StringIO()
+    errors = io.StringIO()
+    sys.stderr = errors
     try:
         status = cli.main(command_line())
     finally:
-        told, sys.stderr = sys.stderr.getvalue(), sys.__stderr__
+        sys.stderr = sys.__stderr__
         shutil.rmtree(KEPT)
-    assert status in (0, 2), (status, told)
+    assert status in (0, 2), (status, errors.getvalue())
 
 
 def command_line():
-    """The job whose checkpoints the corpus holds."""
+    """Return the arguments of the job whose checkpoints are in the corpus."""
     names = ("batch.json", "stream.json", "out")
     logs = [str(FOLDER / name) for name in names]
     return ["detect", *logs, "--checkpoint", str(KEPT), "--every", "4", "--quiet"]
@@ -105,7 +106,7 @@ def run_input(data):
     read(data)
     data = sealed(data)
     if read(data):
-        go_on(data)
+        resume(data)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Coverage-guided fuzzing of the whole command, beside the reference: see run_command.sh.
+"""Fuzz the whole command against the reference, guided by coverage: see run_command.sh.
 
-An input is a byte of options, the batch log, a line of a single "~", and the stream log.
+An input is a byte of options, the batch log, a line with a single "~", and the stream log.
 """
 
 import gzip
@@ -26,7 +26,7 @@ OPTIONS = {  # by bit of the first byte
 }
 ZIPPED, RESUMED, STRICT = 16, 32, 64
 STATUSES = (0, 1, 2, 3)
-# In memory, where the system has a place there: thousands of small files a second.
+# In memory where the system allows it: a run writes thousands of small files a second.
 FOLDER = Path(tempfile.mkdtemp(dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
 BATCH, STREAM, OUT, REJECTS, KEPT = (
     FOLDER / name for name in ("batch.json", "stream.json", "out", "rejects", "kept")
@@ -35,20 +35,22 @@ ZIPPED_STREAM = FOLDER / "stream.json.gz"
 
 
 def command(*args):
-    """Run the command in this process: its exit status; nothing may be raised."""
-    sys.stderr = io.StringIO()
+    """Run the command in this process; return its exit status and messages."""
+    errors = io.StringIO()
+    sys.stderr = errors
+    status: int | str | None
     try:
         status = cli.main([str(arg) for arg in args])
-    except SystemExit as ended:
-        status = ended.code
+    except SystemExit as stopped:
+        status = stopped.code
     finally:
-        told, sys.stderr = sys.stderr.getvalue(), sys.__stderr__
-    assert status in STATUSES, (status, told)
-    return status, told
+        sys.stderr = sys.__stderr__
+    assert status in STATUSES, (status, errors.getvalue())
+    return status, errors.getvalue()
 
 
 def expected(batch, stream, bits):
-    """Output and rejects as the reference has them, or None where parameters are bad."""
+    """Return output and rejects by the reference, or None if the parameters are invalid."""
     try:
         result = reference.detect(
             batch,
@@ -64,11 +66,11 @@ def expected(batch, stream, bits):
 
 
 def written():
-    """Output and rejects as the command wrote them."""
+    """Return output and rejects as the command wrote them."""
     rejects = []
     for line in REJECTS.read_bytes().split(b"\n")[:-1]:
-        log, number, reason, _, raw = line.split(b"\t", 4)
-        log = os.path.basename(log).decode().split(".")[0]
+        path, number, reason, _, raw = line.split(b"\t", 4)
+        log = os.path.basename(path).decode().split(".")[0]
         rejects.append((log, int(number), reason.decode(), raw))
     return OUT.read_bytes(), rejects
 
@@ -88,31 +90,31 @@ def run_input(data):
         assert status == (2 if wanted is None else 3 if wanted[1] else 0), status
     elif bits & ZIPPED:
         zipped = bytearray(gzip.compress(stream, 1))
-        if bits & 128:  # damaged: whatever comes of it, it comes to an end
+        if bits & 128:  # damaged: any outcome will do, but the run must end
             zipped[bits * 7 % len(zipped)] ^= 1 + bits % 250
             ZIPPED_STREAM.write_bytes(zipped)
             command("detect", BATCH, ZIPPED_STREAM, OUT, *options)
             return
         ZIPPED_STREAM.write_bytes(zipped)
-        judge(command("detect", BATCH, ZIPPED_STREAM, OUT, *options), batch, stream, bits)
+        compare(command("detect", BATCH, ZIPPED_STREAM, OUT, *options), batch, stream, bits)
     elif bits & RESUMED:
         shutil.rmtree(KEPT, ignore_errors=True)
         options += ["--checkpoint", KEPT, "--every", "3", "--follow", "--until-idle", "0.001"]
-        # A line that is followed counts when its line end has come.
+        # A followed line counts once its line end is written.
         half = stream.rfind(b"\n", 0, len(stream) // 2) + 1
         for known in (stream[:half], stream):
             STREAM.write_bytes(known)
-            judge(command("detect", BATCH, STREAM, OUT, *options), batch, known, bits)
+            compare(command("detect", BATCH, STREAM, OUT, *options), batch, known, bits)
     else:
         STREAM.write_bytes(stream)
-        judge(command("detect", BATCH, STREAM, OUT, *options), batch, stream, bits)
+        compare(command("detect", BATCH, STREAM, OUT, *options), batch, stream, bits)
 
 
-def judge(ended, batch, stream, bits):
-    """Hold what the command did against the reference."""
-    status, told = ended
+def compare(ended, batch, stream, bits):
+    """Compare what the command did with the reference."""
+    status, messages = ended
     wanted = expected(batch, stream, bits)
-    assert status == (2 if wanted is None else 0), (status, told)
+    assert status == (2 if wanted is None else 0), (status, messages)
     if wanted is not None:
         assert written() == wanted
 

@@ -1,4 +1,4 @@
-"""The corpus, a line an input: unpack it for the fuzzer, pack what the fuzzer leaves."""
+"""Unpack the corpus, one input a line, for the fuzzer, and pack what the fuzzer leaves."""
 
 import sys
 from pathlib import Path
@@ -11,9 +11,10 @@ def unpack(corpus: Path, folder: Path) -> None:
 
 
 def pack(corpus: Path, folder: Path) -> None:
-    """Write a line for each file: what comes after a line feed is not looked at."""
+    """Write a line for each file: the text before its first line feed."""
     lines = {path.read_bytes().split(b"\n")[0] for path in folder.iterdir()}
-    corpus.write_bytes(b"\n".join(sorted(lines, key=lambda line: (len(line), line))))
+    shortest_first = sorted(lines, key=lambda line: (len(line), line))
+    corpus.write_bytes(b"\n".join(shortest_first))
 
 
 if __name__ == "__main__":

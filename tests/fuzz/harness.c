@@ -1,4 +1,4 @@
-/* libFuzzer: a line that the scanner accepts is what the oracle says it is. */
+/* For libFuzzer: the scanner and the oracle must agree on every line that it accepts. */
 
 #include "oracle.h"
 
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct oracle_event expected;
     int kind = -1;
     int64_t time_us = 0, amount_units = 0, user_length = 0, friend_length = 0;
-    /* Of its own, so that reading past the end is seen. */
+    /* Separate allocations, so that AddressSanitizer sees reads past the end. */
     char *line = malloc((size_t) n + 1), *user = malloc((size_t) n + 24),
          *friend_ = malloc((size_t) n + 24);
     memcpy(line, data, (size_t) n);

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes the scanner: tests/fuzz/run.sh [RUNS], 10^8 unless told otherwise, then merges what
-# was found into corpus.txt. Needs clang with libFuzzer (Debian: clang, libclang-rt-dev),
-# Cython and Python's headers; PYTHON names the interpreter.
+# Fuzzes the scanner: tests/fuzz/run.sh [RUNS], 10^8 by default, then merges the new inputs
+# into corpus.txt. Needs clang with libFuzzer (Debian: clang, libclang-rt-dev), Cython and
+# the headers of Python; PYTHON names the interpreter.
 set -euo pipefail
 runs=${1:-100000000}
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)

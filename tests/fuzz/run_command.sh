@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Fuzzes the whole command or the checkpoint reader, guided by the coverage of both the C and
-# the Python code: tests/fuzz/run_command.sh command|checkpoints [SECONDS], an hour unless
-# told otherwise. Needs clang and, for Python, an Atheris wheel; PYTHON names the interpreter.
+# Fuzzes the whole command or the checkpoint reader, guided by the coverage of the C and the
+# Python code: tests/fuzz/run_command.sh command|checkpoints [SECONDS], an hour by default.
+# Needs clang and an Atheris wheel for the interpreter, which PYTHON names.
 set -euo pipefail
 target=$1
 seconds=${2:-3600}
@@ -13,7 +13,7 @@ mkdir -p "$work/$target"
 if [ ! -x "$python" ]; then
     "${PYTHON:-python3}" -m venv "$work/venv"
     "$python" -m pip install --quiet 'atheris>=3'
-    # From a copy: what this build leaves behind must not be taken for the usual one's.
+    # Build from a copy, so that files of this build do not end up in an ordinary one.
     mkdir "$work/source"
     cp -r "$root"/{src,setup.py,pyproject.toml,README.md,LICENSE} "$work/source"
     CC=clang LDSHARED="clang -shared" FASTANOMALY_SANITIZE=address,undefined,fuzzer-no-link \

@@ -1,4 +1,4 @@
-"""First inputs: seeds.py command|checkpoints FOLDER."""
+"""Write the first inputs: seeds.py command|checkpoints FOLDER."""
 
 import os
 import sys
@@ -8,7 +8,7 @@ FOLDER = Path(__file__).parent
 
 
 def command_seeds():
-    """Small random logs under every option, and the scanner's corpus as the stream log."""
+    """Yield small random logs with every option, and the scanner's corpus as stream logs."""
     sys.path.insert(0, str(FOLDER.parent))
     from randomlogs import random_logs  # noqa: PLC0415 - these need no more than the tests
 
@@ -23,7 +23,7 @@ def command_seeds():
 
 
 def checkpoint_seeds():
-    """What detect leaves behind, at every line of its logs."""
+    """Yield the checkpoints of detect after every line of its logs."""
     from checkpoints import FOLDER as LOGS  # noqa: PLC0415 - instruments what it imports
     from checkpoints import KEPT, command_line, prepare  # noqa: PLC0415
 
@@ -44,7 +44,7 @@ def checkpoint_seeds():
 
 
 def main():
-    """Write a file for each."""
+    """Write a file for each input."""
     seeds = {"command": command_seeds, "checkpoints": checkpoint_seeds}[sys.argv[1]]
     for number, data in enumerate(seeds()):
         Path(sys.argv[2], f"seed-{os.getpid()}-{number:04}").write_bytes(data)

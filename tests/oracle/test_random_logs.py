@@ -1,7 +1,8 @@
-"""The engine beside the reference on random logs: every byte, every reject, every count."""
+"""Compare engine and reference on random logs: every byte, every reject, every count."""
 
 import os
 
+import profiles
 import pytest
 import reference
 from randomlogs import random_logs
@@ -9,12 +10,12 @@ from randomlogs import random_logs
 from fastanomaly.runs.detection import detect
 from fastanomaly.runs.summary import Summary
 
-LOGS = int(os.environ.get("FASTANOMALY_RANDOM_LOGS", "10000"))
+LOGS = profiles.current().random_logs
 CHUNK = 100
 
 
 def replayed(logs, folder, method):
-    """Output, rejects as (log, line, reason, raw) and the summary of a real run."""
+    """Return output, rejects as (log, line, reason, raw) and the summary of a real run."""
     paths = [folder / name for name in ("batch", "stream", "out", "rejects")]
     paths[0].write_bytes(logs.batch)
     paths[1].write_bytes(logs.stream)

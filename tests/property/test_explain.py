@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import pytest
 import reference
 from hypothesis import HealthCheck, given, settings
+from profiles import examples
 from randomlogs import random_logs
 
 from fastanomaly import Detector, detect, explain
@@ -123,8 +124,7 @@ def test_no_smaller_set_clears_the_flag(amounts, amount, k):
 
 
 @settings(
-    max_examples=60,
-    deadline=None,
+    max_examples=examples(60),
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(seed=st.integers(0, 10**6))
@@ -139,7 +139,7 @@ def test_the_flags_of_random_logs(tmp_path, seed):
     )
     options = dict(logs.options, sigmas=logs.sigmas, max_line=logs.max_line)
     lines = [flag.line for flag in truth.flags]
-    found = list(explain_lines(*paths[:2], lines, **options)) if lines else []
+    found = list(explain_lines(paths[0], paths[1], lines, **options)) if lines else []
     for number, (one, flag) in enumerate(zip(found, truth.flags, strict=True), 1):
         assert one.anomalous
         assert (one.user, one.verdict.n, one.line) == (flag.user, flag.n, flag.line)

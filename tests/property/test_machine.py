@@ -8,6 +8,7 @@ import hypothesis.strategies as st
 import numpy as np
 from hypothesis import settings
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from profiles import examples
 from reference import ReferenceDetector
 
 from fastanomaly import BEFRIEND, PURCHASE, UNFRIEND, Detector
@@ -150,5 +151,5 @@ class Machine(RuleBasedStateMachine):
         assert counts.flags == self.flags
 
 
-Machine.TestCase.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+Machine.TestCase.settings = settings(max_examples=examples(150), stateful_step_count=40)
 TestMachine = Machine.TestCase

@@ -5,6 +5,7 @@ import json
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from profiles import examples
 from randomlogs import random_logs
 
 from fastanomaly import Detector
@@ -42,7 +43,6 @@ def test_usual_lines_are_accepted(event, spacing):
         {"id": "x" * 1000},
         {"timestamp": "2017-06-13T11:33:01.123456+05:30"},
     ],
-    ids=str,
 )
 def test_unusual_plain_lines_are_accepted_too(changes):
     line = json.dumps(EVENTS[0] | changes).encode()
@@ -111,7 +111,7 @@ def lines(draw):
     return line.replace(b"\n", b"")
 
 
-@settings(max_examples=3000)
+@settings(max_examples=examples(3000))
 @given(lines())
 @example(b'{"event_type":"befriend","id1":1,"id2":"1"}')
 @example(b'{"event_type":"purchase","timestamp":"2017-06-13 11:33:01","id":-0,"amount":-0}')
@@ -125,7 +125,7 @@ def test_the_scanner_declines_or_agrees(line):
 
 def large_text(seed):
     """More than is scanned in one go, and by one thread, with dirty lines among the others."""
-    parts = []
+    parts: list[bytes] = []
     while sum(map(len, parts)) < 300_000:
         logs = random_logs(f"{seed} {len(parts)}")
         parts += [logs.batch.rstrip(b"\n"), b"", logs.stream.rstrip(b"\n"), b"rubbish"]

@@ -1,16 +1,16 @@
 """Every setting of a sweep has the flags of a run at that setting."""
 
-import os
 from pathlib import Path
 
 import hypothesis.strategies as st
+import profiles
 import pytest
 from hypothesis import HealthCheck, given, settings
 from randomlogs import random_logs
 
 from fastanomaly import Simulation, detect, simulate, sweep
 
-LOGS = int(os.environ.get("FASTANOMALY_RANDOM_LOGS", "10000")) // 50
+LOGS = profiles.current().random_logs // 50
 
 
 def paths(folder):
@@ -40,7 +40,6 @@ def check_every_cell(folder, result, **options):
 
 @settings(
     max_examples=LOGS,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(

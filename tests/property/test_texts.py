@@ -7,6 +7,7 @@ import hypothesis.strategies as st
 import pytest
 import reference
 from hypothesis import example, given, settings
+from profiles import examples
 
 from fastanomaly import Detector
 from fastanomaly._core import amount_units, time_us
@@ -38,7 +39,7 @@ def by_reference(parse, text):
 @example("999999999999.9999990")
 @example("999999999999.9999991")
 @example("1000000000000")
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 def test_amounts(text):
     expected = by_reference(reference.parse_amount, text)
     assert amount_units(text) == (None if expected is None else expected * 10**6)
@@ -61,7 +62,7 @@ time_like = st.builds(
 @example("0001-01-01 00:00:00+23:59")
 @example("9999-12-31 23:59:59.999999-23:59")
 @example("1900-02-29 00:00:00")
-@settings(max_examples=1000)
+@settings(max_examples=examples(1000))
 def test_timestamps(text):
     assert time_us(text) == by_reference(reference.parse_timestamp, text)
 
@@ -123,7 +124,7 @@ def test_any_bytes_are_fed_or_rejected(data):
 )
 @example([10**18 - 1, 0] * 15, 10**18 - 1, "1")
 @example([7] * 30, 7, "0")
-@settings(max_examples=500)
+@settings(max_examples=examples(500))
 def test_verdicts(window, amount, sigmas):
     detector = Detector(1, len(window), sigmas)
     expected = reference.ReferenceDetector(1, len(window), sigmas)

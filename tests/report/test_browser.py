@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from typing import Any
 
 import pytest
 from cli.commandline import SANITIZED
@@ -74,7 +75,7 @@ def crowded(tmp_path_factory):
     batch, stream, out = (folder / name for name in ("batch", "stream", "out"))
     simulation = Simulation(users=300, batch_events=20_000, stream_events=30_000, seed=5)
     simulate(batch, stream, simulation)
-    setting = {"degree": 1, "tracked": 10, "sigmas": 0}
+    setting: dict[str, Any] = {"degree": 1, "tracked": 10, "sigmas": 0}
     detect(batch, stream, out, **setting)
     page = folder / "report.html"
     page.write_text(report(batch, stream, **setting, degrees=[2], other_tracked=[20]))

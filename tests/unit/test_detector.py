@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal, localcontext
 from fractions import Fraction
 from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
@@ -140,9 +141,10 @@ class Loud(str):
 
 def test_values_of_other_types_that_are_texts_or_integers():
     detector = Detector(1, 2)
-    detector.befriend(Loud("red"), np.int64(7))
+    detector.befriend(Loud("red"), np.int64(7))  # type: ignore[arg-type]
     assert detector.network(7) == ["red"]
-    assert detector.purchase(np.int32(7), np.uint8(9), np.int64(5)) is None
+    values: Any = (np.int32(7), np.uint8(9), np.int64(5))
+    assert detector.purchase(*values) is None
     with pytest.raises(ValueError, match="user id: an integer of more digits"):
         detector.network(10**5000)
 
@@ -289,7 +291,7 @@ def test_parameters_can_be_read_back():
     assert repr(detector) == "Detector(degree=2, tracked=50, sigmas=2.5)"
     assert repr(Detector(detector.degree, detector.tracked, detector.sigmas)) == repr(detector)
     with pytest.raises(AttributeError):
-        detector.tracked = 3
+        detector.tracked = 3  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(
@@ -313,11 +315,11 @@ def test_lines_of_anything_that_has_bytes():
         [line, memoryview(line)],
     ):
         detector = Detector(1, 2)
-        assert detector.feed(lines).lines == 2
+        assert detector.feed(lines).lines == 2  # type: ignore[arg-type]
         assert detector.counts.befriends == 2
     for wrong in ([1, 2], [None]):
         with pytest.raises(TypeError, match="lines: expected bytes or str"):
-            Detector(1, 2).feed(wrong)
+            Detector(1, 2).feed(wrong)  # type: ignore[arg-type]
     for blank, count in ([b"", b""], 2), (["\n", "\n"], 2), ("\n\n", 2), ([], 0):
         assert Detector(1, 2).feed(blank).lines == count
 
@@ -383,7 +385,7 @@ def test_a_limit_on_the_length_of_lines():
             Detector(1, 50).feed(LINES, max_line=limit)
 
 
-COLUMNS = {
+COLUMNS: dict[str, Any] = {
     "kinds": [BEFRIEND, PURCHASE, PURCHASE, PURCHASE, UNFRIEND, PURCHASE],
     "times_us": [0, 1, 2, 3, 0, 4],
     "users": [1, 2, 2, 1, 2, 1],
@@ -416,7 +418,7 @@ def test_columns_that_are_written_to_meanwhile():
     """Whatever another thread puts into a column, the state stays whole."""
     rows = 300_000
     detector = Detector(1, 2)
-    columns = {name: np.zeros(rows, np.int64) for name in COLUMNS}
+    columns: dict[str, Any] = {name: np.zeros(rows, np.int64) for name in COLUMNS}
     columns["kinds"] = np.full(rows, BEFRIEND, np.uint8)
     columns["users"] = np.arange(rows)
     columns["friends"] = np.arange(rows) + 1
@@ -443,7 +445,7 @@ def test_columns_that_are_written_to_meanwhile():
 def test_columns_that_are_only_recorded_or_empty():
     detector = Detector(1, 50)
     assert detector.feed_columns(**COLUMNS, judge=False).rows.size == 0
-    empty = {name: [] for name in COLUMNS}
+    empty: dict[str, Any] = {name: [] for name in COLUMNS}
     assert detector.feed_columns(**empty).rows.size == 0
     assert detector.counts.flags == 0
 

@@ -5,6 +5,7 @@ import re
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -89,7 +90,7 @@ def test_a_run_resumes_within_a_block(code):
     """After a checkpoint in the middle of a block, each flag is in the table once."""
     write_rows(ROWS)
     paths = ("batch_log.json", "csv:purchases.csv", "sqlite:flags.db")
-    options = {"checkpoint": "kept", "every": 10}
+    options: dict[str, Any] = {"checkpoint": "kept", "every": 10}
     detect(*paths, **options)
     checkpoints = sorted(Path("kept").glob("checkpoint-*"))
     assert len(checkpoints) == 2

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -37,7 +38,7 @@ STRUCTURE = [path for path in members(STATE) if path[0] != "job" or path == ("jo
 
 def changed(path, value):
     state = copy.deepcopy(STATE)
-    parent = state
+    parent: Any = state
     for name in path[:-1]:
         parent = parent[name]
     parent[path[-1]] = value

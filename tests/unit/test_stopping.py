@@ -4,7 +4,6 @@ import os
 import random
 import signal
 import threading
-import time
 
 import pytest
 
@@ -38,9 +37,8 @@ def test_a_signal_at_any_moment_about_the_wait(pipe):
     choose = random.Random(1)
     for _ in range(300):
         with StopSignals() as signals:
-            thread = threading.Thread(
-                target=lambda delay: (time.sleep(delay), os.kill(os.getpid(), signal.SIGTERM)),
-                args=(choose.random() * 1e-3,),
+            thread = threading.Timer(
+                choose.random() * 1e-3, os.kill, (os.getpid(), signal.SIGTERM)
             )
             thread.start()
             with pytest.raises(Stopped):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastanomaly.convert import Number
 from fastanomaly.detector import Detector, Method
 from fastanomaly.errors import Stopped, UsageError
 from fastanomaly.rules.parameters import MAX_LINE
 from fastanomaly.runs.first_line import take_parameters
-from fastanomaly.runs.job import Hooks, Job, Path, check_job
+from fastanomaly.runs.job import Job, Path, check_job
 from fastanomaly.runs.run import Outputs, Run
 from fastanomaly.runs.run_state import RunState, SourceState
 from fastanomaly.runs.summary import Summary
@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from fastanomaly.runs.checkpoints import Checkpoints
 
 _TICK_SECONDS = 0.5
+
+
+class Hooks(NamedTuple):
+    """What a caller of `detect` is told during a run; see its parameters."""
+
+    on_read: Callable[[Run], object] | None
+    on_notice: Callable[[str], object]
+    waiter: Waiter | None
 
 
 def detect(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastanomaly.convert import Number, exact_sigmas
@@ -15,18 +14,8 @@ from fastanomaly.sinks.paths import check_outputs
 
 if TYPE_CHECKING:
     from fastanomaly.detector import Method
-    from fastanomaly.runs.run import Run
-    from fastanomaly.waiting import Waiter
 
 Path = str | os.PathLike[str]
-
-
-class Hooks(NamedTuple):
-    """What a caller of `detect` is told during a run; see its parameters."""
-
-    on_read: Callable[[Run], object] | None
-    on_notice: Callable[[str], object]
-    waiter: Waiter | None
 
 
 class Job(NamedTuple):

@@ -1,0 +1,44 @@
+"""How much each test does: the profiles that `--profile` chooses from.
+
+A profile is a Hypothesis profile of the same name and the counts below. Tests read the
+current one while they are collected.
+"""
+
+from dataclasses import dataclass
+
+from hypothesis import settings
+
+
+@dataclass(frozen=True)
+class Profile:
+    """The counts of a profile."""
+
+    random_logs: int  # logs that the engine and the reference both judge
+    kills: int  # kills of each long crash test
+    scale: int = 1  # factor on the number of Hypothesis examples
+
+
+PROFILES = {
+    "dev": Profile(random_logs=2000, kills=6),
+    "ci": Profile(random_logs=10_000, kills=12),
+    "nightly": Profile(random_logs=10_000, kills=600, scale=10),
+}
+DEFAULT = "dev"
+
+
+def register() -> None:
+    """Register the Hypothesis profiles."""
+    settings.register_profile("dev", deadline=None)
+    # The same examples in every run: what fails in CI fails again at a desk.
+    settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
+    settings.register_profile("nightly", deadline=None, max_examples=1000, print_blob=True)
+
+
+def current() -> Profile:
+    """Return the profile that was chosen."""
+    return PROFILES[settings.get_current_profile_name()]
+
+
+def examples(count: int) -> int:
+    """Return the `max_examples` of a test that takes `count` of them in dev and ci."""
+    return count * current().scale

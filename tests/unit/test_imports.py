@@ -1,0 +1,78 @@
+"""What the compiled module and the rules import: the part that import-linter cannot see."""
+
+import ast
+import re
+
+import pytest
+from unit.test_house import SOURCES
+
+COMPILED = [SOURCES / "_core.pyx", *sorted(SOURCES.glob("engine/*.pxd"))]
+RULES = [SOURCES / "errors.py", *sorted(SOURCES.glob("rules/*.py"))]
+IMPORT = re.compile(r"^ *(?:from +([\w.]+) +import|import +([\w., ]+))", re.MULTILINE)
+
+
+def python_imports(text):
+    """Return the Python modules that Cython source imports, those of cimports left out."""
+    return [
+        name.split()[0]
+        for source, names in IMPORT.findall(text)
+        for name in (source or names).split(",")
+    ]
+
+
+def imported(text):
+    """Return the modules that Python source imports, anywhere in it, for types as well."""
+    modules = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            modules += [f"{node.module}.{alias.name}" for alias in node.names]
+    return modules
+
+
+def own(modules, *allowed):
+    """Return those of this package that are not in one of the allowed modules."""
+    return [
+        name
+        for name in modules
+        if f"{name}.".startswith("fastanomaly.")
+        and not f"{name}.".startswith(tuple(f"fastanomaly.{module}." for module in allowed))
+    ]
+
+
+@pytest.mark.skipif(not COMPILED[0].exists(), reason="not in a checkout: no Cython sources")
+def test_the_engine_imports_only_the_rules():
+    assert len(COMPILED) > 20
+    modules = {path.name: python_imports(path.read_text()) for path in COMPILED}
+    assert "fastanomaly.rules.rejects" in modules["_core.pyx"]
+    wrong = {name: own(found, "rules") for name, found in modules.items()}
+    assert not any(wrong.values()), wrong
+
+
+@pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
+def test_rules_and_errors_do_not_import_the_engine(path):
+    assert own(imported(path.read_text()), "rules", "errors") == []
+
+
+def test_imports_are_found():
+    cython = """
+from fastanomaly.engine.types cimport (
+    Event,
+)
+from fastanomaly.runs import run
+import os, fastanomaly.convert as convert
+cdef f():
+    from fastanomaly.rules import exact
+"""
+    modules = python_imports(cython)
+    assert modules == ["fastanomaly.runs", "os", "fastanomaly.convert", "fastanomaly.rules"]
+    assert own(modules, "rules") == ["fastanomaly.runs", "fastanomaly.convert"]
+    python = """
+def f():
+    from fastanomaly._core import Engine
+    from fastanomaly import _core
+"""
+    assert own(imported(python), "rules") == ["fastanomaly._core.Engine", "fastanomaly._core"]
+    assert own(["fastanomaly"], "rules") == ["fastanomaly"]
+    assert own(["fastanomalyx", "numpy"], "rules") == []
