@@ -140,7 +140,9 @@ def print_table(pythons: list[str], counts: list[list[float]]) -> None:
     print("instructions for each event; ratios to the first:")
     for number, python in enumerate(pythons, 1):
         print(f"  {number}: {python}")
-    heads = "".join(f"{f'({number})':>10}{'ratio':>8}" for number in range(2, len(pythons) + 1))
+    heads = "".join(
+        f"{f'({number})':>10}{'ratio':>8}" for number in range(2, len(pythons) + 1)
+    )
     print(f"{'workload':28}{'(1)':>10}{heads}")
     for row, (name, *_) in enumerate(WORKLOADS):
         first = counts[0][row]

@@ -5,6 +5,7 @@ Engine owns one State (engine/state.pxd), which events change, and one Judge
 (engine/judge.pxd), which judges purchases against it. `Detector` is the public interface.
 """
 
+cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fastanomaly.engine.check cimport check_state
@@ -26,15 +27,14 @@ from fastanomaly.engine.save cimport save_state, state_arrays, state_scalars
 from fastanomaly.engine.scan cimport scan_event
 from fastanomaly.engine.scan_ahead cimport ScanAhead
 from fastanomaly.engine.state cimport State, state_begin, state_free, state_user_bytes
-from fastanomaly.engine.types cimport (
-    BEFRIEND, PURCHASE, UNFRIEND, Event, PurchaseKey, UserKey,
-)
+from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND, Event, PurchaseKey
 from fastanomaly.engine.user_keys cimport key_of_object, key_text, user_id_of
 from fastanomaly.engine.users cimport keys_equal
 
 import os
 
-import cython
+
+FlagValues = tuple[str, int, int, int, int, int, int, int]      # for annotations; see the stub
 
 
 def amount_units(text: str):
@@ -94,6 +94,7 @@ cdef class Guard:
         self.busy[0] = False
 
 
+@cython.final
 cdef class Engine:
     """Users, friendships, purchase histories, and exact verdicts on purchases.
 

@@ -33,7 +33,7 @@ cdef inline uint32_t crc_add(
     const CrcTables* tables, uint32_t crc, const char* data, int64_t size
 ) noexcept nogil:
     """Continue a checksum, 0 at the start, with more data; O(size)."""
-    cdef const uint32_t* rows = tables.rows
+    cdef const uint32_t* rows = &tables.rows[0]
     cdef uint64_t word
     cdef int64_t i = 0
     crc = ~crc

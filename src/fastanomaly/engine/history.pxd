@@ -44,8 +44,7 @@ cdef struct History:
 cdef struct Cursor:             # a position in a ring, moving from newest to oldest
     const Purchase* purchase
     int64_t older               # number of older purchases in the same run
-    int64_t run                 # of a block: 1 if another run follows, else 0; of a long
-                                # ring: the index of its leaf
+    int64_t run                 # 1 or 0: number of runs before; in long rings: leaf index
 
 cdef extern from *:
     """
