@@ -12,23 +12,23 @@ from fastanomaly.engine.check cimport check_state
 from fastanomaly.engine.decode cimport VALID, decode_line
 from fastanomaly.engine.feed cimport feed_columns, feed_lines, feed_single, flag_values
 from fastanomaly.engine.fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
-from fastanomaly.engine.graph cimport graph_bytes
 from fastanomaly.engine.grid cimport grid_set
-from fastanomaly.engine.history cimport history_bytes
-from fastanomaly.engine.judge cimport (
-    Judge, judge_free, judge_scratch_bytes, judge_user_bytes,
-)
-from fastanomaly.engine.latency cimport LATENCY_BUCKETS
+from fastanomaly.engine.judge cimport Judge, judge_begin, judge_free
 from fastanomaly.engine.load cimport load_state
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_fail_after, memory_zeroed
-from fastanomaly.engine.network cimport network_amounts, network_ids, network_latest
-from fastanomaly.engine.recency cimport recency_bytes, recency_newest
+from fastanomaly.engine.network cimport (
+    network_amounts, network_ids, network_latest, sample_ids,
+)
+from fastanomaly.engine.recency cimport recency_newest
 from fastanomaly.engine.save cimport save_state, state_arrays, state_scalars
 from fastanomaly.engine.scan cimport scan_event
 from fastanomaly.engine.scan_ahead cimport ScanAhead
-from fastanomaly.engine.state cimport State, state_begin, state_free, state_user_bytes
+from fastanomaly.engine.state cimport State, state_begin, state_free
+from fastanomaly.engine.statistics cimport (
+    judge_latencies, judge_work, memory_bytes, state_counts,
+)
 from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND, Event, PurchaseKey
-from fastanomaly.engine.user_keys cimport key_of_object, key_text, user_id_of
+from fastanomaly.engine.user_keys cimport key_of_object, key_text
 from fastanomaly.engine.users cimport keys_equal
 
 import os
@@ -57,7 +57,7 @@ def fail_allocations_after(count: int):
 
 
 cdef tuple event_values(const Event* event):
-    """An event for comparison: its kind, its users as text, time and amount."""
+    """Return an event for comparison: its kind, its users as text, time and amount."""
     if event.kind == PURCHASE:
         return event.kind, key_text(&event.user), event.time_us, event.amount_units
     return event.kind, key_text(&event.user), key_text(&event.friend)
@@ -131,11 +131,7 @@ cdef class Engine:
             secrets[i] = int.from_bytes(random[8 * i:8 * i + 8], "little")
         # Cython has zeroed the structs.
         state_begin(&self.state, tracked, secrets)
-        self.judge.degree = degree
-        self.judge.tracked = tracked
-        self.judge.k_numerator = k_numerator
-        self.judge.k_denominator = k_denominator
-        self.judge.ball_method = whole_balls
+        judge_begin(&self.judge, degree, tracked, k_numerator, k_denominator, whole_balls)
 
     def __dealloc__(self):
         state_free(&self.state)
@@ -184,22 +180,16 @@ cdef class Engine:
         setting under which the purchase is flagged. Cells number the settings: k varies
         fastest, then T, then the degree.
 
-        Parameters
-        ----------
-        degrees, tracked : list of int
-            Ascending; T at most that of the engine.
-        sigmas : list of (int, int)
-            Each k as numerator and denominator.
+        Degrees and T ascend, T at most that of the engine; each k is a pair (numerator,
+        denominator).
         """
         _guard = self.guard()
         grid_set(&self.judge.grid, degrees, tracked, sigmas)
 
     def compared(self):
-        """For each degree of the grid: the purchases compared with at least two others."""
+        """Return the number of purchases with n >= 2, by degree of the grid."""
         self.check_idle()
-        return [
-            self.judge.grid.compared[i] for i in range(self.judge.grid.degree_count)
-        ]
+        return [self.judge.grid.compared[i] for i in range(self.judge.grid.degree_count)]
 
     # -- one event ---------------------------------------------------------------------
 
@@ -306,7 +296,7 @@ cdef class Engine:
     # -- saving and loading ------------------------------------------------------------
 
     def arrays(self):
-        """(name, kind, items) of each array that `save` writes, in that order.
+        """Return (name, kind, items) of each array that `save` writes, in that order.
 
         A kind is int64, bytes, int32, or purchase, which is three int64.
         """
@@ -314,7 +304,7 @@ cdef class Engine:
         return state_arrays(&self.state)
 
     def scalars(self):
-        """The values of the state that are not in its arrays, for `load`."""
+        """Return the values of the state that are not in its arrays, for `load`."""
         self.check_idle()
         return state_scalars(&self.state)
 
@@ -327,17 +317,8 @@ cdef class Engine:
     def load(self, scalars, next_array):
         """Fill an empty engine with a saved state.
 
-        Parameters
-        ----------
-        scalars : dict
-            From `scalars`.
-        next_array : callable
-            Returns the next array as bytes.
-
-        Raises
-        ------
-        ValueError
-            If it is not a valid state; the engine must not be used any more.
+        `scalars` are those of `scalars`; `next_array()` returns the next array as bytes.
+        Raises ValueError if it is not a valid state; do not use the engine after that.
         """
         _guard = self.guard()
         load_state(&self.state, scalars, next_array)
@@ -345,59 +326,41 @@ cdef class Engine:
     # -- queries -----------------------------------------------------------------------
 
     def network(self, user):
-        """The ids of the users within D of a user, nearest first; O(their friendships)."""
+        """Return the ids of the users within D of a user, nearest first; O(their edges)."""
         _guard = self.guard()
         return network_ids(&self.state, &self.judge, user)
 
     def sample_users(self, int64_t most):
-        """The ids of at most `most` users, evenly spaced in order of first appearance."""
-        cdef int64_t i, count
-        _guard = self.guard()
-        count = min(<int64_t> self.state.users.count, most)
-        return [
-            user_id_of(&self.state.users, <int32_t> (i * self.state.users.count // count))
-            for i in range(count)
-        ]
+        """Return the ids of up to `most` users, evenly spaced in order of first appearance."""
+        self.check_idle()
+        return sample_ids(&self.state, most)
 
     def latest(self, user, int32_t degree, int32_t tracked):
-        """The latest purchases of a network, with paths; O(its friendships).
+        """Return the latest purchases of a network, with paths; O(its friendships).
 
-        Returns
-        -------
-        tuple
-            The number of users at each distance from 1 on, and a list of (path, time_us,
-            amount_units), newest first. A path has the ids from the user to the buyer along
-            a shortest path of friendships.
+        Returns the number of users at each distance from 1 on, and a list of (path, time_us,
+        amount_units), newest first. A path has the ids from the user to the buyer along a
+        shortest path of friendships.
         """
         _guard = self.guard()
         return network_latest(&self.state, &self.judge, user, degree, tracked)
 
     def latest_amounts(self, user, int32_t degree, int32_t tracked):
-        """The amounts of the latest purchases of a network, newest first.
-
-        Costs as much as judging a purchase.
-        """
+        """Return the amounts of a network's latest T purchases; costs a judgement."""
         _guard = self.guard()
         return network_amounts(&self.state, &self.judge, user, degree, tracked)
 
     # -- statistics --------------------------------------------------------------------
 
     def counts(self):
-        """(purchases, befriends, unfriends, flags, users, friendships, purchases kept)."""
+        """Return (purchases, befriends, unfriends, flags, users, friendships, kept)."""
         self.check_idle()
-        return (
-            self.state.events[<int> PURCHASE], self.state.events[<int> BEFRIEND],
-            self.state.events[<int> UNFRIEND], self.state.flags,
-            self.state.users.count, self.state.graph.friendships, self.state.history.kept,
-        )
+        return state_counts(&self.state)
 
     def work(self):
-        """(steps walked, edge visits, rings considered), of all searches."""
+        """Return (steps walked, edge visits, rings considered), of all searches."""
         self.check_idle()
-        return (
-            self.judge.search.steps_walked, self.judge.ball.friends_marked,
-            self.judge.search.merge.members_seen,
-        )
+        return judge_work(&self.judge)
 
     def time_judging(self):
         """Time each judgement from now on."""
@@ -405,30 +368,21 @@ cdef class Engine:
         self.judge.latency.wanted = True
 
     def latencies(self):
-        """(counts by bucket, total nanoseconds) of the judgements timed so far."""
+        """Return (counts by bucket, total nanoseconds) of the judgements timed so far."""
         self.check_idle()
-        return (
-            [self.judge.latency.counts[i] for i in range(LATENCY_BUCKETS)],
-            self.judge.latency.total_ns,
-        )
+        return judge_latencies(&self.judge)
 
     def newest_us(self):
-        """The newest timestamp of a purchase, or None."""
+        """Return the newest timestamp of a purchase, or None."""
         self.check_idle()
         cdef const PurchaseKey* newest = recency_newest(&self.state.recency)
         return None if newest == NULL else newest.time_us
 
     def memory(self):
-        """(users, user ids, friendships, purchases, recency log, scratch), in bytes."""
+        """Return (users, user ids, friendships, purchases, recency log, scratch), in bytes."""
         self.check_idle()
-        return (
-            state_user_bytes(&self.state) + judge_user_bytes(&self.judge),
-            self.state.users.texts_capacity,
-            graph_bytes(&self.state.graph),
-            history_bytes(&self.state.history),
-            recency_bytes(&self.state.recency),
-            judge_scratch_bytes(&self.judge)
-            + (self.scanner != NULL) * <int64_t> sizeof(ScanAhead),
+        return memory_bytes(
+            &self.state, &self.judge, sizeof(ScanAhead) if self.scanner != NULL else 0
         )
 
     def check(self):

@@ -20,7 +20,7 @@ cdef public int scanner(
     const char* line, int64_t size, int* kind, int64_t* time_us, int64_t* amount_units,
     char* user, int64_t* user_length, char* friend_, int64_t* friend_length
 ) noexcept nogil:
-    """Whether the scanner accepts a line; sets the values of its event.
+    """Return whether the scanner accepts a line; sets the values of its event.
 
     line[size] must be a control character. The ids are copied.
     """

@@ -52,12 +52,12 @@ cdef inline int ball_reserve_queue(Ball* ball, int64_t users) except -1 nogil:
 
 
 cdef inline bint ball_has(const Ball* ball, int32_t uid) noexcept nogil:
-    """Whether a user is in the ball."""
+    """Return whether a user is in the ball."""
     return ball.marks[uid] == ball.stamp + MARK_BALL
 
 
 cdef inline bint ball_has_of_four(const Ball* ball, const int32_t* uids) noexcept nogil:
-    """Whether any of four users is in the ball, with one branch instead of four."""
+    """Return whether any of four users is in the ball, with one branch instead of four."""
     return (
         ball_has(ball, uids[0]) | ball_has(ball, uids[1])
         | ball_has(ball, uids[2]) | ball_has(ball, uids[3])
@@ -95,12 +95,12 @@ cdef inline void ball_widen(Ball* ball) noexcept nogil:
 
 
 cdef inline bint ball_exhausted(const Ball* ball) noexcept nogil:
-    """Whether all users who can be reached are in the ball."""
+    """Return whether all users who can be reached are in the ball."""
     return ball.rim == ball.end
 
 
 cdef inline bint ball_complete(const Ball* ball, int32_t degree) noexcept nogil:
-    """Whether all users within the degree are in the ball."""
+    """Return whether all users within the degree are in the ball."""
     return ball.radius == degree or ball_exhausted(ball)
 
 
@@ -183,7 +183,7 @@ cdef inline int ball_fill(
 
 
 cdef inline int64_t ball_bytes(const Ball* ball) noexcept nogil:
-    """The bytes allocated for the queue; the marks are counted with the users."""
+    """Return the bytes allocated for the queue; the marks are counted with the users."""
     return ball.queue_capacity * <int64_t> sizeof(int32_t)
 
 

@@ -32,7 +32,7 @@ cdef struct ColumnFlag:             # four int64: returned to Python as their by
 
 
 cdef inline UserKey key_of_number(int64_t number, char* digits) noexcept nogil:
-    """The key of the user whose id is the number's decimal text.
+    """Return the key of the user whose id is the number's decimal text.
 
     It may point to `digits`, which has DIGITS_SIZE bytes.
     """
@@ -64,7 +64,7 @@ cdef inline void columns_read(
 
 
 cdef inline bint row_valid(const Event* event) noexcept nogil:
-    """Whether a row is a valid event; times are always valid."""
+    """Return whether a row is a valid event; times are always valid."""
     if event.kind == PURCHASE:
         return 0 <= event.amount_units < <int64_t> AMOUNT_LIMIT
     if event.kind == BEFRIEND:
@@ -75,7 +75,7 @@ cdef inline bint row_valid(const Event* event) noexcept nogil:
 cdef inline int64_t columns_first_invalid(
     const Columns* columns, Event* event, Digits* digits
 ) noexcept nogil:
-    """The index of the first row that is not a valid event, or -1; O(rows).
+    """Return the index of the first row that is not a valid event, or -1; O(rows).
 
     The invalid row is left in `event`.
     """

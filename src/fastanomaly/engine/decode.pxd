@@ -41,7 +41,7 @@ cdef enum:
 
 
 cdef inline int decode_absent(dict fields, str name) except -2:
-    """The reason for a field that is missing or null."""
+    """Return the reason for a field that is missing or null."""
     return WRONG_TYPE if name in fields else MISSING_FIELD
 
 
@@ -156,7 +156,7 @@ cdef inline int decode_event(
 
 
 cdef inline bint is_blank(const char* text, int64_t length) noexcept nogil:
-    """Whether a line has only spaces, tabs and carriage returns."""
+    """Return whether a line has only spaces, tabs and carriage returns."""
     cdef int64_t i
     for i in range(length):
         if text[i] != c" " and text[i] != c"\t" and text[i] != c"\r":
@@ -165,7 +165,7 @@ cdef inline bint is_blank(const char* text, int64_t length) noexcept nogil:
 
 
 cdef inline tuple decode_tools():
-    """(loads, JSONDecodeError, reread, exact_number), imported by the first call.
+    """Return (loads, JSONDecodeError, reread, exact_number), imported by the first call.
 
     Importing orjson takes longer than most runs' start-up, and most runs do not need it.
     """

@@ -1,7 +1,7 @@
 """Events from Python, one by one, as lines or as columns: judged if wanted, then applied.
 
 A purchase is judged against the state before it. If an event cannot be applied, those before
-it stand. Whole batches are applied without the GIL.
+it remain applied. Whole batches are applied without the GIL.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -41,7 +41,7 @@ cdef inline int feed_event(
 cdef inline int feed_single(
     State* state, Judge* judge, Event* event, bint judged
 ) except -1 nogil:
-    """The same for an event that is not in a batch, and whose keys are not hashed yet."""
+    """Hash the keys of an event that is not in a batch, and do the same with it."""
     events_hash(state, event, 1)
     event.user.uid = -1
     event.friend.uid = -1
@@ -49,7 +49,7 @@ cdef inline int feed_single(
 
 
 cdef inline tuple flag_values(const Judge* judge, const Event* purchase):
-    """The values of a flag for the last verdict, or the bytes of the grid's flags."""
+    """Return the values of a flag for the last verdict, or the bytes of the grid's flags."""
     if judge.grid.degree_count > 0:
         return (
             key_text(&purchase.user), purchase.time_us, purchase.amount_units,
@@ -133,7 +133,7 @@ cdef inline tuple feed_lines(
             with nogil:
                 scan_ahead_release(scanner)
     except BaseException as error:
-        # The lines before the failure stand, and are reported.
+        # The lines before the failure remain applied, and are reported.
         return line + applied - first_line, flags, rejected, error
     finally:
         with nogil:
@@ -157,7 +157,7 @@ cdef struct ColumnFlags:
 
 
 cdef inline str row_fault(const Event* event):
-    """What is wrong with a row that is not a valid event."""
+    """Return what is wrong with a row that is not a valid event."""
     if event.kind >= EVENT_KINDS:
         return f"kind {event.kind} is none of 0, 1, 2"
     if event.kind == PURCHASE:
@@ -272,7 +272,7 @@ cdef inline tuple feed_columns(
                 fault = row_fault(&batch.events[batch.count])
                 raise ValueError(f"columns, row {applied}: changed meanwhile: {fault}")
         except Exception as error:
-            # The rows before the failure stand, and are reported.
+            # The rows before the failure remain applied, and are reported.
             failure = error
         raw = PyBytes_FromStringAndSize(
             <const char*> flags.items, flags.count * <int64_t> sizeof(ColumnFlag)

@@ -88,7 +88,7 @@ cdef inline int32_t two_digits(const char* text) noexcept nogil:
 
 
 cdef inline int64_t days_of_date(int64_t year, int32_t month, int32_t day) noexcept nogil:
-    """Days from 1970-01-01 to a Gregorian date of a year >= 1."""
+    """Return the days from 1970-01-01 to a Gregorian date of a year >= 1."""
     # Counting years from March puts the leap day at the end of a year.
     cdef int64_t shifted = year - (month <= 2)
     cdef int64_t day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
@@ -102,14 +102,36 @@ cdef inline int32_t days_in_month(int64_t year, int32_t month) noexcept nogil:
     return 30 if month == 4 or month == 6 or month == 9 or month == 11 else 31
 
 
+cdef inline bint offset_of_text(
+    const char* text, int64_t length, int64_t* offset_minutes
+) noexcept nogil:
+    """Parse a UTC offset, which is not empty: Z, +HH, +HHMM or +HH:MM; False if invalid."""
+    cdef int32_t hours, minutes = 0
+    cdef int64_t i = 3
+    if text[0] == c"Z":
+        return length == 1
+    if (text[0] != c"+" and text[0] != c"-") or length < 3:
+        return False
+    hours = two_digits(text + 1)
+    if length > 3:
+        i += text[3] == c":"
+        if length - i != 2:
+            return False
+        minutes = two_digits(text + i)
+    if not 0 <= hours <= 23 or not 0 <= minutes <= 59:
+        return False
+    offset_minutes[0] = hours * 60 + minutes
+    if text[0] == c"-":
+        offset_minutes[0] = -offset_minutes[0]
+    return True
+
+
 cdef inline bint time_of_text(
     const char* text, int64_t length, int64_t* time_us
 ) noexcept nogil:
     """Parse a timestamp: set its microseconds since 1970; False if it is invalid."""
     cdef int32_t century, year_of_century, month, day, hour, minute, second
-    cdef int32_t offset_hours = 0, offset_minutes = 0
     cdef int64_t year, fraction = 0, scale = MICROSECONDS, offset = 0, i = 19
-    cdef char sign
     if (
         length < 19 or text[4] != c"-" or text[7] != c"-"
         or (text[10] != c" " and text[10] != c"T")
@@ -139,29 +161,8 @@ cdef inline bint time_of_text(
             i += 1
         if scale == MICROSECONDS:
             return False
-    if i < length:
-        sign = text[i]
-        i += 1
-        if sign == c"+" or sign == c"-":
-            if length - i < 2:
-                return False
-            offset_hours = two_digits(text + i)
-            i += 2
-            if i < length:
-                i += text[i] == c":"
-                if length - i != 2:
-                    return False
-                offset_minutes = two_digits(text + i)
-                i += 2
-            if not 0 <= offset_hours <= 23 or not 0 <= offset_minutes <= 59:
-                return False
-            offset = offset_hours * 60 + offset_minutes
-            if sign == c"-":
-                offset = -offset
-        elif sign != c"Z":
-            return False
-        if i < length:
-            return False
+    if i < length and not offset_of_text(text + i, length - i, &offset):
+        return False
     time_us[0] = (
         (days_of_date(year, month, day) * 1440 + hour * 60 + minute - offset) * 60 + second
     ) * MICROSECONDS + fraction

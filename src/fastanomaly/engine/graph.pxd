@@ -65,14 +65,14 @@ cdef inline void graph_begin(Graph* graph, uint64_t secret) noexcept nogil:
 
 
 cdef inline int32_t* list_uids(const Pool* pool, Friends friends) noexcept nogil:
-    """The uids in a list that is not empty."""
+    """Return the uids in a list that is not empty."""
     return <int32_t*> (pool_block(pool, size_of(friends.count), friends.block) + 1)
 
 
 cdef inline int32_t list_find(
     const int32_t* uids, int32_t count, int32_t uid
 ) noexcept nogil:
-    """The index of uid, or -1; O(count)."""
+    """Return the index of uid, or -1; O(count)."""
     cdef int32_t i = 0, j
     cdef bint hit
     while i + 16 <= count:
@@ -92,7 +92,7 @@ cdef inline int32_t list_find(
 cdef inline Friends* graph_owner(
     Graph* graph, const Pool* pool, const Tag* tag
 ) noexcept nogil:
-    """The list whose block has that tag."""
+    """Return the list whose block has that tag."""
     if pool == &graph.parts:
         return &graph.hubs[tag.owner].parts[tag.note]
     return &graph.friends[tag.owner]
@@ -159,12 +159,12 @@ cdef inline void list_remove(
 
 
 cdef inline int64_t power_of_two(int64_t least) noexcept nogil:
-    """The smallest power of two >= least; least must be >= 1."""
+    """Return the smallest power of two >= least; least must be >= 1."""
     return <int64_t> 1 << (64 - leading_zeros(<uint64_t> (least - 1)) if least > 1 else 0)
 
 
 cdef inline int64_t hub_part(const Graph* graph, const Hub* hub, int32_t uid) noexcept nogil:
-    """The part to which a friend belongs."""
+    """Return the part to which a friend belongs."""
     # Keyed, so that users that fall into one part cannot be chosen. The mixing steps are
     # those of SplitMix64 (Steele, Lea, Flood 2014).
     cdef uint64_t hash = <uint64_t> uid + graph.secret
@@ -316,7 +316,7 @@ cdef inline int hub_to_list(Graph* graph, int32_t uid) except -1 nogil:
 
 
 cdef inline int64_t friends_runs(const Graph* graph, Friends friends) noexcept nogil:
-    """The number of arrays (runs) that hold the friends."""
+    """Return the number of arrays (runs) that hold the friends."""
     if friends.block < 0:
         return graph.hubs[~friends.block].part_count
     return friends.count > 0
@@ -325,7 +325,7 @@ cdef inline int64_t friends_runs(const Graph* graph, Friends friends) noexcept n
 cdef inline const int32_t* friends_run(
     const Graph* graph, Friends friends, int64_t run, int32_t* count
 ) noexcept nogil:
-    """One run of friends; sets its length, which may be 0.
+    """Return one run of friends; sets its length, which may be 0.
 
     Run 0 may be requested for every user, even one without friends.
     """
@@ -350,7 +350,7 @@ cdef inline void friends_prefetch(const Graph* graph, int32_t uid) noexcept nogi
 cdef inline bint friends_have(
     const Graph* graph, Friends friends, int32_t uid
 ) noexcept nogil:
-    """Whether uid is among the friends; O(LIST_FRIENDS), expected."""
+    """Return whether uid is among the friends; O(LIST_FRIENDS), expected."""
     cdef const Hub* hub
     cdef Friends part
     if friends.block >= 0:
@@ -456,7 +456,7 @@ cdef inline void graph_add_user(Graph* graph, int32_t uid) noexcept nogil:
 
 
 cdef inline bint graph_find(const Graph* graph, int32_t a, int32_t b) noexcept nogil:
-    """Whether a and b are friends; searches the side with fewer friends."""
+    """Return whether a and b are friends; searches the side with fewer friends."""
     if graph.friends[a].count <= graph.friends[b].count:
         return friends_have(graph, graph.friends[a], b)
     return friends_have(graph, graph.friends[b], a)
@@ -502,7 +502,7 @@ cdef inline int graph_unfriend(Graph* graph, int32_t a, int32_t b) except -1 nog
 
 
 cdef inline int64_t graph_bytes(const Graph* graph) noexcept nogil:
-    """The bytes allocated for friendships, without the entry of each user; O(hubs)."""
+    """Return the bytes allocated for friendships, without the array by uid; O(hubs)."""
     cdef int64_t bytes = pool_bytes(&graph.lists) + pool_bytes(&graph.parts)
     cdef int32_t number
     bytes += graph.hubs_capacity * <int64_t> sizeof(Hub)

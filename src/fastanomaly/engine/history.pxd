@@ -60,14 +60,14 @@ cdef inline void history_begin(History* history, int32_t tracked) noexcept nogil
 
 
 cdef inline Tag* ring_tag(const History* history, Ring ring) noexcept nogil:
-    """The tag of the block of a ring that has one."""
+    """Return the tag of the block of a ring that has one."""
     return pool_block(&history.blocks, size_of(ring.count), ring.block)
 
 
 cdef inline int32_t ring_place(
     const History* history, int32_t start, int32_t index
 ) noexcept nogil:
-    """The position in the block of the index-th oldest purchase."""
+    """Return the position in the block of the index-th oldest purchase."""
     cdef int64_t place = <int64_t> start + index
     return <int32_t> (place if place < history.tracked else place - history.tracked)
 
@@ -76,7 +76,7 @@ cdef inline int32_t ring_find(
     const History* history, const Purchase* items, int32_t start, int32_t count,
     PurchaseKey key
 ) noexcept nogil:
-    """The number of purchases before key; O(log count)."""
+    """Return the number of purchases before key; O(log count)."""
     cdef int32_t low = 0, high = count, middle
     while low < high:
         middle = low + (high - low) // 2
@@ -334,7 +334,7 @@ cdef inline const Purchase* history_older(
 
 
 cdef inline int64_t history_bytes(const History* history) noexcept nogil:
-    """The bytes allocated for purchases, without the entry of each user; O(long rings)."""
+    """Return the bytes allocated for purchases, without the arrays by uid; O(long rings)."""
     cdef int64_t bytes = pool_bytes(&history.blocks)
     cdef int32_t number
     bytes += history.longs_capacity * <int64_t> sizeof(LongRing)

@@ -6,16 +6,15 @@ meanwhile. Its arrays by uid grow with the state when a judgement begins. A fail
 leaves the judge usable. The judge owns all its arrays.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fastanomaly.engine.ball cimport (
-    Ball, ball_begin, ball_bytes, ball_complete, ball_count, ball_free, ball_grow, ball_widen,
+    Ball, ball_begin, ball_complete, ball_count, ball_free, ball_grow, ball_widen,
 )
 from fastanomaly.engine.grid cimport (
     LEVEL_COST_PER_PURCHASE, Grid, grid_flag, grid_free, grid_repeat_flags,
 )
 from fastanomaly.engine.latency cimport Latency, latency_add, now_ns
-from fastanomaly.engine.merge cimport merge_bytes
 from fastanomaly.engine.search cimport Search, search_ball, search_free, search_latest
 from fastanomaly.engine.state cimport State, state_find
 from fastanomaly.engine.types cimport Event, uint128
@@ -38,6 +37,18 @@ cdef struct Judge:
     Verdict verdict
 
 
+cdef inline void judge_begin(
+    Judge* judge, int32_t degree, int32_t tracked, int64_t k_numerator,
+    int64_t k_denominator, bint ball_method
+) noexcept nogil:
+    """Set up a judge; its struct must be zeroed."""
+    judge.degree = degree
+    judge.tracked = tracked
+    judge.k_numerator = k_numerator
+    judge.k_denominator = k_denominator
+    judge.ball_method = ball_method
+
+
 cdef inline void judge_free(Judge* judge) noexcept nogil:
     ball_free(&judge.ball)
     search_free(&judge.search)
@@ -45,30 +56,13 @@ cdef inline void judge_free(Judge* judge) noexcept nogil:
     grid_free(&judge.grid)
 
 
-cdef inline int64_t judge_user_bytes(const Judge* judge) noexcept nogil:
-    """The bytes allocated for arrays by uid."""
-    return (
-        judge.ball.marks_capacity * <int64_t> sizeof(uint32_t)
-        + judge.search.seen_capacity * <int64_t> sizeof(uint32_t)
-    )
-
-
-cdef inline int64_t judge_scratch_bytes(const Judge* judge) noexcept nogil:
-    """The bytes of all other buffers, without a grid."""
-    return (
-        ball_bytes(&judge.ball)
-        + merge_bytes(&judge.search.merge)
-        + judge.window.capacity * <int64_t> sizeof(int64_t)
-    )
-
-
 cdef inline object integer_of(uint128 value):
-    """A 128-bit number as a Python int."""
+    """Return a 128-bit number as a Python int."""
     return (<object> <uint64_t> (value >> 64) << 64) | <object> <uint64_t> value
 
 
 cdef inline object sum_of_squares(const Sums* sums):
-    """The sum of squares as a Python int."""
+    """Return the sum of squares as a Python int."""
     return integer_of(sums.squares_low) | <object> sums.squares_high << 128
 
 

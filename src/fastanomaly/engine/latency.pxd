@@ -20,7 +20,7 @@ cdef struct Latency:
 
 
 cdef inline int64_t now_ns() noexcept nogil:
-    """The monotonic clock, in nanoseconds."""
+    """Return the monotonic clock, in nanoseconds."""
     cdef timespec time
     clock_gettime(CLOCK_MONOTONIC, &time)
     return <int64_t> time.tv_sec * 1_000_000_000 + time.tv_nsec

@@ -87,7 +87,7 @@ cdef inline int load_graph(
 
 
 cdef inline bint purchase_valid(const Purchase* purchase, int64_t seq) noexcept nogil:
-    """Whether a purchase is in range; `seq` is that of the next purchase."""
+    """Return whether a purchase is in range; `seq` is that of the next purchase."""
     return (
         0 <= purchase.amount_units < <int64_t> AMOUNT_LIMIT and 0 <= purchase.key.seq < seq
     )
@@ -162,12 +162,12 @@ cdef inline int load_recency(
 
 
 cdef inline object array_view(bytes array, str kind):
-    """An array as a memoryview of items of a struct module's kind."""
+    """Return an array as a memoryview of items of a kind, as in the struct module."""
     return memoryview(array).cast(kind)
 
 
 cdef inline const int32_t* first_of(const int32_t[::1] items) noexcept:
-    """The address of the items, or NULL if there are none."""
+    """Return the address of the items, or NULL if there are none."""
     return &items[0] if items.shape[0] > 0 else NULL
 
 

@@ -114,7 +114,7 @@ cdef inline void leaf_move_oldest(Leaf* leaf, Leaf* older, int32_t count) noexce
 
 
 cdef inline int32_t leaf_share(const Leaf* neighbour) noexcept nogil:
-    """The number of purchases that a full leaf moves to a neighbour."""
+    """Return the number of purchases that a full leaf moves to a neighbour."""
     return (LEAF_PURCHASES - (neighbour.end - neighbour.start)) // 2
 
 
@@ -150,7 +150,7 @@ cdef inline Leaf* long_ring_make_room(
 
 
 cdef inline int64_t long_ring_find(const LongRing* ring, PurchaseKey key) noexcept nogil:
-    """The index of the last leaf that begins before key, or 0; O(log leaves)."""
+    """Return the index of the last leaf that begins before key, or 0; O(log leaves)."""
     cdef int64_t low = 0, high = ring.leaf_count, middle
     cdef const Leaf* leaf
     while high - low > 1:
@@ -164,7 +164,7 @@ cdef inline int64_t long_ring_find(const LongRing* ring, PurchaseKey key) noexce
 
 
 cdef inline const Purchase* long_ring_oldest(const LongRing* ring) noexcept nogil:
-    """The oldest purchase; the ring must not be empty."""
+    """Return the oldest purchase; the ring must not be empty."""
     cdef const Leaf* leaf = ring.leaves[ring.first]
     return &leaf.items[leaf.start]
 
@@ -200,7 +200,7 @@ cdef inline void long_ring_push(
 
 
 cdef inline int64_t long_ring_bytes(const LongRing* ring) noexcept nogil:
-    """The bytes allocated."""
+    """Return the bytes allocated."""
     return (
         ring.leaf_count * <int64_t> sizeof(Leaf)
         + ring.capacity * <int64_t> sizeof(Leaf*)

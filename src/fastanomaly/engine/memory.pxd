@@ -88,7 +88,7 @@ cdef inline int memory_zeroed(void** block, int64_t items, size_t item_size) exc
 
 
 cdef inline int64_t memory_capacity(int64_t capacity, int64_t needed) noexcept nogil:
-    """The capacity to grow to, so that appending costs amortised O(1).
+    """Return the capacity to grow to, so that appending costs amortised O(1).
 
     Growth is by an eighth: large blocks are moved by remapping pages, not by copying bytes,
     and little memory is left unused.

@@ -181,7 +181,7 @@ cdef inline int merge_begin(
 
 
 cdef inline const Candidate* merge_newest(const Merge* merge) noexcept nogil:
-    """The candidate with the newest purchase not taken, or NULL."""
+    """Return the candidate with the newest purchase not taken, or NULL."""
     if merge.count == 0 or merge.candidates[merge.newest].order == 0:
         return NULL
     return &merge.candidates[merge.newest]
@@ -213,7 +213,7 @@ cdef inline int merge_latest(
 
 
 cdef inline int64_t merge_bytes(const Merge* merge) noexcept nogil:
-    """The bytes allocated."""
+    """Return the bytes allocated."""
     return (
         merge.candidates_capacity * <int64_t> sizeof(Candidate)
         + merge.losers_capacity * <int64_t> sizeof(int32_t)

@@ -16,15 +16,21 @@ from fastanomaly.engine.users cimport key_hash, users_find
 
 
 cdef inline int32_t find_user(const State* state, object user) except -2:
-    """The uid of a user_id given from Python, or -1 if it was never seen."""
+    """Return the uid of a user_id given from Python, or -1 if it was never seen."""
     cdef UserKey key
     _text = key_of_object(user, &key)
     key.hash = key_hash(state.users.secret, &key)
     return users_find(&state.users, &key)
 
 
+cdef inline list sample_ids(const State* state, int64_t most):
+    """Return the ids of at most `most` users, evenly spaced in order of first appearance."""
+    cdef int64_t i, users = state.users.count, count = min(users, most)
+    return [user_id_of(&state.users, <int32_t> (i * users // count)) for i in range(count)]
+
+
 cdef inline list network_ids(const State* state, Judge* judge, object user):
-    """The ids of the users within the judge's degree, nearest first; O(edges of the ball)."""
+    """Return the ids of the users within the judge's degree, nearest first; O(their edges)."""
     cdef int64_t i
     cdef int32_t uid = find_user(state, user)
     if uid < 0:
@@ -37,7 +43,7 @@ cdef inline list network_ids(const State* state, Judge* judge, object user):
 cdef inline list network_amounts(
     const State* state, Judge* judge, object user, int32_t degree, int32_t tracked
 ):
-    """The amounts of a network's latest T purchases, newest first; costs a judgement."""
+    """Return the amounts of a network's latest T purchases; costs a judgement."""
     cdef int64_t i
     cdef int32_t uid = find_user(state, user)
     if uid < 0:
@@ -62,7 +68,7 @@ cdef inline list ball_fill_levels(Ball* ball, const State* state, int32_t degree
 cdef inline tuple path_to(
     const State* state, const Ball* ball, int32_t uid, const int32_t* places
 ):
-    """The ids along a shortest path from a ball's origin to one of its users.
+    """Return the ids along a shortest path from a ball's origin to one of its users.
 
     `places` has the place of each user in the ball's queue, by uid. The queue is ordered by
     distance, so of a user's friends the one with the lowest place is nearest to the origin.
@@ -88,7 +94,7 @@ cdef inline tuple path_to(
 cdef inline list latest_with_paths(
     const State* state, Judge* judge, int32_t tracked, const int32_t* places
 ):
-    """(path, time_us, amount_units) of the latest T purchases in the ball, newest first."""
+    """Return (path, time_us, amount_units) of the ball's latest T purchases, newest first."""
     cdef const Candidate* newest
     cdef list found = []
     cdef dict paths = {}
@@ -109,7 +115,7 @@ cdef inline list latest_with_paths(
 cdef inline tuple network_latest(
     const State* state, Judge* judge, object user, int32_t degree, int32_t tracked
 ):
-    """Level sizes and latest purchases of a network; see Engine.latest. O(users) memory."""
+    """Return what Engine.latest does; O(users) memory."""
     cdef int64_t i
     cdef int32_t* places = NULL
     cdef int32_t uid = find_user(state, user)

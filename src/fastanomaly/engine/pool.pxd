@@ -46,7 +46,7 @@ cdef struct Pool:
 
 
 cdef inline int size_of(int32_t items) noexcept nogil:
-    """The smallest size (0 to POOL_SIZES - 1) that holds 1 to POOL_ITEMS items; O(1)."""
+    """Return the smallest size that holds that many items, 1 to POOL_ITEMS; O(1)."""
     cdef int bits
     if items <= 8:
         return items - 1
@@ -56,7 +56,7 @@ cdef inline int size_of(int32_t items) noexcept nogil:
 
 
 cdef inline int32_t size_items(int size) noexcept nogil:
-    """The number of items that a block of a size holds."""
+    """Return the number of items that a block of a size holds."""
     if size < 8:
         return size + 1
     return (5 + (size & 3)) << (size // 4 - 1)
@@ -74,7 +74,7 @@ cdef inline void pool_begin(Pool* pool, size_t item_bytes) noexcept nogil:
 
 
 cdef inline Tag* pool_block(const Pool* pool, int size, int32_t block) noexcept nogil:
-    """The tag of a block in use or reserved; its items follow the tag."""
+    """Return the tag of a block in use or reserved; its items follow the tag."""
     cdef const Pages* pages = &pool.sizes[size]
     cdef int64_t page = block >> pages.page_bits
     return <Tag*> (
@@ -132,7 +132,7 @@ cdef inline const Tag* pool_release(Pool* pool, int size, int32_t block) noexcep
 
 
 cdef inline int64_t pool_bytes(const Pool* pool) noexcept nogil:
-    """The bytes allocated; O(POOL_SIZES)."""
+    """Return the bytes allocated; O(POOL_SIZES)."""
     cdef int64_t bytes = 0
     cdef int size
     cdef const Pages* pages

@@ -63,7 +63,7 @@ cdef inline Chunk* recency_new_chunk(Recency* recency, int64_t index) noexcept n
 
 
 cdef inline int64_t recency_find_chunk(const Recency* recency, PurchaseKey key) noexcept nogil:
-    """The index of the last chunk that begins before key, or 0; O(log chunks)."""
+    """Return the index of the last chunk that begins before key, or 0; O(log chunks)."""
     cdef int64_t low = 0, high = recency.chunk_count, middle
     cdef const Chunk* chunk
     while high - low > 1:
@@ -171,7 +171,7 @@ cdef inline void recency_push(
 
 
 cdef inline const PurchaseKey* recency_newest(const Recency* recency) noexcept nogil:
-    """The key of the newest purchase, or NULL."""
+    """Return the key of the newest purchase, or NULL."""
     cdef const Chunk* chunk
     if recency.count == 0:
         return NULL
@@ -180,7 +180,7 @@ cdef inline const PurchaseKey* recency_newest(const Recency* recency) noexcept n
 
 
 cdef inline int64_t recency_bytes(const Recency* recency) noexcept nogil:
-    """The bytes allocated."""
+    """Return the bytes allocated."""
     return (
         (recency.chunk_count + (recency.spare != NULL)) * <int64_t> sizeof(Chunk)
         + recency.chunks_capacity * <int64_t> sizeof(Chunk*)

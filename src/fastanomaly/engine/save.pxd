@@ -206,7 +206,7 @@ cdef inline int save_state(const State* state, int fd) except -1 nogil:
 
 
 cdef inline list state_arrays(const State* state):
-    """(name, kind, items) of each array that save_state writes, in that order."""
+    """Return (name, kind, items) of each array that save_state writes, in that order."""
     return [
         ("user_names", "int64", state.users.count),
         ("user_texts", "bytes", state.users.texts_used),
@@ -220,7 +220,7 @@ cdef inline list state_arrays(const State* state):
 
 
 cdef inline dict state_scalars(const State* state):
-    """The values of the state that are not in its arrays."""
+    """Return the values of the state that are not in its arrays."""
     return {
         "seq": state.seq,
         "purchases": state.events[<int> PURCHASE],

@@ -67,7 +67,7 @@ cdef inline uint64_t byte_is(uint64_t word, uint64_t repeated) noexcept nogil:
 
 
 cdef inline const char* string_end(const char* at, const char* end) noexcept nogil:
-    """The quote that ends a plain string."""
+    """Return the quote that ends a plain string."""
     cdef uint64_t word, special
     while LITTLE_ENDIAN and end - at >= 8:
         memcpy(&word, at, 8)
@@ -91,7 +91,7 @@ cdef inline const char* skip_digits(const char* at) noexcept nogil:
 
 
 cdef inline const char* scan_number(const char* at, ValueKind* kind) noexcept nogil:
-    """The end of a JSON number; sets its kind."""
+    """Return the end of a JSON number; sets its kind."""
     cdef const char* digits
     kind[0] = INTEGER
     at += at[0] == c"-"
@@ -119,7 +119,7 @@ cdef inline const char* scan_number(const char* at, ValueKind* kind) noexcept no
 cdef inline const char* scan_word(
     const char* at, const char* end, const char* word, int64_t length
 ) noexcept nogil:
-    """The end of a word, if it is the next text."""
+    """Return the end of a word, if it is the next text."""
     if end - at >= length and memcmp(at, word, <size_t> length) == 0:
         return at + length
     return NULL

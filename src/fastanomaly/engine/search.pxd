@@ -71,14 +71,14 @@ cdef struct Search:             # reused by all searches of a judge
 
 
 cdef inline bint rim_is_smaller(const Ball* ball, Friends friends) noexcept nogil:
-    """Whether to look up the rim among a hub's friends instead of scanning the friends."""
+    """Return whether looking up the rim among a hub's friends is cheaper than a scan."""
     return friends.count > LIST_FRIENDS and friends.count > ball.end - ball.rim
 
 
 cdef inline Within search_rim(
     Search* search, const Ball* ball, const Graph* graph, Friends friends
 ) noexcept nogil:
-    """Whether a user who is not marked has a marked friend, by looking up the rim.
+    """Return whether a user who is not marked has a marked friend, by looking up the rim.
 
     All friends of marked users inside the rim are marked, so only the rim can have a friend
     who is not. Expected O(users on the rim).
@@ -95,7 +95,7 @@ cdef inline Within search_rim(
 cdef inline Within search_friends(
     Search* search, const Ball* ball, const Graph* graph, int32_t uid
 ) noexcept nogil:
-    """Whether a user who is not marked has a marked friend; stops at the first one."""
+    """Return whether a user who is not marked has a marked friend; stops at the first one."""
     cdef Friends friends = graph.friends[uid]
     cdef int64_t i, run
     cdef const int32_t* uids
@@ -150,7 +150,7 @@ cdef inline Within search_expand(
 cdef inline Within search_near(
     Search* search, const Ball* ball, const Graph* graph, int32_t uid, int32_t steps
 ) noexcept nogil:
-    """Whether a marked user is within `steps` of uid, who is not marked.
+    """Return whether a marked user is within `steps` of uid, who is not marked.
 
     A breadth-first search that ends with UNKNOWN when the budget is used up. Its queue is
     the free part of the ball's: the caller has reserved one entry for each step of the
@@ -199,7 +199,7 @@ cdef inline Within search_near(
 cdef inline Within search_within(
     Search* search, const Ball* ball, const Graph* graph, int32_t uid, int32_t degree
 ) noexcept nogil:
-    """Whether uid, who is not in the ball, is within the degree; the answer is stored."""
+    """Return whether uid, who is not in the ball, is within the degree; store the answer."""
     cdef Within answer
     if ball.marks[uid] == ball.outside:
         return NO
@@ -314,14 +314,14 @@ cdef inline WalkEnd search_walk_complete(
 
 
 cdef inline int64_t search_merge_cost(const Ball* ball, int64_t tracked) noexcept nogil:
-    """The cost of merging the rings of a complete ball, in steps of a walk."""
+    """Return the cost of merging the rings of a complete ball, in steps of a walk."""
     return ball.end + RING_COST * min(ball.end, tracked) + PURCHASE_COST * tracked
 
 
 cdef inline bint search_expects_short_walk(
     const Ball* ball, int64_t users, int64_t tracked
 ) noexcept nogil:
-    """Whether a walk would cost less than merging if all users bought equally often."""
+    """Return whether a walk would cost less than merging if all users bought equally often."""
     return (
         <double> tracked * users < <double> search_merge_cost(ball, tracked) * ball.end
     )
@@ -330,7 +330,7 @@ cdef inline bint search_expects_short_walk(
 cdef inline bint search_walk_succeeded(
     Search* search, const Recency* recency, WalkEnd end
 ) noexcept nogil:
-    """Whether the window now has the network's latest purchases; notes what that implies."""
+    """Return whether the window has the latest purchases; if so, set same_if_wider."""
     if end == FOUND or (end == LOG_ENDED and not recency.truncated):
         search.same_if_wider = search.skipped == 0
         return True
@@ -425,7 +425,7 @@ cdef inline int search_ball(
     Search* search, Window* window, Ball* ball, const State* state, int32_t degree,
     int32_t tracked
 ) except -1 nogil:
-    """The same by marking the whole ball and merging: O(edges of the ball + T log T).
+    """Return the same by marking the whole ball and merging: O(edges of the ball + T log T).
 
     Kept as a reference for tests and benchmarks.
     """

@@ -13,17 +13,16 @@ everything in it.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fastanomaly.engine.graph cimport (
-    Friends, Graph, graph_add_user, graph_befriend, graph_begin, graph_free, graph_reserve,
+    Graph, graph_add_user, graph_befriend, graph_begin, graph_free, graph_reserve,
     graph_unfriend,
 )
 from fastanomaly.engine.history cimport (
-    History, Ring, history_add_user, history_begin, history_free, history_record,
-    history_reserve,
+    History, history_add_user, history_begin, history_free, history_record, history_reserve,
 )
 from fastanomaly.engine.recency cimport Recency, recency_free, recency_push, recency_reserve
 from fastanomaly.engine.types cimport EVENT_KINDS, Purchase, UserKey
 from fastanomaly.engine.users cimport (
-    Users, users_add, users_bytes, users_find, users_forget_last, users_free,
+    Users, users_add, users_find, users_forget_last, users_free,
 )
 
 cdef struct State:
@@ -54,7 +53,7 @@ cdef inline void state_free(State* state) noexcept nogil:
 
 
 cdef inline int32_t state_find(const State* state, const UserKey* key) noexcept nogil:
-    """The uid of the user with a hashed key, or -1; expected O(1)."""
+    """Return the uid of the user with a hashed key, or -1; expected O(1)."""
     return key.uid if key.uid >= 0 else users_find(&state.users, key)
 
 
@@ -65,7 +64,7 @@ cdef inline int state_reserve_users(State* state, int64_t users) except -1 nogil
 
 
 cdef inline int32_t state_intern(State* state, const UserKey* key) except -1 nogil:
-    """The uid of the user with a hashed key, who is added if new.
+    """Return the uid of the user with a hashed key, who is added if new.
 
     Expected amortised O(1). A failed allocation changes nothing.
     """
@@ -141,13 +140,3 @@ cdef inline int state_unfriend(
     if uid_a >= 0 and uid_b >= 0:
         graph_unfriend(&state.graph, uid_a, uid_b)
     return 0
-
-
-cdef inline int64_t state_user_bytes(const State* state) noexcept nogil:
-    """The bytes allocated for each user, without the texts of ids."""
-    return (
-        users_bytes(&state.users)
-        + state.graph.friends_capacity * <int64_t> sizeof(Friends)
-        + state.history.rings_capacity * <int64_t> sizeof(Ring)
-        + state.history.newest_capacity * <int64_t> sizeof(int64_t)
-    )

@@ -48,7 +48,7 @@ cdef struct Purchase:
 
 
 cdef inline bint purchase_before(PurchaseKey left, PurchaseKey right) noexcept nogil:
-    """Whether the purchase with key `left` is earlier than the one with key `right`."""
+    """Return whether the purchase with key `left` is earlier than the one with key `right`."""
     if left.time_us != right.time_us:
         return left.time_us < right.time_us
     return left.seq < right.seq

@@ -10,14 +10,14 @@ from fastanomaly.engine.users cimport Users, key_of_text, users_key
 
 
 cdef inline str key_text(const UserKey* key):
-    """The user_id of a key."""
+    """Return the user_id of a key."""
     if key.number >= 0:
         return str(key.number)
     return key.text[:key.length].decode("utf-8")
 
 
 cdef inline str user_id_of(const Users* users, int32_t uid):
-    """The user_id of a user."""
+    """Return the user_id of a user."""
     cdef UserKey key = users_key(users, uid)
     return key_text(&key)
 

@@ -47,7 +47,7 @@ cdef struct Users:
 
 
 cdef inline UserKey key_of_text(const char* text, int64_t length) noexcept nogil:
-    """The key of an id, not hashed yet; it points to the text."""
+    """Return the key of an id, not hashed yet; it points to the text."""
     cdef UserKey key
     cdef int64_t i, number = 0
     key.text = text
@@ -65,7 +65,7 @@ cdef inline UserKey key_of_text(const char* text, int64_t length) noexcept nogil
 
 
 cdef inline bint keys_equal(const UserKey* left, const UserKey* right) noexcept nogil:
-    """Whether two keys are of the same user_id."""
+    """Return whether two keys are of the same user_id."""
     if left.number >= 0 or right.number >= 0:
         return left.number == right.number
     return left.length == right.length and (
@@ -97,7 +97,7 @@ cdef inline void sip_absorb(uint64_t* v, uint64_t word) noexcept nogil:
 
 
 cdef inline uint64_t key_hash(const uint64_t* secret, const UserKey* key) noexcept nogil:
-    """SipHash-1-3 of a number's eight bytes, or of a text; O(length)."""
+    """Return the SipHash-1-3 of a number's eight bytes, or of a text; O(length)."""
     cdef uint64_t[4] v
     cdef uint64_t word
     cdef int64_t i, whole
@@ -124,7 +124,7 @@ cdef inline uint64_t key_hash(const uint64_t* secret, const UserKey* key) noexce
 
 
 cdef inline UserKey users_key(const Users* users, int32_t uid) noexcept nogil:
-    """The key of a user, not hashed; it is valid until the next user is added."""
+    """Return the key of a user, not hashed; it is valid until the next user is added."""
     cdef UserKey key
     cdef const char* text
     cdef int32_t length
@@ -145,7 +145,7 @@ cdef inline UserKey users_key(const Users* users, int32_t uid) noexcept nogil:
 cdef inline bint users_match(
     const Users* users, int32_t uid, const UserKey* key
 ) noexcept nogil:
-    """Whether a user has that key."""
+    """Return whether a user has that key."""
     cdef UserKey known
     if key.number >= 0:
         return users.names[uid] == key.number
@@ -173,7 +173,7 @@ cdef inline void users_prefetch_name(const Users* users, const UserKey* key) noe
 cdef inline int64_t table_slot(
     const Users* users, const Table* table, const UserKey* key
 ) noexcept nogil:
-    """The slot that holds a hashed key, or the free one where it belongs.
+    """Return the slot that holds a hashed key, or the free one where it belongs.
 
     The table must have slots. Expected O(1).
     """
@@ -185,7 +185,7 @@ cdef inline int64_t table_slot(
 
 
 cdef inline int32_t users_find(const Users* users, const UserKey* key) noexcept nogil:
-    """The uid of the user with a hashed key, or -1."""
+    """Return the uid of the user with a hashed key, or -1."""
     cdef int32_t uid = -1
     if users.table.count > 0:
         uid = users.table.slots[table_slot(users, &users.table, key)] - 1
@@ -295,7 +295,7 @@ cdef inline void users_forget_last(Users* users) noexcept nogil:
 
 
 cdef inline int64_t users_bytes(const Users* users) noexcept nogil:
-    """The bytes allocated, without the texts of ids."""
+    """Return the bytes allocated, without the texts of ids."""
     return (
         users.names_capacity * <int64_t> sizeof(int64_t)
         + (users.table.count + users.old_table.count) * <int64_t> sizeof(int32_t)

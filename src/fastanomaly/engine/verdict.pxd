@@ -45,7 +45,7 @@ cdef inline void sums_add(Sums* sums, const int64_t* amounts, int64_t n) noexcep
 
 
 cdef inline Sums sums_of(const int64_t* amounts, int64_t n) noexcept nogil:
-    """The sums over n purchases."""
+    """Return the sums over n purchases."""
     cdef Sums sums
     sums.n = 0
     sums.total = 0
@@ -56,7 +56,7 @@ cdef inline Sums sums_of(const int64_t* amounts, int64_t n) noexcept nogil:
 
 
 cdef inline int64_t square_root(uint128 x) noexcept nogil:
-    """The integer square root of x < 2^96."""
+    """Return the integer square root of x < 2^96."""
     cdef uint128 root = <uint128> sqrt(<double> x)
     # The floating-point root is off by one at most.
     while root * root > x:

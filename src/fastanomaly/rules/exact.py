@@ -1,7 +1,7 @@
-"""The exact verdict in Python integers: the rule of ``_verdict.pxd`` without a width.
+"""The exact verdict in Python integers: the rule of ``engine/verdict.pxd`` for any size.
 
-The engine asks it where 128 bits are not enough; flags use it for their exact values.
-Amounts are integers in units of 10^-6, sums are over the n purchases of the window.
+The engine uses it where 128 bits are not enough, flags use it for their exact values.
+Amounts are integers in units of 10^-6; sums are over the n purchases that count.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from math import isqrt
 
 UNITS = 10**6
-"""Units in one of the currency: amounts are exact to the sixth decimal."""
+"""Units in one unit of the currency: amounts are exact to six decimals."""
 
 UNITS_PER_CENT = UNITS // 100
 
@@ -17,7 +17,7 @@ UNITS_PER_CENT = UNITS // 100
 def anomalous(
     n: int, total: int, squares: int, amount_units: int, k_numerator: int, k_denominator: int
 ) -> bool:
-    """Whether the amount is above mean + k sd, k = k_numerator / k_denominator."""
+    """Return whether the amount is above mean + k sd, k = k_numerator / k_denominator."""
     above = n * amount_units - total
     variance = n * squares - total * total
     return (
@@ -28,15 +28,15 @@ def anomalous(
 
 
 def mean_cents(n: int, total: int) -> int:
-    """The mean in cents, truncated."""
+    """Return the mean in cents, truncated."""
     return total // (n * UNITS_PER_CENT)
 
 
 def sd_cents(n: int, total: int, squares: int) -> int:
-    """The population's standard deviation in cents, truncated."""
+    """Return the population standard deviation in cents, truncated."""
     return isqrt((n * squares - total * total) // (n * UNITS_PER_CENT) ** 2)
 
 
 def cents_text(cents: int) -> str:
-    """An amount in cents as text with two decimals: 2910 is ``29.10``."""
+    """Return an amount in cents as text with two decimals: 2910 is ``29.10``."""
     return f"{cents // 100}.{cents % 100:02d}"
