@@ -9,13 +9,14 @@ Unlike times, counts hardly depend on the machine's load, so a change of 1 % can
 What a workload costs is the count of a run with it minus the count of a run that stops
 just before it: start-up, imports and preparation cancel out. Counts repeat from run to run
 because hashing has a fixed seed, and ``os.urandom``, from which the engine draws its secret,
-is replaced. Lines are fed in blocks that are too small for the scanning thread.
+is replaced. Lines are fed in blocks too small for the engine to scan them in a thread.
 """
 
 import argparse
 import os
 import random
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -104,14 +105,15 @@ def make_logs(folder: Path) -> None:
 
 
 def count_instructions(python: str, script: Path, degree: int, step: str) -> int:
-    """Run the measured script up to a step under valgrind; the instructions it took."""
+    """Run the measured script up to a step under valgrind; return its instructions."""
+    settings = {n: v for n, v in os.environ.items() if not n.startswith("PYTHON")}
     completed = subprocess.run(
         [
             *("valgrind", "--tool=cachegrind", "--cache-sim=no"),
             *("--cachegrind-out-file=/dev/null", python, "-P", "-s", script),
             *(script.parent, str(degree), step),
         ],
-        env={**os.environ, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
+        env={**settings, "PYTHONHASHSEED": "0", "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
@@ -155,6 +157,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("pythons", nargs="+", metavar="PYTHON")
     pythons = parser.parse_args().pythons
+    if shutil.which("valgrind") is None:
+        sys.exit("valgrind is missing (Debian, Ubuntu: apt-get install valgrind)")
     with tempfile.TemporaryDirectory() as folder:
         make_logs(Path(folder))
         script = Path(folder, "measured.py")

@@ -11,7 +11,7 @@ from fastanomaly.engine.history cimport (
 from fastanomaly.engine.pool cimport POOL_SIZES, Pool, Tag, pool_block
 from fastanomaly.engine.recency cimport Chunk, Recency
 from fastanomaly.engine.state cimport State
-from fastanomaly.engine.types cimport PurchaseKey, Purchase, UserKey, purchase_before
+from fastanomaly.engine.types cimport Purchase, PurchaseKey, UserKey, purchase_before
 from fastanomaly.engine.users cimport Users, key_hash, users_find, users_key
 
 

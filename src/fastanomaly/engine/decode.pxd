@@ -167,7 +167,7 @@ cdef inline bint is_blank(const char* text, int64_t length) noexcept nogil:
 cdef inline tuple decode_tools():
     """Return (loads, JSONDecodeError, reread, exact_number), imported by the first call.
 
-    Importing orjson takes longer than most runs' start-up, and most runs do not need it.
+    Importing orjson would be most of the command's start-up, and most runs do not need it.
     """
     global decode_tools_cache
     if decode_tools_cache == NULL:

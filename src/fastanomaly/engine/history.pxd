@@ -22,7 +22,7 @@ from fastanomaly.engine.pool cimport (
     POOL_ITEMS, Pool, Tag, pool_begin, pool_block, pool_bytes, pool_free, pool_release,
     pool_reserve, pool_take, size_of,
 )
-from fastanomaly.engine.types cimport PurchaseKey, Purchase, purchase_before
+from fastanomaly.engine.types cimport Purchase, PurchaseKey, purchase_before
 
 cdef struct Ring:
     int32_t block               # of the pool, if count > 0; for long rings ~(their number)

@@ -14,7 +14,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memmove
 
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve, memory_resize
-from fastanomaly.engine.types cimport PurchaseKey, Purchase, purchase_before
+from fastanomaly.engine.types cimport Purchase, PurchaseKey, purchase_before
 
 cdef enum:
     LEAF_PURCHASES = 64         # so a late purchase moves at most that many

@@ -17,7 +17,7 @@ from fastanomaly.engine.history cimport (
     Cursor, History, history_newest, history_older, history_prefetch,
 )
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
-from fastanomaly.engine.types cimport PurchaseKey, Purchase, uint128
+from fastanomaly.engine.types cimport Purchase, PurchaseKey, uint128
 from fastanomaly.engine.window cimport Window, window_append
 
 cdef enum:

@@ -14,7 +14,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memmove
 
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve, memory_resize
-from fastanomaly.engine.types cimport PurchaseKey, Purchase, purchase_before
+from fastanomaly.engine.types cimport Purchase, PurchaseKey, purchase_before
 
 cdef enum:
     CHUNK_ENTRIES = 256         # a late purchase moves half of them on average
