@@ -9,7 +9,7 @@ ruff_check() { ruff check .; }
 ruff_format() { ruff format --check .; }
 mypy_package() { mypy; }
 mypy_tests() { mypy --config-file tests/mypy.ini; }
-stubtest() { python -P -m mypy.stubtest fastanomaly._core --allowlist tests/stubtest-allowlist.txt; }
+stubtest() { python -P -m mypy.stubtest fastanomaly._core; }
 cython() { cython-lint src/fastanomaly tests/fuzz; }
 imports() { lint-imports --no-cache; }
 

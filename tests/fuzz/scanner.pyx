@@ -1,4 +1,4 @@
-"""The scanner as a C function, for the fuzzer."""
+"""The scanner as a C function, for the fuzzer (harness.c)."""
 
 from libc.stdint cimport int64_t
 from libc.stdio cimport snprintf
@@ -9,6 +9,7 @@ from fastanomaly.engine.types cimport PURCHASE, Event, UserKey
 
 
 cdef int64_t copy_id(const UserKey* key, char* text) noexcept nogil:
+    """Copy the user_id of a key; its length."""
     if key.number >= 0:
         return snprintf(text, 24, "%lld", <long long> key.number)
     memcpy(text, key.text, <size_t> key.length)
@@ -19,7 +20,10 @@ cdef public int scanner(
     const char* line, int64_t size, int* kind, int64_t* time_us, int64_t* amount_units,
     char* user, int64_t* user_length, char* friend_, int64_t* friend_length
 ) noexcept nogil:
-    """Return whether the scanner accepts a line; copy its ids. line[size] ends the line."""
+    """Return whether the scanner accepts a line; sets the values of its event.
+
+    line[size] must be a control character. The ids are copied.
+    """
     cdef Event event
     if not scan_event(line, line + size, &event):
         return 0

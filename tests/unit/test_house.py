@@ -62,8 +62,8 @@ def python_blocks(text):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             kind = "class" if isinstance(node, ast.ClassDef) else "function"
             head = node.body[0]
-            if head.lineno == node.end_lineno and isinstance(head, ast.Expr):
-                continue  # nothing but `...`, as in a protocol: it is on the line of the head
+            if isinstance(head, ast.Expr) and ast.unparse(head) == "...":
+                continue  # a method of a protocol, on the line of its head
             string = (
                 (head.lineno - 1, head.end_lineno - 1) if ast.get_docstring(node) else None
             )

@@ -1,4 +1,4 @@
-"""Failed allocations: a MemoryError leaves the state as it was."""
+"""Failed allocations: a MemoryError leaves the state unchanged."""
 
 from collections import Counter
 from contextlib import contextmanager
@@ -20,7 +20,7 @@ def failing_after(count):
 
 
 def populated():
-    """A detector at the brink: tables are full, a list and a ring as long as they get."""
+    """A detector whose next events allocate: a list and a ring are at their full length."""
     detector = Detector(2, 300)
     for friend in range(64):
         detector.befriend("almost a hub", friend)
@@ -39,7 +39,7 @@ OPERATIONS = {
 
 
 @pytest.mark.parametrize("operation", OPERATIONS.values(), ids=OPERATIONS)
-def test_an_event_happens_wholly_or_not_at_all(operation):
+def test_an_event_is_applied_completely_or_not_at_all(operation):
     done = populated()
     operation(done)
     failures = 0
@@ -61,8 +61,8 @@ def test_an_event_happens_wholly_or_not_at_all(operation):
     assert failures > 0
 
 
-def test_failures_on_the_way_up_and_down():
-    """Every event of a hub's and a long ring's life is tried without memory first."""
+def test_failures_while_structures_grow_and_shrink():
+    """Every event that makes or undoes a hub or a long ring is first tried without memory."""
     steps = (
         [("befriend", "hub", friend) for friend in range(700)]
         + [("unfriend", "hub", friend) for friend in range(700)]
@@ -88,7 +88,7 @@ def test_failures_on_the_way_up_and_down():
         if operation == "befriend" and number % 100 == 0:
             assert set(detector.network("hub")) == set(calm.network("hub"))
     detector._check()
-    # Going down takes memory too, but how often depends on the hub's secret hash.
+    # Shrinking allocates, too, but how often depends on the hub's secret hash.
     assert min(failures["befriend"], failures["record"]) > 10
     assert detector.counts == calm.counts
     flag = detector.purchase("buyer", 2, 2000)
@@ -97,7 +97,7 @@ def test_failures_on_the_way_up_and_down():
 
 
 def test_growth_from_nothing():
-    """Every allocation of a first load fails once; each retry goes on from there."""
+    """Allocations fail from the first event on; each event is then repeated."""
     detector, user = Detector(2, 4), 0
     while user < 300:
         try:
@@ -113,7 +113,31 @@ def test_growth_from_nothing():
     detector._check()
 
 
-def test_bulk_calls_keep_what_came_before():
+@pytest.mark.parametrize("users", [41, 169, 681])
+def test_users_are_forgotten_while_the_table_is_rehashed(users):
+    """A friendship of two new users, of whom the second one makes the table too full."""
+    failures = 0
+    while True:
+        detector = Detector(2, 4)
+        for user in range(users):
+            detector.record(user, 1, 1)
+        try:
+            with failing_after(failures):
+                detector.befriend("new", "other new")
+        except MemoryError:
+            assert detector.counts.users == users
+            detector._check()
+            detector.befriend("new", "other new")
+            failures += 1
+        else:
+            break
+        assert detector.counts.users == users + 2
+        assert detector.network("new") == ["other new"]
+        detector._check()
+    assert failures > 1
+
+
+def test_bulk_calls_keep_the_rows_before_a_failure():
     rows = 1000
     users = np.arange(rows)
     detector = Detector(1, 2)
@@ -126,7 +150,7 @@ def test_bulk_calls_keep_what_came_before():
     assert detector.counts.friendships == rows
 
 
-def test_fed_lines_keep_what_came_before():
+def test_feed_keeps_the_lines_before_a_failure():
     line = '{"event_type":"befriend","id1":%d,"id2":%d}\n'
     text = "rubbish\n" + "".join(line % (user, -user) for user in range(1, 1000))
     detector = Detector(1, 2)
@@ -139,7 +163,7 @@ def test_fed_lines_keep_what_came_before():
     assert [rejected.line for rejected in fed.rejected] == [1]
     assert caught.value.applied == fed.lines
     detector._check()
-    # The lines from there on can be fed when there is memory again.
+    # The remaining lines can be fed when there is memory again.
     rest = text.splitlines()[fed.lines :]
     assert detector.feed(rest, first_line=fed.lines + 1).lines == 1000 - fed.lines
     assert detector.counts.friendships == 999

@@ -1,7 +1,12 @@
-"""The ball around a user: everybody within some degree, marked level by level.
+"""The ball around a user: all users within some degree, marked level by level.
 
-A mark tells which search made it, so nothing is cleared between searches, and all of it is
-reused: but for a queue that grows once in a while, a search allocates nothing.
+A mark is an epoch of the ball's search plus what is known of the user (MARK_*), so marks
+need not be cleared between searches: those of earlier searches are at most `stamp`.
+
+Invariants: queue[:end] has the users in the ball, ordered by distance, each of them marked
+MARK_BALL; queue[rim:end] are those at distance `radius`. The marks beyond the users of the
+last search are 0, so the arrays may grow at any time. Ball owns both arrays and reuses
+them: a search allocates nothing unless there are more users, or a larger ball, than before.
 """
 
 from libc.stdint cimport INT64_MAX, UINT32_MAX, int32_t, int64_t, uint32_t
@@ -10,57 +15,49 @@ from libc.string cimport memset
 from fastanomaly.engine.graph cimport (
     Friends, Graph, friends_prefetch, friends_run, friends_runs,
 )
-from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
+from fastanomaly.engine.memory cimport (
+    PyMem_RawFree, memory_extend_zeroed, memory_reserve,
+)
 
 cdef enum:
-    # What is known of a user, added to the search's stamp:
-    MARK_WITHIN = 1             # within the degree, and not in the ball yet
+    # What is known of a user; added to the stamp of the search:
+    MARK_WITHIN = 1             # within the degree, but not in the ball yet
     MARK_BALL = 2
-    MARK_OUTSIDE = 3            # not within the degree; higher for each wider degree
+    MARK_OUTSIDE = 3            # not within the degree; one more for each wider degree
 
 cdef enum:
-    MOST_DEGREES = 1 << 10      # that one ball is asked for, one after the other
-    PREFETCH = 4                # users whose friends are on their way while others are read
+    DEGREES_MAX = 1 << 10       # for which one ball is used (ball_widen)
+    PREFETCH = 4                # number of users whose friends are prefetched
 
 cdef struct Ball:
-    uint32_t* marks             # by uid
+    uint32_t* marks             # by uid; zero for users who were never marked
     int64_t marks_capacity
-    int32_t* queue              # the ball's users by distance, the origin first
+    int32_t* queue              # users by distance, the origin first
     int64_t queue_capacity
-    int64_t end                 # of the queue
-    int64_t rim                 # where the last level begins
-    int32_t radius              # levels marked, not counting the origin
-    int64_t level_cost          # what the next level costs, as far as it is counted:
-    int64_t counted             # the friends of those on the rim before this place
-    uint32_t stamp              # no mark of an earlier search is above it
-    uint32_t outside            # the mark of who is not within the degree at hand
-    int64_t friends_marked      # work, over all balls: friends looked at
-
-
-cdef inline int ball_reserve(Ball* ball, int64_t users) except -1 nogil:
-    """Make room for that many users."""
-    return memory_reserve(
-        <void**> &ball.marks, &ball.marks_capacity, users, sizeof(uint32_t)
-    )
-
-
-cdef inline void ball_add_user(Ball* ball, int32_t uid) noexcept nogil:
-    ball.marks[uid] = 0
+    int64_t end                 # of the ball in the queue; the rest is scratch memory
+    int64_t rim                 # where the last level begins in the queue
+    int32_t radius              # number of levels marked, the origin not counted
+    int64_t level_cost          # edge visits to mark the next level: the sum of the friend
+    int64_t counted             # counts of queue[rim:counted]
+    uint32_t stamp              # marks of earlier searches are at most that
+    uint32_t outside            # mark of users not within the current degree
+    int64_t friends_marked      # work of all searches: edge visits
 
 
 cdef inline int ball_reserve_queue(Ball* ball, int64_t users) except -1 nogil:
-    """Make room for that many users in the queue."""
+    """Reserve memory for that many users in the queue."""
     return memory_reserve(
         <void**> &ball.queue, &ball.queue_capacity, users, sizeof(int32_t)
     )
 
 
 cdef inline bint ball_has(const Ball* ball, int32_t uid) noexcept nogil:
+    """Return whether a user is in the ball."""
     return ball.marks[uid] == ball.stamp + MARK_BALL
 
 
 cdef inline bint ball_has_of_four(const Ball* ball, const int32_t* uids) noexcept nogil:
-    """Whether any of four users is marked: one branch to be guessed, not four."""
+    """Return whether any of four users is in the ball, with one branch instead of four."""
     return (
         ball_has(ball, uids[0]) | ball_has(ball, uids[1])
         | ball_has(ball, uids[2]) | ball_has(ball, uids[3])
@@ -68,10 +65,17 @@ cdef inline bint ball_has_of_four(const Ball* ball, const int32_t* uids) noexcep
 
 
 cdef inline int ball_begin(Ball* ball, int32_t origin, int64_t users) except -1 nogil:
-    """Start a new ball, of radius 0, among that many users."""
+    """Begin a ball of radius 0 around a user; `users` is the number of all users.
+
+    O(1), except when there are more users than ever before, and once in 10^9 searches.
+    """
+    if users > ball.marks_capacity:
+        memory_extend_zeroed(
+            <void**> &ball.marks, &ball.marks_capacity, users, sizeof(uint32_t)
+        )
     ball_reserve_queue(ball, 1)
-    if ball.outside >= UINT32_MAX - MOST_DEGREES - MARK_OUTSIDE:
-        memset(ball.marks, 0, <size_t> users * sizeof(uint32_t))
+    if ball.outside >= UINT32_MAX - DEGREES_MAX - MARK_OUTSIDE:
+        memset(ball.marks, 0, <size_t> ball.marks_capacity * sizeof(uint32_t))
         ball.outside = 0
     ball.stamp = ball.outside
     ball.outside = ball.stamp + MARK_OUTSIDE
@@ -86,24 +90,25 @@ cdef inline int ball_begin(Ball* ball, int32_t origin, int64_t users) except -1 
 
 
 cdef inline void ball_widen(Ball* ball) noexcept nogil:
-    """Go on with a wider degree: who was outside may be within."""
+    """Continue with a wider degree: users who were outside may be within it."""
     ball.outside += 1
 
 
 cdef inline bint ball_exhausted(const Ball* ball) noexcept nogil:
-    """Whether nobody can be reached who is not marked."""
+    """Return whether all users who can be reached are in the ball."""
     return ball.rim == ball.end
 
 
 cdef inline bint ball_complete(const Ball* ball, int32_t degree) noexcept nogil:
-    """Whether everybody within the degree is marked."""
+    """Return whether all users within the degree are in the ball."""
     return ball.radius == degree or ball_exhausted(ball)
 
 
 cdef inline bint ball_count(Ball* ball, const Graph* graph, int64_t most) noexcept nogil:
-    """Count what ball_grow will cost, until it is above `most`; whether that is all of it.
+    """Count the cost of the next level until it exceeds `most`; whether all is counted.
 
-    A wide rim takes long to count, and most often less than all of it decides.
+    A large rim takes long to count, and usually a part of it decides. Counting continues
+    where it stopped, so all calls for a level together are O(users on the rim).
     """
     while ball.counted < ball.end and ball.level_cost <= most:
         ball.level_cost += graph.friends[ball.queue[ball.counted]].count
@@ -114,9 +119,10 @@ cdef inline bint ball_count(Ball* ball, const Graph* graph, int64_t most) noexce
 cdef inline int64_t ball_mark(
     const Ball* ball, const int32_t* uids, int32_t count, int64_t end
 ) noexcept nogil:
-    """Mark users, and put those who are new into the queue, at its end; the end then.
+    """Mark users, and append those not marked yet to the queue; its new end.
 
-    No branch depends on who is new, so there must be room for one user more.
+    Branch-free: each user is written to the queue, so one more entry than needed must be
+    reserved.
     """
     cdef uint32_t mark = ball.stamp + MARK_BALL
     cdef uint32_t* marks = ball.marks
@@ -131,7 +137,10 @@ cdef inline int64_t ball_mark(
 
 
 cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except -1 nogil:
-    """Mark one level more, among that many users."""
+    """Mark the next level; `users` is the number of all users.
+
+    O(edges of the users on the rim). A failed allocation changes nothing.
+    """
     cdef int64_t level_end = ball.end, end = ball.end, run
     cdef Friends friends
     cdef const int32_t* uids
@@ -146,7 +155,7 @@ cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except 
         count = next_count
         ball.rim += 1
         if ball.rim < level_end:
-            # Found before the marking, at the end of which the processor guesses wrong.
+            # Read before marking: the mispredicted branch at its end would delay it.
             next_uids = friends_run(
                 graph, graph.friends[ball.queue[ball.rim]], 0, &next_count
             )
@@ -167,14 +176,14 @@ cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except 
 cdef inline int ball_fill(
     Ball* ball, const Graph* graph, int32_t degree, int64_t users
 ) except -1 nogil:
-    """Mark everybody within the degree."""
+    """Mark all users within the degree; O(edges of the ball)."""
     while not ball_complete(ball, degree):
         ball_grow(ball, graph, users)
     return 0
 
 
 cdef inline int64_t ball_bytes(const Ball* ball) noexcept nogil:
-    """The bytes of the queue: marks are counted with the users."""
+    """Return the bytes allocated for the queue; the marks are counted with the users."""
     return ball.queue_capacity * <int64_t> sizeof(int32_t)
 
 

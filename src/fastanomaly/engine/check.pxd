@@ -1,4 +1,4 @@
-"""The self-check: whether what the rooms hold contradicts itself. Costs the whole state."""
+"""The self-check: assert the invariants of the state. O(size of the state), expected."""
 
 from libc.stdint cimport int32_t, int64_t
 
@@ -10,24 +10,27 @@ from fastanomaly.engine.history cimport (
 )
 from fastanomaly.engine.pool cimport POOL_SIZES, Pool, Tag, pool_block
 from fastanomaly.engine.recency cimport Chunk, Recency
-from fastanomaly.engine.types cimport Key, Purchase, UserKey, key_before
+from fastanomaly.engine.state cimport State
+from fastanomaly.engine.types cimport Purchase, PurchaseKey, UserKey, purchase_before
 from fastanomaly.engine.users cimport Users, key_hash, users_find, users_key
 
 
-cdef inline int expect(bint holds, str message) except -1:
+cdef inline int check(bint holds, str message) except -1:
+    """Raise AssertionError unless the condition holds."""
     if not holds:
         raise AssertionError(message)
     return 0
 
 
 cdef inline int check_users(const Users* users) except -1:
+    """Check that each user is found, and that the table has free slots."""
     cdef int32_t uid
     cdef UserKey key
     for uid in range(users.count):
         key = users_key(users, uid)
         key.hash = key_hash(users.secret, &key)
-        expect(users_find(users, &key) == uid, f"user {uid} is not found by id")
-    expect(
+        check(users_find(users, &key) == uid, f"user {uid} is not found by their id")
+    check(
         3 * <int64_t> users.count <= 2 * users.table.count,
         "the user table is too full",
     )
@@ -35,6 +38,7 @@ cdef inline int check_users(const Users* users) except -1:
 
 
 cdef inline int check_graph(Graph* graph, int32_t users) except -1:
+    """Check that friendships are symmetric, distinct and counted, and parts consistent."""
     cdef int32_t uid, i, count
     cdef int64_t ends = 0, run
     cdef Friends friends
@@ -48,90 +52,101 @@ cdef inline int check_graph(Graph* graph, int32_t users) except -1:
             for i in range(count):
                 friend = uids[i]
                 seen.add(friend)
-                expect(0 <= friend < users, f"user {uid} has an unknown friend")
-                expect(friend != uid, f"user {uid} is their own friend")
-                expect(
+                check(0 <= friend < users, f"user {uid} has an unknown friend")
+                check(friend != uid, f"user {uid} is their own friend")
+                check(
                     friends_have(graph, friends, friend),
-                    f"the hub {uid} has {friend} in a wrong part",
+                    f"friend {friend} of user {uid} is in the wrong part",
                 )
-                expect(
+                check(
                     friends_have(graph, graph.friends[friend], uid),
-                    f"{uid} has friend {friend}, but not the other way",
+                    f"user {uid} has friend {friend}, but not vice versa",
                 )
-        expect(len(seen) == friends.count, f"the friends of user {uid} are miscounted")
-    expect(ends == 2 * graph.friendships, "the friendships are miscounted")
+        check(len(seen) == friends.count, f"the friend count of user {uid} is wrong")
+    check(ends == 2 * graph.friendships, "the number of friendships is wrong")
     check_lists(graph, &graph.lists, "list")
     check_lists(graph, &graph.parts, "part")
     return 0
 
 
 cdef inline int check_lists(Graph* graph, const Pool* pool, str name) except -1:
-    """Every block in use is named by its owner."""
+    """Check that the owner of each block in use has its number."""
     cdef int size
     cdef int32_t block
     cdef const Tag* tag
     for size in range(POOL_SIZES):
         for block in range(<int32_t> pool.sizes[size].count):
             tag = pool_block(pool, size, block)
-            expect(
+            check(
                 graph_owner(graph, pool, tag).block == block,
-                f"{name} {block} of size {size} is not its owner's",
+                f"{name} {block} of size {size} is not known to its owner",
             )
     return 0
 
 
 cdef inline int check_history(const History* history, int32_t users) except -1:
+    """Check that rings are in order, counted, and known to their blocks."""
     cdef int32_t uid, count, size, block
     cdef int64_t kept = 0
     cdef const Purchase* purchase
-    cdef Key newer
+    cdef PurchaseKey newer
     cdef Cursor cursor
     for uid in range(users):
         purchase = history_newest(history, uid, &cursor)
-        expect(
+        check(
             history.newest_us[uid]
             == (NEVER if purchase == NULL else purchase.key.time_us),
-            f"the newest purchase of user {uid} is not the last",
+            f"the newest time of user {uid} is not that of the last purchase",
         )
         count = 0
         while purchase != NULL:
-            expect(
-                count == 0 or key_before(purchase.key, newer),
+            check(
+                count == 0 or purchase_before(purchase.key, newer),
                 f"the purchases of user {uid} are out of order",
             )
             newer = purchase.key
             count += 1
             purchase = history_older(history, uid, &cursor)
-        expect(
+        check(
             count == history.rings[uid].count <= history.tracked,
-            f"the purchases of user {uid} are miscounted",
+            f"the purchase count of user {uid} is wrong",
         )
         kept += count
-    expect(kept == history.kept, "the purchases are miscounted")
+    check(kept == history.kept, "the number of kept purchases is wrong")
     for size in range(POOL_SIZES):
         for block in range(<int32_t> history.blocks.sizes[size].count):
             uid = pool_block(&history.blocks, size, block).owner
-            expect(
+            check(
                 history.rings[uid].block == block,
-                f"ring {block} of size {size} is not its owner's",
+                f"ring {block} of size {size} is not known to its owner",
             )
     return 0
 
 
 cdef inline int check_recency(const Recency* recency) except -1:
+    """Check that the recency log is in order, and counted."""
     cdef int64_t index, count = 0
     cdef int32_t place
     cdef const Chunk* chunk
-    cdef const Key* before = NULL
+    cdef const PurchaseKey* before = NULL
     for index in range(recency.chunk_count):
         chunk = recency.chunks[index]
-        expect(chunk.start < chunk.end, f"chunk {index} of the recency log is empty")
+        check(chunk.start < chunk.end, f"chunk {index} of the recency log is empty")
         for place in range(chunk.start, chunk.end):
-            expect(
-                before == NULL or key_before(before[0], chunk.keys[place]),
+            check(
+                before == NULL or purchase_before(before[0], chunk.keys[place]),
                 f"the recency log is out of order in chunk {index}",
             )
             before = &chunk.keys[place]
             count += 1
-    expect(count == recency.count, "the recency log is miscounted")
+    check(count == recency.count, "the number of purchases in the recency log is wrong")
+    return 0
+
+
+cdef inline int check_state(State* state) except -1:
+    """Check all parts of the state; AssertionError names the first violation found."""
+    check_users(&state.users)
+    check_graph(&state.graph, state.users.count)
+    check_history(&state.history, state.users.count)
+    check_recency(&state.recency)
     return 0

@@ -1,7 +1,7 @@
-"""CRC-32 (IEEE 802.3), the one of zlib and gzip, eight bytes at a time.
+"""CRC-32 (IEEE 802.3), as in zlib and gzip, eight bytes at a time.
 
-Eight tables, so that eight bytes are looked up side by side: slicing-by-8 (Kounavis, Berry
-2005). Anybody can check a sum with zlib's crc32.
+Eight tables let eight bytes be looked up independently: slicing-by-8 (Kounavis, Berry
+2005). The checksums equal those of zlib's crc32.
 """
 
 from libc.stdint cimport int64_t, uint8_t, uint32_t, uint64_t
@@ -15,7 +15,7 @@ cdef struct CrcTables:
 
 
 cdef inline void crc_begin(CrcTables* tables) noexcept nogil:
-    """Compute the tables."""
+    """Compute the tables: 2,048 entries."""
     cdef int byte, row, _bit
     cdef uint32_t crc
     for byte in range(256):
@@ -32,8 +32,8 @@ cdef inline void crc_begin(CrcTables* tables) noexcept nogil:
 cdef inline uint32_t crc_add(
     const CrcTables* tables, uint32_t crc, const char* data, int64_t size
 ) noexcept nogil:
-    """The sum of what had the sum `crc`, 0 at first, with more data behind it."""
-    cdef const uint32_t* rows = tables.rows
+    """Continue a checksum, 0 at the start, with more data; O(size)."""
+    cdef const uint32_t* rows = &tables.rows[0]
     cdef uint64_t word
     cdef int64_t i = 0
     crc = ~crc

@@ -1,4 +1,4 @@
-"""What field texts mean: amounts and timestamps, exactly."""
+"""Parsing the text of a field: amounts and timestamps, exactly. O(length)."""
 
 from libc.stdint cimport int32_t, int64_t
 
@@ -12,7 +12,7 @@ cdef enum:
     MICROSECONDS = 1_000_000
 
 cdef enum:
-    EXPONENT_LIMIT = 1_000_000_000_000    # no text is long enough to make up for it
+    EXPONENT_LIMIT = 1_000_000_000_000    # no text has enough digits to offset it
 
 
 cdef inline bint is_digit(char c) noexcept nogil:
@@ -20,10 +20,10 @@ cdef inline bint is_digit(char c) noexcept nogil:
 
 
 cdef inline int64_t amount_of_text(const char* text, int64_t length) noexcept nogil:
-    """The units a decimal number spells, or BAD_AMOUNT_UNITS.
+    """Parse a decimal number: its value in units of 10^-6, or BAD_AMOUNT_UNITS.
 
-    Accepted is what has an exact value in 0 <= x < 10^12 that is a multiple of 10^-6,
-    however it is spelled: signs, leading and trailing zeros and exponents included.
+    Any spelling of a multiple of 10^-6 in 0 <= x < 10^12 is accepted, with or without
+    sign, leading and trailing zeros, and exponent.
     """
     cdef int64_t i = 0, digits = 0, units = 0, significant = 0
     cdef int64_t pending_zeros = 0, power = 0, exponent = 0
@@ -31,8 +31,8 @@ cdef inline int64_t amount_of_text(const char* text, int64_t length) noexcept no
     if i < length and (text[i] == c"+" or text[i] == c"-"):
         negative = text[i] == c"-"
         i += 1
-    # units collects the digits from the first to the last that is not zero; power is
-    # the power of ten of the last one taken.
+    # units has the digits from the first to the last that is not zero; power is the power
+    # of ten of the last digit in it.
     while i < length:
         if text[i] == c"." and not after_point:
             after_point = True
@@ -45,7 +45,7 @@ cdef inline int64_t amount_of_text(const char* text, int64_t length) noexcept no
             else:
                 significant += pending_zeros + 1
                 if significant > AMOUNT_DIGITS:
-                    units = 0                       # out of range; go on for the syntax
+                    units = 0                       # out of range; only check the syntax
                 else:
                     while pending_zeros > 0:
                         units *= 10
@@ -81,15 +81,15 @@ cdef inline int64_t amount_of_text(const char* text, int64_t length) noexcept no
 
 
 cdef inline int32_t two_digits(const char* text) noexcept nogil:
-    """The number of two digits, or -1."""
+    """Parse two digits: their value, or -1."""
     if is_digit(text[0]) and is_digit(text[1]):
         return (text[0] - c"0") * 10 + (text[1] - c"0")
     return -1
 
 
 cdef inline int64_t days_of_date(int64_t year, int32_t month, int32_t day) noexcept nogil:
-    """Days from 1970-01-01 to a Gregorian date of a year >= 1."""
-    # Years that begin in March put the leap day at their end.
+    """Return the days from 1970-01-01 to a Gregorian date of a year >= 1."""
+    # Counting years from March puts the leap day at the end of a year.
     cdef int64_t shifted = year - (month <= 2)
     cdef int64_t day_of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
     cdef int64_t leap_days = shifted // 4 - shifted // 100 + shifted // 400
@@ -102,14 +102,36 @@ cdef inline int32_t days_in_month(int64_t year, int32_t month) noexcept nogil:
     return 30 if month == 4 or month == 6 or month == 9 or month == 11 else 31
 
 
+cdef inline bint offset_of_text(
+    const char* text, int64_t length, int64_t* offset_minutes
+) noexcept nogil:
+    """Parse a UTC offset, which is not empty: Z, +HH, +HHMM or +HH:MM; False if invalid."""
+    cdef int32_t hours, minutes = 0
+    cdef int64_t i = 3
+    if text[0] == c"Z":
+        return length == 1
+    if (text[0] != c"+" and text[0] != c"-") or length < 3:
+        return False
+    hours = two_digits(text + 1)
+    if length > 3:
+        i += text[3] == c":"
+        if length - i != 2:
+            return False
+        minutes = two_digits(text + i)
+    if not 0 <= hours <= 23 or not 0 <= minutes <= 59:
+        return False
+    offset_minutes[0] = hours * 60 + minutes
+    if text[0] == c"-":
+        offset_minutes[0] = -offset_minutes[0]
+    return True
+
+
 cdef inline bint time_of_text(
     const char* text, int64_t length, int64_t* time_us
 ) noexcept nogil:
-    """Set the microseconds a timestamp spells; False if it is none."""
+    """Parse a timestamp: set its microseconds since 1970; False if it is invalid."""
     cdef int32_t century, year_of_century, month, day, hour, minute, second
-    cdef int32_t offset_hours = 0, offset_minutes = 0
     cdef int64_t year, fraction = 0, scale = MICROSECONDS, offset = 0, i = 19
-    cdef char sign
     if (
         length < 19 or text[4] != c"-" or text[7] != c"-"
         or (text[10] != c" " and text[10] != c"T")
@@ -139,29 +161,8 @@ cdef inline bint time_of_text(
             i += 1
         if scale == MICROSECONDS:
             return False
-    if i < length:
-        sign = text[i]
-        i += 1
-        if sign == c"+" or sign == c"-":
-            if length - i < 2:
-                return False
-            offset_hours = two_digits(text + i)
-            i += 2
-            if i < length:
-                i += text[i] == c":"
-                if length - i != 2:
-                    return False
-                offset_minutes = two_digits(text + i)
-                i += 2
-            if not 0 <= offset_hours <= 23 or not 0 <= offset_minutes <= 59:
-                return False
-            offset = offset_hours * 60 + offset_minutes
-            if sign == c"-":
-                offset = -offset
-        elif sign != c"Z":
-            return False
-        if i < length:
-            return False
+    if i < length and not offset_of_text(text + i, length - i, &offset):
+        return False
     time_us[0] = (
         (days_of_date(year, month, day) * 1440 + hour * 60 + minute - offset) * 60 + second
     ) * MICROSECONDS + fraction

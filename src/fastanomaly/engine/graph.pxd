@@ -1,10 +1,15 @@
-"""The friend graph: an adjacency array for each user, in parts for hubs.
+"""The friend graph: an adjacency list for each user, in parts for hubs.
 
-A user's friends stand in one block of the pool, in no order. A hub, who has more than
-LIST_FRIENDS, has them in parts instead, each of them such a list, by the friends' hash:
-linear hashing (Litwin 1980), which splits or joins one part at a time as friends come and
-go. So no edit costs more than a few lists of bounded length, whatever the number of
-friends, and reading a hub's friends is reading its parts.
+A user's friends are in one block of a pool, in no order. A hub, a user with more than
+LIST_FRIENDS friends, has them in parts instead: each part is such a list, and a keyed hash
+of the friend's uid selects the part. This is linear hashing (Litwin 1980), which splits or
+joins one part at a time as friends are added and removed. So an edit copies a few lists of
+bounded length, whatever the number of friends, and reading a hub's friends reads its parts.
+
+Invariants: friendships are symmetric; no user is their own friend; `count` is the total
+number of friends, for hubs, too; every block in use belongs to one list or part, whose
+owner its tag gives. Edits reserve all memory first (graph_reserve_edit) and cannot fail
+after that. A pointer to a list is valid until the next edit. The graph owns pools and hubs.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
@@ -12,67 +17,67 @@ from libc.string cimport memcpy
 
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
 from fastanomaly.engine.pool cimport (
-    POOL_ITEMS, Pool, Tag, pool_begin, pool_block, pool_bytes, pool_free, pool_give,
+    POOL_ITEMS, Pool, Tag, pool_begin, pool_block, pool_bytes, pool_free, pool_release,
     pool_reserve, pool_take, size_of,
 )
 
 cdef enum:
-    LIST_FRIENDS = 64           # scanning as many costs about as much as finding a part
-    LIST_AGAIN = 48             # friends at which a hub is a list again
-    PART_MOST = 48              # friends a part, on average, at which one is split,
-    PART_LEAST = 24             # and at which two are joined
+    LIST_FRIENDS = 64           # scanning that many costs about as much as finding a part
+    HUB_FRIENDS_MIN = 48        # a hub with that many or fewer becomes a list again
+    PART_FRIENDS_MAX = 48       # average friends per part above which one is split,
+    PART_FRIENDS_MIN = 24       # and below which two are joined
 
 cdef extern from *:
     int leading_zeros "__builtin_clzll"(uint64_t) noexcept nogil
 
 cdef struct Friends:
-    int32_t block               # of the list, if count > 0; ~(number of the hub) for hubs
+    int32_t block               # of the list, if count > 0; for hubs ~(number of the hub)
     int32_t count
 
 cdef struct Hub:
     Friends* parts
     int64_t parts_capacity
-    int64_t part_count          # 0 for a number that is free
-    int32_t next_free           # then, the next such number, or -1
+    int64_t part_count          # 0 if the number is free
+    int32_t next_free           # if free: the next free number, or -1
 
 cdef struct Graph:
     Friends* friends            # by uid
     int64_t friends_capacity
     int64_t friendships
     Pool lists                  # owner: the uid
-    Pool parts                  # owner: the number of the hub; note: of the part
+    Pool parts                  # owner: the number of the hub; note: the part
     Hub* hubs
     int64_t hubs_capacity
-    int32_t hub_count           # numbers given out, free ones included
-    int32_t free_hub            # or -1
-    uint64_t secret
+    int32_t hub_count           # including free numbers
+    int32_t free_hub            # the first free number, or -1
+    uint64_t secret             # of the hash that selects parts
 
 
 cdef inline void graph_begin(Graph* graph, uint64_t secret) noexcept nogil:
-    """Set up a graph that has been zeroed."""
+    """Set up a graph; its struct must be zeroed."""
     pool_begin(&graph.lists, sizeof(int32_t))
     pool_begin(&graph.parts, sizeof(int32_t))
     graph.free_hub = -1
     graph.secret = secret
 
 
-# -- lists: the friends of a user who is no hub, and the parts of a hub ----------------
+# -- lists: the friends of a user who is not a hub, and the parts of a hub -------------
 
 
 cdef inline int32_t* list_uids(const Pool* pool, Friends friends) noexcept nogil:
-    """The friends in a list that is not empty."""
+    """Return the uids in a list that is not empty."""
     return <int32_t*> (pool_block(pool, size_of(friends.count), friends.block) + 1)
 
 
 cdef inline int32_t list_find(
     const int32_t* uids, int32_t count, int32_t uid
 ) noexcept nogil:
-    """The place of uid, or -1."""
+    """Return the index of uid, or -1; O(count)."""
     cdef int32_t i = 0, j
     cdef bint hit
     while i + 16 <= count:
         hit = False
-        for j in range(16):     # without a branch: compiled to vector instructions
+        for j in range(16):     # no branch: compiles to vector instructions
             hit |= uids[i + j] == uid
         if hit:
             break
@@ -87,23 +92,23 @@ cdef inline int32_t list_find(
 cdef inline Friends* graph_owner(
     Graph* graph, const Pool* pool, const Tag* tag
 ) noexcept nogil:
-    """Who has the block with that tag."""
+    """Return the list whose block has that tag."""
     if pool == &graph.parts:
         return &graph.hubs[tag.owner].parts[tag.note]
     return &graph.friends[tag.owner]
 
 
-cdef inline void list_give(Graph* graph, Pool* pool, Friends friends) noexcept nogil:
-    """Give the block of a list back."""
+cdef inline void list_release(Graph* graph, Pool* pool, Friends friends) noexcept nogil:
+    """Release the block of a list, which may be empty."""
     cdef const Tag* moved
     if friends.count > 0:
-        moved = pool_give(pool, size_of(friends.count), friends.block)
+        moved = pool_release(pool, size_of(friends.count), friends.block)
         if moved != NULL:
             graph_owner(graph, pool, moved).block = friends.block
 
 
 cdef inline int list_reserve(Pool* pool, int32_t count) except -1 nogil:
-    """Make sure that two lists can be written with that many friends: an edit has two."""
+    """Reserve blocks for two lists of that length: an edit writes two."""
     return pool_reserve(pool, size_of(count), 2) if count > 0 else 0
 
 
@@ -111,7 +116,7 @@ cdef inline void list_write(
     Pool* pool, Friends* friends, const int32_t* uids, int32_t count, int32_t owner,
     int32_t note
 ) noexcept nogil:
-    """Write a list anew, after a reserve; it has no block."""
+    """Write a list that has no block; list_reserve(count) must have been called."""
     friends.count = count
     if count > 0:
         friends.block = pool_take(pool, size_of(count), owner, note)
@@ -121,7 +126,7 @@ cdef inline void list_write(
 cdef inline void list_append(
     Graph* graph, Pool* pool, Friends* friends, int32_t uid, int32_t owner, int32_t note
 ) noexcept nogil:
-    """Add a friend, after list_reserve for one more."""
+    """Append a friend; list_reserve(count + 1) must have been called. O(count)."""
     cdef Friends before = friends[0]
     friends.count += 1
     if before.count == 0 or size_of(friends.count) != size_of(before.count):
@@ -131,36 +136,36 @@ cdef inline void list_append(
                 list_uids(pool, friends[0]), list_uids(pool, before),
                 <size_t> before.count * sizeof(int32_t),
             )
-            list_give(graph, pool, before)
+            list_release(graph, pool, before)
     list_uids(pool, friends[0])[before.count] = uid
 
 
 cdef inline void list_remove(
     Graph* graph, Pool* pool, Friends* friends, int32_t uid, int32_t owner, int32_t note
 ) noexcept nogil:
-    """Remove a friend who is there, after list_reserve for one less."""
+    """Remove a friend in the list; list_reserve(count - 1) must have been called. O(count)."""
     cdef Friends before = friends[0]
     cdef int32_t* uids = list_uids(pool, before)
     uids[list_find(uids, before.count, uid)] = uids[before.count - 1]
     friends.count -= 1
     if friends.count == 0:
-        list_give(graph, pool, before)
+        list_release(graph, pool, before)
     elif size_of(friends.count) != size_of(before.count):
         list_write(pool, friends, uids, friends.count, owner, note)
-        list_give(graph, pool, before)
+        list_release(graph, pool, before)
 
 
 # -- hubs ------------------------------------------------------------------------------
 
 
 cdef inline int64_t power_of_two(int64_t least) noexcept nogil:
-    """The smallest one that is not below `least`, which is 1 or more."""
+    """Return the smallest power of two >= least; least must be >= 1."""
     return <int64_t> 1 << (64 - leading_zeros(<uint64_t> (least - 1)) if least > 1 else 0)
 
 
 cdef inline int64_t hub_part(const Graph* graph, const Hub* hub, int32_t uid) noexcept nogil:
-    """The part in which a friend is or would be."""
-    # Keyed, so that which users share a part cannot be known: the mixing steps are
+    """Return the part to which a friend belongs."""
+    # Keyed, so that users that fall into one part cannot be chosen. The mixing steps are
     # those of SplitMix64 (Steele, Lea, Flood 2014).
     cdef uint64_t hash = <uint64_t> uid + graph.secret
     cdef int64_t whole, part
@@ -173,7 +178,10 @@ cdef inline int64_t hub_part(const Graph* graph, const Hub* hub, int32_t uid) no
 
 
 cdef inline int hub_split(Graph* graph, int32_t number) except -1 nogil:
-    """Move the friends who belong in a new part there, from the part that had them."""
+    """Add a part, and move the friends that belong to it from the part that it splits.
+
+    Copies one part. A failed allocation changes nothing.
+    """
     cdef Hub* hub = &graph.hubs[number]
     cdef int64_t source, added = hub.part_count
     cdef int32_t[POOL_ITEMS] kept, moved
@@ -195,11 +203,11 @@ cdef inline int hub_split(Graph* graph, int32_t number) except -1 nogil:
             else:
                 kept[kept_count] = uids[i]
                 kept_count += 1
-    hub.part_count -= 1         # until nothing can fail any more
+    hub.part_count -= 1         # in case an allocation fails
     list_reserve(&graph.parts, kept_count)
     list_reserve(&graph.parts, moved_count)
     hub.part_count += 1
-    list_give(graph, &graph.parts, before)
+    list_release(graph, &graph.parts, before)
     list_write(
         &graph.parts, &hub.parts[source], kept, kept_count, number, <int32_t> source
     )
@@ -208,7 +216,10 @@ cdef inline int hub_split(Graph* graph, int32_t number) except -1 nogil:
 
 
 cdef inline int hub_join(Graph* graph, int32_t number) except -1 nogil:
-    """Move the friends in the last part back to the part they were split from."""
+    """Remove the last part, and move its friends to the part that it was split from.
+
+    Does nothing if they do not fit. Copies two parts. A failed allocation changes nothing.
+    """
     cdef Hub* hub = &graph.hubs[number]
     cdef int64_t last = hub.part_count - 1, target = last - power_of_two(last + 1) // 2
     cdef int32_t[POOL_ITEMS] uids
@@ -228,9 +239,9 @@ cdef inline int hub_join(Graph* graph, int32_t number) except -1 nogil:
                 &uids[joined.count], list_uids(&graph.parts, before),
                 <size_t> before.count * sizeof(int32_t),
             )
-        list_give(graph, &graph.parts, joined)
-        # The block of `into` may just have been moved into the hole.
-        list_give(graph, &graph.parts, into[0])
+        list_release(graph, &graph.parts, joined)
+        # Releasing may have moved the block of `into`: read it again.
+        list_release(graph, &graph.parts, into[0])
         list_write(
             &graph.parts, into, uids, joined.count + before.count, number,
             <int32_t> target,
@@ -239,8 +250,11 @@ cdef inline int hub_join(Graph* graph, int32_t number) except -1 nogil:
     return 0
 
 
-cdef inline int hub_make(Graph* graph, int32_t uid) except -1 nogil:
-    """Turn the list of a user into a hub of one part."""
+cdef inline int hub_from_list(Graph* graph, int32_t uid) except -1 nogil:
+    """Turn the list of a user into a hub with one part.
+
+    A failed allocation changes nothing.
+    """
     cdef Friends* friends = &graph.friends[uid]
     cdef Friends before = friends[0]
     cdef Friends* parts = NULL
@@ -265,12 +279,15 @@ cdef inline int hub_make(Graph* graph, int32_t uid) except -1 nogil:
     hub.part_count = 1
     list_write(&graph.parts, parts, list_uids(&graph.lists, before), before.count, number, 0)
     friends.block = ~number
-    list_give(graph, &graph.lists, before)
+    list_release(graph, &graph.lists, before)
     return 0
 
 
-cdef inline int hub_unmake(Graph* graph, int32_t uid) except -1 nogil:
-    """Turn a hub with few friends into a list."""
+cdef inline int hub_to_list(Graph* graph, int32_t uid) except -1 nogil:
+    """Turn a hub with at most LIST_FRIENDS friends into a list.
+
+    A failed allocation changes nothing.
+    """
     cdef Friends* friends = &graph.friends[uid]
     cdef int32_t number = ~friends.block
     cdef Hub* hub = &graph.hubs[number]
@@ -285,7 +302,7 @@ cdef inline int hub_unmake(Graph* graph, int32_t uid) except -1 nogil:
                 <size_t> hub.parts[part].count * sizeof(int32_t),
             )
             count += hub.parts[part].count
-            list_give(graph, &graph.parts, hub.parts[part])
+            list_release(graph, &graph.parts, hub.parts[part])
     PyMem_RawFree(hub.parts)
     hub.parts = NULL
     hub.part_count = 0
@@ -299,7 +316,7 @@ cdef inline int hub_unmake(Graph* graph, int32_t uid) except -1 nogil:
 
 
 cdef inline int64_t friends_runs(const Graph* graph, Friends friends) noexcept nogil:
-    """In how many arrays the friends stand."""
+    """Return the number of arrays (runs) that hold the friends."""
     if friends.block < 0:
         return graph.hubs[~friends.block].part_count
     return friends.count > 0
@@ -308,9 +325,9 @@ cdef inline int64_t friends_runs(const Graph* graph, Friends friends) noexcept n
 cdef inline const int32_t* friends_run(
     const Graph* graph, Friends friends, int64_t run, int32_t* count
 ) noexcept nogil:
-    """One of these arrays, and how many friends it has: none, perhaps.
+    """Return one run of friends; sets its length, which may be 0.
 
-    The first may be asked for of everybody.
+    Run 0 may be requested for every user, even one without friends.
     """
     cdef const Pool* pool = &graph.lists
     if friends.block < 0:
@@ -321,19 +338,19 @@ cdef inline const int32_t* friends_run(
 
 
 cdef inline void friends_prefetch(const Graph* graph, int32_t uid) noexcept nogil:
-    """Begin to fetch the friends of a user who will soon be looked at."""
+    """Prefetch the friends of a user."""
     cdef Friends friends = graph.friends[uid]
     cdef const int32_t* uids
     if friends.block >= 0 and friends.count > 0:
         uids = list_uids(&graph.lists, friends)
         memory_prefetch(uids)
-        memory_prefetch(uids + 16)              # a cache line on
+        memory_prefetch(uids + 16)              # the next cache line
 
 
 cdef inline bint friends_have(
     const Graph* graph, Friends friends, int32_t uid
 ) noexcept nogil:
-    """Whether uid is among them."""
+    """Return whether uid is among the friends; O(LIST_FRIENDS), expected."""
     cdef const Hub* hub
     cdef Friends part
     if friends.block >= 0:
@@ -347,30 +364,32 @@ cdef inline bint friends_have(
     )
 
 
-cdef inline int friends_rearrange(
+cdef inline int friends_restructure(
     Graph* graph, int32_t uid, int32_t change
 ) except -1 nogil:
-    """Make lists of hubs, parts of one and so on, for one friend more or less (`change`).
+    """Restructure a user's friends for one more or one less (`change` is 1 or -1).
 
-    Nothing that can be seen changes.
+    A list may become a hub or the reverse, or a part of a hub may be split or joined. The
+    set of friends does not change, so this need not be undone if a later step fails.
     """
     cdef const Hub* hub
     cdef int64_t count = graph.friends[uid].count + change
     cdef int32_t number
     if graph.friends[uid].block >= 0:
-        return hub_make(graph, uid) if count > LIST_FRIENDS else 0
-    if count <= LIST_AGAIN:
-        return hub_unmake(graph, uid)
+        return hub_from_list(graph, uid) if count > LIST_FRIENDS else 0
+    if count <= HUB_FRIENDS_MIN:
+        return hub_to_list(graph, uid)
     number = ~graph.friends[uid].block
     hub = &graph.hubs[number]
-    if count > PART_MOST * hub.part_count:
+    if count > PART_FRIENDS_MAX * hub.part_count:
         return hub_split(graph, number)
-    if count < PART_LEAST * hub.part_count:
+    if count < PART_FRIENDS_MIN * hub.part_count:
         return hub_join(graph, number)
     return 0
 
 
-cdef inline int part_full() except -1 nogil:
+cdef inline int part_full_error() except -1 nogil:
+    """Raise MemoryError."""
     with gil:
         raise MemoryError("fastanomaly: a part of a hub is full")
 
@@ -378,7 +397,7 @@ cdef inline int part_full() except -1 nogil:
 cdef inline int friends_reserve(
     Graph* graph, int32_t uid, int32_t friend, int32_t change
 ) except -1 nogil:
-    """Make room to add a friend, or to remove one, after friends_rearrange."""
+    """Reserve memory to add or remove a friend, after friends_restructure."""
     cdef Friends friends = graph.friends[uid]
     cdef const Hub* hub
     cdef int32_t count
@@ -387,13 +406,13 @@ cdef inline int friends_reserve(
     hub = &graph.hubs[~friends.block]
     count = hub.parts[hub_part(graph, hub, friend)].count + change
     if count > POOL_ITEMS:
-        # Five times the average: under a keyed hash, less likely than a fault in the machine.
-        return part_full()
+        # Five times the average: with a keyed hash, less likely than a hardware fault.
+        return part_full_error()
     return list_reserve(&graph.parts, count)
 
 
 cdef inline void friends_add(Graph* graph, int32_t uid, int32_t friend) noexcept nogil:
-    """Add a friend who is not there, after friends_reserve."""
+    """Add a friend who is not in the list; friends_reserve must have been called."""
     cdef Friends* friends = &graph.friends[uid]
     cdef Hub* hub
     cdef int32_t part
@@ -407,7 +426,7 @@ cdef inline void friends_add(Graph* graph, int32_t uid, int32_t friend) noexcept
 
 
 cdef inline void friends_remove(Graph* graph, int32_t uid, int32_t friend) noexcept nogil:
-    """Remove a friend who is there, after friends_reserve."""
+    """Remove a friend who is in the list; friends_reserve must have been called."""
     cdef Friends* friends = &graph.friends[uid]
     cdef Hub* hub
     cdef int32_t part
@@ -424,41 +443,44 @@ cdef inline void friends_remove(Graph* graph, int32_t uid, int32_t friend) noexc
 
 
 cdef inline int graph_reserve(Graph* graph, int64_t users) except -1 nogil:
-    """Make room for that many users."""
+    """Reserve memory for that many users."""
     return memory_reserve(
         <void**> &graph.friends, &graph.friends_capacity, users, sizeof(Friends)
     )
 
 
 cdef inline void graph_add_user(Graph* graph, int32_t uid) noexcept nogil:
-    """Begin with no friends."""
+    """Add a user without friends; graph_reserve must have been called."""
     graph.friends[uid].block = 0
     graph.friends[uid].count = 0
 
 
 cdef inline bint graph_find(const Graph* graph, int32_t a, int32_t b) noexcept nogil:
-    """Whether a and b are friends: looked up on the side where it costs less."""
+    """Return whether a and b are friends; searches the side with fewer friends."""
     if graph.friends[a].count <= graph.friends[b].count:
         return friends_have(graph, graph.friends[a], b)
     return friends_have(graph, graph.friends[b], a)
 
 
-cdef inline int graph_edit(
+cdef inline int graph_reserve_edit(
     Graph* graph, int32_t a, int32_t b, int32_t change
 ) except -1 nogil:
-    """Reserve what it takes to make a and b friends, or friends no more."""
-    friends_rearrange(graph, a, change)
-    friends_rearrange(graph, b, change)
+    """Reserve memory to add (change = 1) or remove (-1) the friendship of a and b."""
+    friends_restructure(graph, a, change)
+    friends_restructure(graph, b, change)
     friends_reserve(graph, a, b, change)
     friends_reserve(graph, b, a, change)
     return 0
 
 
 cdef inline int graph_befriend(Graph* graph, int32_t a, int32_t b) except -1 nogil:
-    """Make a and b friends; they differ. Expected O(1)."""
+    """Make a and b, who must differ, friends; no change if they are. Expected O(1).
+
+    A failed allocation changes no friendship.
+    """
     if graph_find(graph, a, b):
         return 0
-    graph_edit(graph, a, b, 1)
+    graph_reserve_edit(graph, a, b, 1)
     friends_add(graph, a, b)
     friends_add(graph, b, a)
     graph.friendships += 1
@@ -466,10 +488,13 @@ cdef inline int graph_befriend(Graph* graph, int32_t a, int32_t b) except -1 nog
 
 
 cdef inline int graph_unfriend(Graph* graph, int32_t a, int32_t b) except -1 nogil:
-    """Make a and b friends no more, if they are. Expected O(1)."""
+    """End the friendship of a and b; no change if there is none. Expected O(1).
+
+    A failed allocation changes no friendship.
+    """
     if a == b or not graph_find(graph, a, b):
         return 0
-    graph_edit(graph, a, b, -1)
+    graph_reserve_edit(graph, a, b, -1)
     friends_remove(graph, a, b)
     friends_remove(graph, b, a)
     graph.friendships -= 1
@@ -477,7 +502,7 @@ cdef inline int graph_unfriend(Graph* graph, int32_t a, int32_t b) except -1 nog
 
 
 cdef inline int64_t graph_bytes(const Graph* graph) noexcept nogil:
-    """The bytes that friendships take, without what each user has anyway."""
+    """Return the bytes allocated for friendships, without the array by uid; O(hubs)."""
     cdef int64_t bytes = pool_bytes(&graph.lists) + pool_bytes(&graph.parts)
     cdef int32_t number
     bytes += graph.hubs_capacity * <int64_t> sizeof(Hub)

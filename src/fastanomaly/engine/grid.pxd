@@ -1,6 +1,7 @@
-"""A grid of settings, under all of which each purchase is judged at once.
+"""A grid of settings: each purchase is judged under all of them at once.
 
-A cell is a degree, a T and a k, numbered in this order: k changes first, then T.
+A cell is one combination of a degree, a T and a k. Cells are numbered with k varying
+fastest, then T, then the degree. The grid's owner frees its arrays with grid_free.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -8,10 +9,11 @@ from libc.stdint cimport int32_t, int64_t
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve, memory_resize
 
 cdef enum:
-    # Friends looked at for each T and degree to come, to mark a level that they all use.
-    MARKS_AHEAD = 24
+    # A level that all later degrees use is marked if it costs at most that many edge visits
+    # for each of the T purchases and each of those degrees.
+    LEVEL_COST_PER_PURCHASE = 24
 
-cdef struct GridFlag:           # four int64: handed over as their bytes
+cdef struct GridFlag:           # four int64: returned to Python as their bytes
     int64_t cell
     int64_t n
     int64_t mean_cents
@@ -19,21 +21,21 @@ cdef struct GridFlag:           # four int64: handed over as their bytes
 
 cdef struct Grid:
     int32_t* degrees            # ascending
-    int32_t degree_count        # 0: there is no grid
+    int32_t degree_count        # 0: no grid is set
     int32_t* tracked            # ascending
     int32_t tracked_count
     int64_t* sigmas             # pairs: numerator, denominator
     int32_t sigmas_count
-    int64_t* compared           # by degree: purchases that had two others at least
-    GridFlag* flags             # of the last purchase
-    int64_t flags_capacity
+    int64_t* compared           # by degree: purchases compared with at least two others
+    GridFlag* flags             # of the last purchase, in order of their cells
+    int64_t flags_capacity      # at least the number of cells
     int64_t flag_count
 
 
 cdef inline int grid_begin(
     Grid* grid, int32_t degrees, int32_t tracked, int32_t sigmas
 ) except -1:
-    """Make room for so many of each; they are filled in by the caller."""
+    """Allocate a grid with that many of each; the caller then fills the arrays."""
     memory_resize(<void**> &grid.degrees, degrees, sizeof(int32_t))
     memory_resize(<void**> &grid.tracked, tracked, sizeof(int32_t))
     memory_resize(<void**> &grid.sigmas, 2 * <int64_t> sigmas, sizeof(int64_t))
@@ -48,9 +50,24 @@ cdef inline int grid_begin(
     return 0
 
 
+cdef inline int grid_set(Grid* grid, list degrees, list tracked, list sigmas) except -1:
+    """Set up a grid; degrees and T ascend, sigmas are pairs (numerator, denominator)."""
+    cdef Py_ssize_t i
+    grid_begin(grid, len(degrees), len(tracked), len(sigmas))
+    for i in range(len(degrees)):
+        grid.degrees[i] = degrees[i]
+        grid.compared[i] = 0
+    for i in range(len(tracked)):
+        grid.tracked[i] = tracked[i]
+    for i in range(len(sigmas)):
+        grid.sigmas[2 * i], grid.sigmas[2 * i + 1] = sigmas[i]
+    return 0
+
+
 cdef inline void grid_flag(
     Grid* grid, int64_t cell, int64_t n, int64_t mean_cents, int64_t sd_cents
 ) noexcept nogil:
+    """Append a flag; at most one for each cell, so there is room."""
     cdef GridFlag* flag = &grid.flags[grid.flag_count]
     flag.cell = cell
     flag.n = n
@@ -59,8 +76,8 @@ cdef inline void grid_flag(
     grid.flag_count += 1
 
 
-cdef inline void grid_flag_again(Grid* grid, int32_t degree) noexcept nogil:
-    """Flag at the degree of that index what the one before it flags: the last flags."""
+cdef inline void grid_repeat_flags(Grid* grid, int32_t degree) noexcept nogil:
+    """Copy the flags of the degree before the one with this index, which are the last."""
     cdef int64_t cells = <int64_t> grid.tracked_count * grid.sigmas_count
     cdef int64_t begin = grid.flag_count, i
     cdef const GridFlag* flag

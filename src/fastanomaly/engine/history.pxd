@@ -1,80 +1,86 @@
-"""Who bought what when: a ring of each user's latest purchases, in order of their keys.
+"""Purchase histories: a ring of each user's latest purchases, in order of their keys.
 
-A ring holds T purchases at most, since no verdict looks at more of one user, and grows
-only as far as the user's purchases need: one block of the pool, which goes round when it
-is full at T, or a long ring beyond what a block can hold.
+A ring holds at most T purchases, since no verdict uses more of one user, and grows only as
+far as needed. It is one block of the pool, which wraps around once it is full with T
+purchases; or a long ring, if T and the user's purchases exceed what a block holds.
+
+Invariants: purchases are in ascending order of their keys; newest_us is the time of the
+last one; `kept` is the number of purchases in all rings; a block's note is 0 unless the
+ring is full. The history owns the pool, the long rings and the arrays by uid. A pointer to
+a purchase (a Cursor, too) is valid until the next history_record.
 """
 
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memmove, memset
 
 from fastanomaly.engine.long_ring cimport (
-    Leaf, LongRing, long_add_leaf, long_bytes, long_drop_oldest, long_free, long_oldest,
-    long_push, long_reserve,
+    Leaf, LongRing, long_ring_add_leaf, long_ring_bytes, long_ring_drop_oldest,
+    long_ring_free, long_ring_oldest, long_ring_push, long_ring_reserve,
 )
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
 from fastanomaly.engine.pool cimport (
-    POOL_ITEMS, Pool, Tag, pool_begin, pool_block, pool_bytes, pool_free, pool_give,
+    POOL_ITEMS, Pool, Tag, pool_begin, pool_block, pool_bytes, pool_free, pool_release,
     pool_reserve, pool_take, size_of,
 )
-from fastanomaly.engine.types cimport Key, Purchase, key_before
+from fastanomaly.engine.types cimport Purchase, PurchaseKey, purchase_before
 
 cdef struct Ring:
-    int32_t block               # if count > 0; ~(number of the long ring) for those
+    int32_t block               # of the pool, if count > 0; for long rings ~(their number)
     int32_t count
 
 cdef struct History:
     Ring* rings                 # by uid
     int64_t rings_capacity
-    int64_t* newest_us          # by uid: when the latest purchase was; NEVER if none
+    int64_t* newest_us          # by uid: time of the latest purchase, or NEVER
     int64_t newest_capacity
-    Pool blocks                 # owner: the uid; note: where the oldest purchase stands
+    Pool blocks                 # owner: the uid; note: index of the oldest purchase
     LongRing* longs
     int64_t longs_capacity
     int32_t long_count
-    Leaf* spare                 # for the next leaf that is needed
+    Leaf* spare                 # the next new leaf, or NULL
     int64_t kept                # purchases in all rings
     int32_t tracked             # T
 
-cdef struct Cursor:             # a purchase in a ring
+cdef struct Cursor:             # a position in a ring, moving from newest to oldest
     const Purchase* purchase
-    int64_t older               # purchases right before it, in order,
-    int64_t run                 # and runs of them before those; its leaf in a long ring
+    int64_t older               # number of older purchases in the same run
+    int64_t run                 # 1 or 0: number of runs before; in long rings: leaf index
 
 cdef extern from *:
     """
     #define FA_NEVER INT64_MIN
     """
-    const int64_t NEVER "FA_NEVER"      # a purchase may be as old as that, too
+    const int64_t NEVER "FA_NEVER"      # a valid timestamp, too
 
 
 cdef inline void history_begin(History* history, int32_t tracked) noexcept nogil:
-    """Set up a history that has been zeroed."""
+    """Set up a history; its struct must be zeroed."""
     pool_begin(&history.blocks, sizeof(Purchase))
     history.tracked = tracked
 
 
 cdef inline Tag* ring_tag(const History* history, Ring ring) noexcept nogil:
-    """The block of a ring that has one."""
+    """Return the tag of the block of a ring that has one."""
     return pool_block(&history.blocks, size_of(ring.count), ring.block)
 
 
 cdef inline int32_t ring_place(
     const History* history, int32_t start, int32_t index
 ) noexcept nogil:
-    """Where the index-th oldest purchase stands."""
+    """Return the position in the block of the index-th oldest purchase."""
     cdef int64_t place = <int64_t> start + index
     return <int32_t> (place if place < history.tracked else place - history.tracked)
 
 
 cdef inline int32_t ring_find(
-    const History* history, const Purchase* items, int32_t start, int32_t count, Key key
+    const History* history, const Purchase* items, int32_t start, int32_t count,
+    PurchaseKey key
 ) noexcept nogil:
-    """How many purchases are before key."""
+    """Return the number of purchases before key; O(log count)."""
     cdef int32_t low = 0, high = count, middle
     while low < high:
         middle = low + (high - low) // 2
-        if key_before(items[ring_place(history, start, middle)].key, key):
+        if purchase_before(items[ring_place(history, start, middle)].key, key):
             low = middle + 1
         else:
             high = middle
@@ -84,8 +90,8 @@ cdef inline int32_t ring_find(
 cdef inline void ring_shift(
     Purchase* items, int32_t place, int32_t end, int32_t size
 ) noexcept nogil:
-    """Move the purchases from place to end by one place; end is free."""
-    if end < place:             # they go round
+    """Move the purchases from place up to end, which is free, by one place."""
+    if end < place:             # they wrap around
         memmove(items + 1, items, <size_t> end * sizeof(Purchase))
         items[0] = items[size - 1]
         end = size - 1
@@ -95,9 +101,9 @@ cdef inline void ring_shift(
 cdef inline void ring_replace_oldest(
     History* history, Ring ring, Purchase purchase, bint late
 ) noexcept nogil:
-    """Put a purchase in its place in a block that is full at T, for the oldest one.
+    """Insert a purchase into a block with T purchases, and drop the oldest one.
 
-    Nothing is moved for a purchase that is in time; a late one moves those that are later.
+    O(1) for the latest purchase; a late one moves the purchases after it.
     """
     cdef Tag* tag = ring_tag(history, ring)
     cdef Purchase* items = <Purchase*> (tag + 1)
@@ -113,9 +119,9 @@ cdef inline void ring_replace_oldest(
     items[place] = purchase
 
 
-cdef inline void ring_give(History* history, Ring before) noexcept nogil:
-    """Give a block back."""
-    cdef const Tag* moved = pool_give(
+cdef inline void ring_release(History* history, Ring before) noexcept nogil:
+    """Release the block of a ring."""
+    cdef const Tag* moved = pool_release(
         &history.blocks, size_of(before.count), before.block
     )
     if moved != NULL:
@@ -125,10 +131,10 @@ cdef inline void ring_give(History* history, Ring before) noexcept nogil:
 cdef inline void ring_add(
     History* history, int32_t uid, Purchase purchase, bint late
 ) noexcept nogil:
-    """Put a purchase in its place in a block that is not full, after pool_reserve.
+    """Insert a purchase into a ring with less than T, after pool_reserve for one more.
 
-    Where it takes a larger block, nothing is read from there: that would have to wait
-    until what was written has arrived.
+    Copies at most one block. If the ring moves to a larger block, that one is only written
+    to: reading back what was just written would stall.
     """
     cdef Ring* ring = &history.rings[uid]
     cdef Ring before = ring[0]
@@ -157,11 +163,14 @@ cdef inline void ring_add(
             items + index + 1, old + index,
             <size_t> (before.count - index) * sizeof(Purchase),
         )
-        ring_give(history, before)
+        ring_release(history, before)
 
 
-cdef inline int ring_lengthen(History* history, int32_t uid) except -1 nogil:
-    """Make a long ring of one whose block is as large as blocks get."""
+cdef inline int ring_to_long_ring(History* history, int32_t uid) except -1 nogil:
+    """Turn a ring whose block has POOL_ITEMS purchases into a long ring.
+
+    A failed allocation changes nothing.
+    """
     cdef Ring* ring = &history.rings[uid]
     cdef LongRing* long_ring
     cdef const Purchase* items = <const Purchase*> (ring_tag(history, ring[0]) + 1)
@@ -174,21 +183,21 @@ cdef inline int ring_lengthen(History* history, int32_t uid) except -1 nogil:
     memset(long_ring, 0, sizeof(LongRing))
     try:
         for i in range(ring.count):
-            long_reserve(long_ring, &history.spare)
+            long_ring_reserve(long_ring, &history.spare)
             if i == 0:
-                long_add_leaf(long_ring, &history.spare, 0)
-            long_push(long_ring, &history.spare, items[i])
+                long_ring_add_leaf(long_ring, &history.spare, 0)
+            long_ring_push(long_ring, &history.spare, items[i])
         history.long_count += 1
     finally:
         if history.long_count == number:
-            long_free(long_ring)
-    ring_give(history, ring[0])
+            long_ring_free(long_ring)
+    ring_release(history, ring[0])
     ring.block = ~number
     return 0
 
 
 cdef inline int history_reserve(History* history, int64_t users) except -1 nogil:
-    """Make room for that many users."""
+    """Reserve memory for that many users."""
     memory_reserve(
         <void**> &history.rings, &history.rings_capacity, users, sizeof(Ring)
     )
@@ -198,14 +207,14 @@ cdef inline int history_reserve(History* history, int64_t users) except -1 nogil
 
 
 cdef inline void history_add_user(History* history, int32_t uid) noexcept nogil:
-    """Begin with no purchases."""
+    """Add a user without purchases; history_reserve must have been called."""
     history.rings[uid].block = 0
     history.rings[uid].count = 0
     history.newest_us[uid] = NEVER
 
 
 cdef inline void history_prefetch(const History* history, int32_t uid) noexcept nogil:
-    """Begin to fetch the latest purchase of a user, beside which the next one will stand."""
+    """Prefetch the latest purchase of a user, next to which the next one will be written."""
     cdef Ring ring = history.rings[uid]
     cdef Tag* tag
     if ring.block >= 0 and ring.count > 0:
@@ -217,28 +226,32 @@ cdef inline void history_prefetch(const History* history, int32_t uid) noexcept 
 cdef inline int history_record(
     History* history, int32_t uid, Purchase purchase
 ) except -1 nogil:
-    """Keep a purchase in its place by key, if it is among the user's latest T."""
+    """Insert a purchase, if it is among the user's latest T; drop the oldest beyond T.
+
+    Amortised O(1) for the user's latest purchase; a late one moves at most one block or
+    two leaves. A failed allocation changes nothing.
+    """
     cdef Ring* ring = &history.rings[uid]
     cdef LongRing* long_ring
     cdef Tag* tag
-    # Of equal times this one is the later: it has been read last.
+    # Of equal times, this purchase is the later one: it arrived last.
     cdef bint late = ring.count > 0 and purchase.key.time_us < history.newest_us[uid]
     if ring.block >= 0 and ring.count == POOL_ITEMS and history.tracked > POOL_ITEMS:
-        ring_lengthen(history, uid)
+        ring_to_long_ring(history, uid)
     if ring.block < 0:
         long_ring = &history.longs[~ring.block]
-        long_reserve(long_ring, &history.spare)
+        long_ring_reserve(long_ring, &history.spare)
         if ring.count == history.tracked:
-            if key_before(purchase.key, long_oldest(long_ring).key):
+            if purchase_before(purchase.key, long_ring_oldest(long_ring).key):
                 return 0
-            long_drop_oldest(long_ring, &history.spare)
+            long_ring_drop_oldest(long_ring, &history.spare)
             ring.count -= 1
             history.kept -= 1
-        long_push(long_ring, &history.spare, purchase)
+        long_ring_push(long_ring, &history.spare, purchase)
         ring.count += 1
     elif ring.count == history.tracked:
         tag = ring_tag(history, ring[0])
-        if late and key_before(
+        if late and purchase_before(
             purchase.key, (<const Purchase*> (tag + 1))[tag.note].key
         ):
             return 0
@@ -255,7 +268,7 @@ cdef inline int history_record(
 cdef inline const Purchase* cursor_set(
     Cursor* cursor, const Purchase* items, int64_t start, int64_t end, int64_t run
 ) noexcept nogil:
-    """To the last purchase of a run, from start to end."""
+    """Set a cursor to the last purchase of the run items[start:end]."""
     cursor.purchase = items + end - 1
     cursor.older = end - 1 - start
     cursor.run = run
@@ -265,7 +278,7 @@ cdef inline const Purchase* cursor_set(
 cdef inline const Purchase* history_newest(
     const History* history, int32_t uid, Cursor* cursor
 ) noexcept nogil:
-    """The latest purchase of a user, or NULL; the cursor is set there."""
+    """Set a cursor to the latest purchase of a user; returns it, or NULL. O(1)."""
     cdef Ring ring = history.rings[uid]
     cdef const LongRing* long_ring
     cdef const Leaf* leaf
@@ -282,7 +295,7 @@ cdef inline const Purchase* history_newest(
     tag = ring_tag(history, ring)
     items = <const Purchase*> (tag + 1)
     end = <int64_t> tag.note + ring.count
-    if end > history.tracked:                   # it goes round
+    if end > history.tracked:                   # it wraps around
         return cursor_set(cursor, items, 0, end - history.tracked, 1)
     return cursor_set(cursor, items, tag.note, end, 0)
 
@@ -290,7 +303,7 @@ cdef inline const Purchase* history_newest(
 cdef inline const Purchase* history_older_run(
     const History* history, int32_t uid, Cursor* cursor
 ) noexcept nogil:
-    """The last purchase of the run before the cursor's, or NULL; the cursor moves there."""
+    """Move a cursor to the last purchase of the run before its own; returns it, or NULL."""
     cdef Ring ring = history.rings[uid]
     cdef const LongRing* long_ring
     cdef const Leaf* leaf
@@ -312,7 +325,7 @@ cdef inline const Purchase* history_older_run(
 cdef inline const Purchase* history_older(
     const History* history, int32_t uid, Cursor* cursor
 ) noexcept nogil:
-    """The purchase before the cursor's, or NULL; the cursor moves there."""
+    """Move a cursor to the next older purchase; returns it, or NULL. O(1)."""
     if cursor.older == 0:
         return history_older_run(history, uid, cursor)
     cursor.older -= 1
@@ -321,19 +334,19 @@ cdef inline const Purchase* history_older(
 
 
 cdef inline int64_t history_bytes(const History* history) noexcept nogil:
-    """The bytes that purchases take, without what each user has anyway."""
+    """Return the bytes allocated for purchases, without the arrays by uid; O(long rings)."""
     cdef int64_t bytes = pool_bytes(&history.blocks)
     cdef int32_t number
     bytes += history.longs_capacity * <int64_t> sizeof(LongRing)
     for number in range(history.long_count):
-        bytes += long_bytes(&history.longs[number])
+        bytes += long_ring_bytes(&history.longs[number])
     return bytes
 
 
 cdef inline void history_free(History* history) noexcept nogil:
     cdef int32_t number
     for number in range(history.long_count):
-        long_free(&history.longs[number])
+        long_ring_free(&history.longs[number])
     PyMem_RawFree(history.longs)
     PyMem_RawFree(history.spare)
     PyMem_RawFree(history.rings)

@@ -1,4 +1,4 @@
-"""How long judging takes: a histogram by powers of two, from a microsecond to a second."""
+"""Durations of judgements: a histogram by powers of two, from a microsecond to a second."""
 
 from libc.stdint cimport int64_t
 
@@ -11,21 +11,23 @@ cdef extern from "time.h" nogil:
     int clock_gettime(int clock, timespec* time)
 
 cdef enum:
-    LATENCY_BUCKETS = 22        # up to 2^0, 2^1, ... 2^20 microseconds, and beyond
+    LATENCY_BUCKETS = 22        # up to 2^0, 2^1, ... 2^20 microseconds, and above
 
 cdef struct Latency:
-    bint wanted
+    bint wanted                 # whether judgements are timed
     int64_t total_ns
     int64_t[LATENCY_BUCKETS] counts
 
 
 cdef inline int64_t now_ns() noexcept nogil:
+    """Return the monotonic clock, in nanoseconds."""
     cdef timespec time
     clock_gettime(CLOCK_MONOTONIC, &time)
     return <int64_t> time.tv_sec * 1_000_000_000 + time.tv_nsec
 
 
 cdef inline void latency_add(Latency* latency, int64_t ns) noexcept nogil:
+    """Count one judgement."""
     cdef int bucket = 0
     latency.total_ns += ns
     while bucket < LATENCY_BUCKETS - 1 and ns > <int64_t> 1000 << bucket:

@@ -1,52 +1,60 @@
-"""Reading what engine/save.pxd wrote, into an engine that is empty.
+"""Reading the arrays that save.pxd wrote into an empty state.
 
-Nothing is believed: whatever the arrays hold, the state that comes of them is one that
-events could have made, or a ValueError says what is wrong.
+Nothing is trusted: whatever the arrays hold, the result is a state that events could have
+made, or a ValueError that says what is wrong. O(size of the state), expected. After an
+error the state is incomplete and must not be used.
 """
 
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy
 
 from fastanomaly.engine.columns cimport AMOUNT_LIMIT
-from fastanomaly.engine.events cimport NUMBER_LIMIT
 from fastanomaly.engine.graph cimport Graph, friends_prefetch, graph_befriend
 from fastanomaly.engine.history cimport History, Ring, history_record, ring_tag
 from fastanomaly.engine.memory cimport memory_prefetch
 from fastanomaly.engine.pool cimport POOL_ITEMS, pool_reserve, pool_take, size_of
 from fastanomaly.engine.recency cimport RECENCY_BOUND, Recency, recency_push, recency_reserve
-from fastanomaly.engine.types cimport Purchase, UserKey, key_before
-from fastanomaly.engine.users cimport key_of_text
+from fastanomaly.engine.state cimport State, state_intern, state_reserve_users
+from fastanomaly.engine.types cimport (
+    BEFRIEND, PURCHASE, UNFRIEND, Purchase, UserKey, purchase_before,
+)
+from fastanomaly.engine.users cimport NUMBER_LIMIT, key_hash, key_of_text
+
+cdef enum:
+    COUNTED_LIMIT = 0x4000000000000000      # 2^62: more events than can ever be applied
 
 cdef extern from "Python.h":
     object PyUnicode_DecodeUTF8(const char* text, Py_ssize_t length, const char* errors)
 
 
-cdef inline int wrong(str what) except -1:
-    raise ValueError(what)
+cdef inline int load_error(str message) except -1:
+    """Raise ValueError."""
+    raise ValueError(message)
 
 
 cdef inline int load_key(
     int64_t name, const char* texts, int64_t texts_size, UserKey* key
 ) except -1:
-    """Look into a user's name; the key is good while texts is."""
+    """Set the key of a user's name; it is valid as long as texts."""
     cdef int32_t length
     cdef int64_t start = ~name
     if name >= 0:
         if name >= <int64_t> NUMBER_LIMIT:
-            return wrong(f"{name} is no user's number")
+            return load_error(f"invalid user number {name}")
         key.number = name
         key.text = NULL
         key.length = 0
+        key.uid = -1
         return 0
     if start > texts_size - <int64_t> sizeof(int32_t):
-        return wrong("a user's text is beyond the texts")
+        return load_error("a user's text is beyond the texts")
     memcpy(&length, texts + start, sizeof(int32_t))
     start += sizeof(int32_t)
     if not 0 < length <= texts_size - start:
-        return wrong("a user's text is beyond the texts")
+        return load_error("a user's text is beyond the texts")
     key[0] = key_of_text(texts + start, length)
     if key.number >= 0:
-        return wrong(f"the text {key.number} should be a number")
+        return load_error(f"user id {key.number} is stored as text instead of a number")
     PyUnicode_DecodeUTF8(key.text, length, NULL)
     return 0
 
@@ -54,15 +62,15 @@ cdef inline int load_key(
 cdef inline int load_graph(
     Graph* graph, int32_t users, const int32_t* counts, const int32_t* uids, int64_t size
 ) except -1:
-    """Make the friendships, each of which stands under the lower of its uids."""
+    """Add the friendships, each of which is listed for the lower of its uids."""
     cdef int32_t uid, _friend
     cdef int64_t used = 0, ahead
     for uid in range(users):
         if not 0 <= counts[uid] <= size - used:
-            return wrong(f"user {uid} has {counts[uid]} later friends")
+            return load_error(f"invalid number of later friends of user {uid}: {counts[uid]}")
         for _friend in range(counts[uid]):
             if not uid < uids[used] < users:
-                return wrong(f"user {uid} has the later friend {uids[used]}")
+                return load_error(f"invalid later friend of user {uid}: {uids[used]}")
             ahead = used + 16
             if ahead < size and 0 <= uids[ahead] < users:
                 memory_prefetch(&graph.friends[uids[ahead]])
@@ -72,11 +80,14 @@ cdef inline int load_graph(
             graph_befriend(graph, uid, uids[used])
             used += 1
     if used != size or graph.friendships != size:
-        return wrong(f"{size} friendships, but {graph.friendships} different ones are used")
+        return load_error(
+            f"{size} friendships listed, but {graph.friendships} distinct ones used"
+        )
     return 0
 
 
 cdef inline bint purchase_valid(const Purchase* purchase, int64_t seq) noexcept nogil:
+    """Return whether a purchase is in range; `seq` is that of the next purchase."""
     return (
         0 <= purchase.amount_units < <int64_t> AMOUNT_LIMIT and 0 <= purchase.key.seq < seq
     )
@@ -85,7 +96,7 @@ cdef inline bint purchase_valid(const Purchase* purchase, int64_t seq) noexcept 
 cdef inline int load_ring(
     History* history, int32_t uid, const Purchase* newest_first, int32_t count
 ) except -1 nogil:
-    """Fill a ring that is empty."""
+    """Fill an empty ring."""
     cdef Ring* ring = &history.rings[uid]
     cdef Purchase* items
     cdef int32_t i
@@ -113,17 +124,19 @@ cdef inline int load_history(
     cdef int64_t used = 0
     for uid in range(users):
         if not 0 <= counts[uid] <= min(size - used, <int64_t> history.tracked):
-            return wrong(f"user {uid} has {counts[uid]} purchases")
+            return load_error(f"invalid number of purchases of user {uid}: {counts[uid]}")
         for i in range(counts[uid]):
             if not purchase_valid(&purchases[used + i], seq):
-                return wrong(f"a purchase of user {uid} is out of range")
-            if i > 0 and not key_before(purchases[used + i].key, purchases[used + i - 1].key):
-                return wrong(f"the purchases of user {uid} are not in order")
+                return load_error(f"a purchase of user {uid} is out of range")
+            if i > 0 and not purchase_before(
+                purchases[used + i].key, purchases[used + i - 1].key
+            ):
+                return load_error(f"the purchases of user {uid} are out of order")
         if counts[uid] > 0:
             load_ring(history, uid, purchases + used, counts[uid])
         used += counts[uid]
     if used != size:
-        return wrong(f"{size} purchases, but {used} are used")
+        return load_error(f"{size} purchases listed, but {used} used")
     return 0
 
 
@@ -131,16 +144,90 @@ cdef inline int load_recency(
     Recency* recency, int32_t users, const int32_t* uids, const Purchase* purchases,
     int64_t size, int64_t seq, bint truncated
 ) except -1:
-    """Fill the recency log; `truncated` tells whether it ever dropped a purchase."""
+    """Fill the recency log; `truncated` is whether it ever dropped a purchase."""
     cdef int64_t i
     if size > RECENCY_BOUND:
-        return wrong(f"{size} purchases in a recency log of {RECENCY_BOUND}")
+        return load_error(
+            f"the recency log has {size} purchases, at most {RECENCY_BOUND} are possible"
+        )
     for i in range(size):
         if not 0 <= uids[i] < users or not purchase_valid(&purchases[i], seq):
-            return wrong(f"purchase {i} of the recency log is out of range")
-        if i > 0 and not key_before(purchases[i - 1].key, purchases[i].key):
-            return wrong("the recency log is not in order")
+            return load_error(f"purchase {i} of the recency log is out of range")
+        if i > 0 and not purchase_before(purchases[i - 1].key, purchases[i].key):
+            return load_error("the recency log is out of order")
         recency_reserve(recency)
         recency_push(recency, purchases[i], uids[i])
     recency.truncated = truncated
+    return 0
+
+
+cdef inline object array_view(bytes array, str kind):
+    """Return an array as a memoryview of items of a kind, as in the struct module."""
+    return memoryview(array).cast(kind)
+
+
+cdef inline const int32_t* first_of(const int32_t[::1] items) noexcept:
+    """Return the address of the items, or NULL if there are none."""
+    return &items[0] if items.shape[0] > 0 else NULL
+
+
+cdef inline int check_counts(const int32_t[::1] counts, int32_t users) except -1:
+    """Raise ValueError unless there is one count for each user."""
+    if counts.shape[0] != users:
+        raise ValueError(f"{users} users, but {counts.shape[0]} counts")
+    return 0
+
+
+cdef inline int load_scalars(State* state, object scalars) except -1:
+    """Set the values of state_scalars, except recency_truncated."""
+    for name in ("seq", "purchases", "befriends", "unfriends", "flags"):
+        if not 0 <= scalars[name] < <int64_t> COUNTED_LIMIT:
+            raise ValueError(f"invalid {name}: {scalars[name]}")
+    state.seq = scalars["seq"]
+    state.events[<int> PURCHASE] = scalars["purchases"]
+    state.events[<int> BEFRIEND] = scalars["befriends"]
+    state.events[<int> UNFRIEND] = scalars["unfriends"]
+    state.flags = scalars["flags"]
+    return 0
+
+
+cdef inline int load_users(State* state, const int64_t[::1] names, bytes texts) except -1:
+    """Add the users, in order of their uids."""
+    cdef const char* text = texts
+    cdef int32_t uid
+    cdef UserKey key
+    state_reserve_users(state, names.shape[0])
+    for uid in range(<int32_t> names.shape[0]):
+        load_key(names[uid], text, len(texts), &key)
+        key.hash = key_hash(state.users.secret, &key)
+        if state_intern(state, &key) != uid:
+            raise ValueError(f"user {uid} has the same id as an earlier user")
+    return 0
+
+
+cdef inline int load_state(State* state, object scalars, object next_array) except -1:
+    """Fill an empty state; `next_array` returns the next array as bytes when called."""
+    cdef const int32_t[::1] counts, uids
+    cdef bytes purchases
+    cdef int32_t users
+    names, texts = array_view(next_array(), "q"), next_array()
+    load_scalars(state, scalars)
+    load_users(state, names, texts)
+    users = state.users.count
+    counts, uids = array_view(next_array(), "i"), array_view(next_array(), "i")
+    check_counts(counts, users)
+    load_graph(&state.graph, users, first_of(counts), first_of(uids), uids.shape[0])
+    counts, purchases = array_view(next_array(), "i"), next_array()
+    check_counts(counts, users)
+    load_history(
+        &state.history, users, first_of(counts), <const Purchase*> <const char*> purchases,
+        len(purchases) // <int64_t> sizeof(Purchase), state.seq,
+    )
+    uids, purchases = array_view(next_array(), "i"), next_array()
+    if len(purchases) != uids.shape[0] * <int64_t> sizeof(Purchase):
+        raise ValueError("the arrays of the recency log differ in length")
+    load_recency(
+        &state.recency, users, first_of(uids), <const Purchase*> <const char*> purchases,
+        uids.shape[0], state.seq, scalars["recency_truncated"],
+    )
     return 0

@@ -1,18 +1,23 @@
-"""Long rings: the purchases of a user who has made more than a block of them.
+"""Long rings: the purchases of a user who has more than fit into one block of the pool.
 
-Small chunks in a directory, like the leaves of a B-tree: a purchase costs two chunks at
-most, however late it is and whatever T. A chunk that is full shares with its neighbours
-before it is split, so that even purchases in random order leave little slack.
+Small leaves in a directory, like those of a B-tree: a purchase moves at most two leaves,
+however late it is and whatever T. A full leaf moves purchases to its neighbours before it
+is split, so even purchases in random order leave little unused.
+
+Invariants: purchases are in ascending order of their keys within and across leaves; no leaf
+is empty; items[start:end] of a leaf are in use. long_ring_push needs long_ring_reserve
+before, after which it cannot fail. A ring owns its leaves; the spare leaf belongs to the
+history, which has one for all its rings.
 """
 
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memcpy, memmove
 
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve, memory_resize
-from fastanomaly.engine.types cimport Key, Purchase, key_before
+from fastanomaly.engine.types cimport Purchase, PurchaseKey, purchase_before
 
 cdef enum:
-    LEAF_PURCHASES = 64         # what a late purchase may have to move
+    LEAF_PURCHASES = 64         # so a late purchase moves at most that many
 
 cdef struct Leaf:
     int32_t start               # purchases before it have been dropped
@@ -22,12 +27,15 @@ cdef struct Leaf:
 cdef struct LongRing:
     Leaf** leaves               # the directory: oldest first, none empty
     int64_t capacity
-    int64_t first               # where the oldest leaf stands in the directory
+    int64_t first               # index of the oldest leaf in the directory
     int64_t leaf_count
 
 
-cdef inline int long_reserve(LongRing* ring, Leaf** spare) except -1 nogil:
-    """Make room for one purchase more: in the directory, and a leaf to spare."""
+cdef inline int long_ring_reserve(LongRing* ring, Leaf** spare) except -1 nogil:
+    """Reserve memory for one more purchase: a directory entry, and a spare leaf.
+
+    Amortised O(1).
+    """
     if spare[0] == NULL:
         memory_resize(<void**> spare, 1, sizeof(Leaf))
     if ring.first > 0 and 2 * ring.first >= ring.leaf_count:
@@ -41,8 +49,10 @@ cdef inline int long_reserve(LongRing* ring, Leaf** spare) except -1 nogil:
     )
 
 
-cdef inline Leaf* long_add_leaf(LongRing* ring, Leaf** spare, int64_t index) noexcept nogil:
-    """Put the spare leaf, empty, at an index of the directory."""
+cdef inline Leaf* long_ring_add_leaf(
+    LongRing* ring, Leaf** spare, int64_t index
+) noexcept nogil:
+    """Insert the spare leaf, emptied, at an index of the directory; O(leaves)."""
     cdef Leaf* leaf = spare[0]
     spare[0] = NULL
     leaf.start = 0
@@ -60,7 +70,7 @@ cdef inline Leaf* long_add_leaf(LongRing* ring, Leaf** spare, int64_t index) noe
 
 
 cdef inline void leaf_slide(Leaf* leaf, int32_t start) noexcept nogil:
-    """Move the purchases of a leaf so that they begin at `start`."""
+    """Move the purchases within a leaf so that they begin at `start`."""
     cdef int32_t count = leaf.end - leaf.start
     memmove(
         leaf.items + start, leaf.items + leaf.start, <size_t> count * sizeof(Purchase)
@@ -70,12 +80,12 @@ cdef inline void leaf_slide(Leaf* leaf, int32_t start) noexcept nogil:
 
 
 cdef inline void leaf_insert(Leaf* leaf, Purchase purchase) noexcept nogil:
-    """Put a purchase in its place in a leaf that is not full."""
+    """Insert a purchase at its place in a leaf that is not full; O(LEAF_PURCHASES)."""
     cdef int32_t place
     if leaf.end == LEAF_PURCHASES:
         leaf_slide(leaf, 0)
     place = leaf.end
-    while place > leaf.start and key_before(purchase.key, leaf.items[place - 1].key):
+    while place > leaf.start and purchase_before(purchase.key, leaf.items[place - 1].key):
         place -= 1
     memmove(
         leaf.items + place + 1, leaf.items + place,
@@ -85,16 +95,16 @@ cdef inline void leaf_insert(Leaf* leaf, Purchase purchase) noexcept nogil:
     leaf.end += 1
 
 
-cdef inline void leaf_give_newest(Leaf* leaf, Leaf* newer, int32_t count) noexcept nogil:
-    """Move the newest purchases of a leaf to the next one, which has room for them."""
+cdef inline void leaf_move_newest(Leaf* leaf, Leaf* newer, int32_t count) noexcept nogil:
+    """Move the newest purchases of a leaf to the next leaf, which must have room."""
     leaf_slide(newer, count)
     leaf.end -= count
     newer.start = 0
     memcpy(newer.items, leaf.items + leaf.end, <size_t> count * sizeof(Purchase))
 
 
-cdef inline void leaf_give_oldest(Leaf* leaf, Leaf* older, int32_t count) noexcept nogil:
-    """Move the oldest purchases of a leaf to the one before, which has room for them."""
+cdef inline void leaf_move_oldest(Leaf* leaf, Leaf* older, int32_t count) noexcept nogil:
+    """Move the oldest purchases of a leaf to the previous leaf, which must have room."""
     leaf_slide(older, 0)
     memcpy(
         older.items + older.end, leaf.items + leaf.start, <size_t> count * sizeof(Purchase)
@@ -104,61 +114,63 @@ cdef inline void leaf_give_oldest(Leaf* leaf, Leaf* older, int32_t count) noexce
 
 
 cdef inline int32_t leaf_share(const Leaf* neighbour) noexcept nogil:
-    """How many purchases a full leaf gives to a neighbour."""
+    """Return the number of purchases that a full leaf moves to a neighbour."""
     return (LEAF_PURCHASES - (neighbour.end - neighbour.start)) // 2
 
 
-cdef inline Leaf* long_make_room(
-    LongRing* ring, Leaf** spare, int64_t index, Key key
+cdef inline Leaf* long_ring_make_room(
+    LongRing* ring, Leaf** spare, int64_t index, PurchaseKey key
 ) noexcept nogil:
-    """The leaf in which key belongs, with room; the one at index, where it did, is full."""
+    """Make room in the full leaf at index, where key belongs; the leaf to insert it into."""
     cdef Leaf** leaves = ring.leaves + ring.first
     cdef Leaf* leaf = leaves[index]
     cdef Leaf* newer
     cdef Leaf* middle
     cdef int64_t last = ring.leaf_count - 1
-    if index == last and key_before(leaf.items[leaf.end - 1].key, key):
-        return long_add_leaf(ring, spare, index + 1)        # in time
-    if index == 0 and key_before(key, leaf.items[leaf.start].key):
-        return long_add_leaf(ring, spare, 0)                # older than all
+    if index == last and purchase_before(leaf.items[leaf.end - 1].key, key):
+        return long_ring_add_leaf(ring, spare, index + 1)        # newest of all
+    if index == 0 and purchase_before(key, leaf.items[leaf.start].key):
+        return long_ring_add_leaf(ring, spare, 0)                # oldest of all
     if index < last and leaf_share(leaves[index + 1]) > 0:
         newer = leaves[index + 1]
-        leaf_give_newest(leaf, newer, leaf_share(newer))
-        return leaf if key_before(key, newer.items[0].key) else newer
+        leaf_move_newest(leaf, newer, leaf_share(newer))
+        return leaf if purchase_before(key, newer.items[0].key) else newer
     if index > 0 and leaf_share(leaves[index - 1]) > 0:
-        leaf_give_oldest(leaf, leaves[index - 1], leaf_share(leaves[index - 1]))
-        return leaves[index - 1] if key_before(key, leaf.items[leaf.start].key) else leaf
-    middle = long_add_leaf(ring, spare, index + 1)
+        leaf_move_oldest(leaf, leaves[index - 1], leaf_share(leaves[index - 1]))
+        return leaves[index - 1] if purchase_before(key, leaf.items[leaf.start].key) else leaf
+    middle = long_ring_add_leaf(ring, spare, index + 1)
     if index == last:
-        leaf_give_newest(leaf, middle, LEAF_PURCHASES // 2)
-        return leaf if key_before(key, middle.items[0].key) else middle
-    # Two full leaves make three.
+        leaf_move_newest(leaf, middle, LEAF_PURCHASES // 2)
+        return leaf if purchase_before(key, middle.items[0].key) else middle
+    # Two full leaves become three.
     newer = ring.leaves[ring.first + index + 2]
-    leaf_give_newest(leaf, middle, LEAF_PURCHASES // 3)
-    leaf_give_oldest(newer, middle, (LEAF_PURCHASES - 1) // 3)
-    return leaf if key_before(key, middle.items[0].key) else middle
+    leaf_move_newest(leaf, middle, LEAF_PURCHASES // 3)
+    leaf_move_oldest(newer, middle, (LEAF_PURCHASES - 1) // 3)
+    return leaf if purchase_before(key, middle.items[0].key) else middle
 
 
-cdef inline int64_t long_find(const LongRing* ring, Key key) noexcept nogil:
-    """The index of the last leaf that begins before key, or 0."""
+cdef inline int64_t long_ring_find(const LongRing* ring, PurchaseKey key) noexcept nogil:
+    """Return the index of the last leaf that begins before key, or 0; O(log leaves)."""
     cdef int64_t low = 0, high = ring.leaf_count, middle
     cdef const Leaf* leaf
     while high - low > 1:
         middle = (low + high) // 2
         leaf = ring.leaves[ring.first + middle]
-        if key_before(leaf.items[leaf.start].key, key):
+        if purchase_before(leaf.items[leaf.start].key, key):
             low = middle
         else:
             high = middle
     return low
 
 
-cdef inline const Purchase* long_oldest(const LongRing* ring) noexcept nogil:
+cdef inline const Purchase* long_ring_oldest(const LongRing* ring) noexcept nogil:
+    """Return the oldest purchase; the ring must not be empty."""
     cdef const Leaf* leaf = ring.leaves[ring.first]
     return &leaf.items[leaf.start]
 
 
-cdef inline void long_drop_oldest(LongRing* ring, Leaf** spare) noexcept nogil:
+cdef inline void long_ring_drop_oldest(LongRing* ring, Leaf** spare) noexcept nogil:
+    """Remove the oldest purchase; O(1)."""
     cdef Leaf* leaf = ring.leaves[ring.first]
     leaf.start += 1
     if leaf.start == leaf.end:
@@ -170,26 +182,32 @@ cdef inline void long_drop_oldest(LongRing* ring, Leaf** spare) noexcept nogil:
             PyMem_RawFree(leaf)
 
 
-cdef inline void long_push(LongRing* ring, Leaf** spare, Purchase purchase) noexcept nogil:
-    """Put a purchase in its place by key, after long_reserve."""
+cdef inline void long_ring_push(
+    LongRing* ring, Leaf** spare, Purchase purchase
+) noexcept nogil:
+    """Insert a purchase at its place; long_ring_reserve must have been called.
+
+    The ring must have a leaf. O(log leaves + LEAF_PURCHASES), and O(leaves) to add a leaf.
+    """
     cdef int64_t index = ring.leaf_count - 1
     cdef Leaf* leaf = ring.leaves[ring.first + index]
-    if key_before(purchase.key, leaf.items[leaf.start].key):
-        index = long_find(ring, purchase.key)
+    if purchase_before(purchase.key, leaf.items[leaf.start].key):
+        index = long_ring_find(ring, purchase.key)
         leaf = ring.leaves[ring.first + index]
     if leaf.end - leaf.start == LEAF_PURCHASES:
-        leaf = long_make_room(ring, spare, index, purchase.key)
+        leaf = long_ring_make_room(ring, spare, index, purchase.key)
     leaf_insert(leaf, purchase)
 
 
-cdef inline int64_t long_bytes(const LongRing* ring) noexcept nogil:
+cdef inline int64_t long_ring_bytes(const LongRing* ring) noexcept nogil:
+    """Return the bytes allocated."""
     return (
         ring.leaf_count * <int64_t> sizeof(Leaf)
         + ring.capacity * <int64_t> sizeof(Leaf*)
     )
 
 
-cdef inline void long_free(LongRing* ring) noexcept nogil:
+cdef inline void long_ring_free(LongRing* ring) noexcept nogil:
     cdef int64_t index
     for index in range(ring.leaf_count):
         PyMem_RawFree(ring.leaves[ring.first + index])

@@ -1,6 +1,11 @@
-"""The one way memory is got: checked for overflow, and nothing changed on failure."""
+"""Allocation: all memory of the engine comes from here.
+
+Sizes are checked for overflow. A failed allocation raises MemoryError and leaves the block
+and its capacity unchanged. Blocks are freed by their owner with PyMem_RawFree.
+"""
 
 from libc.stdint cimport int64_t
+from libc.string cimport memset
 
 cdef extern from "Python.h" nogil:
     void* PyMem_RawCalloc(size_t items, size_t size)
@@ -9,7 +14,7 @@ cdef extern from "Python.h" nogil:
 
 cdef extern from *:
     """
-    /* How many more allocations succeed; negative: all. Set by tests alone. */
+    /* How many more allocations succeed; negative: all. Set by tests only. */
     static long long fa_allocations_left = -1;
     """
     long long allocations_left "fa_allocations_left"
@@ -20,75 +25,102 @@ cdef extern from *:
 
 cdef extern from *:
     """
-    /* The empty statement keeps a function that does nothing else: GCC 12 takes it for one
-       without effects, and leaves out its calls. */
+    /* The empty asm statement keeps the call: GCC 12 treats a function that only prefetches
+       as one without effects, and removes calls to it. */
     static inline void fa_prefetch(const void* address) {
         __builtin_prefetch(address);
         __asm__ volatile("" : : "r"(address));
     }
     """
-    # Have the machine fetch what will be read soon; harmless at any address.
+    # Start loading a cache line that will be read soon; safe with any address.
     void memory_prefetch "fa_prefetch"(const void*) noexcept nogil
 
 
 cdef inline void memory_fail_after(long long count) noexcept nogil:
+    """Let every allocation after the next `count` fail; -1 ends that. For tests."""
     global allocations_left
     allocations_left = count
 
 
-cdef inline int memory_failed(size_t size) except -1 nogil:
+cdef inline int memory_error(size_t size) except -1 nogil:
+    """Raise MemoryError."""
     with gil:
         raise MemoryError(f"fastanomaly: no memory for {size} bytes")
 
 
-cdef inline int memory_ask(int64_t items, size_t item_size, size_t* size) except -1 nogil:
-    """Set the bytes that so many items take; raises MemoryError where that is not to be."""
+cdef inline int memory_size(int64_t items, size_t item_size, size_t* size) except -1 nogil:
+    """Set *size to the bytes of an allocation; MemoryError if it overflows or must fail."""
     global allocations_left
     if mul_overflows(<size_t> items, item_size, size):
-        return memory_failed(<size_t> -1)
+        return memory_error(<size_t> -1)
     if allocations_left >= 0:
         if allocations_left == 0:
-            return memory_failed(size[0])
+            return memory_error(size[0])
         allocations_left -= 1
     return 0
 
 
 cdef inline int memory_resize(void** block, int64_t items, size_t item_size) except -1 nogil:
-    """Make *block hold `items` items; raises MemoryError and leaves *block as it was."""
+    """Resize *block to exactly `items` items; new ones are not initialised."""
     cdef size_t size
     cdef void* moved
-    memory_ask(items, item_size, &size)
+    memory_size(items, item_size, &size)
     moved = PyMem_RawRealloc(block[0], size)
     if moved == NULL:
-        return memory_failed(size)
+        return memory_error(size)
     block[0] = moved
     return 0
 
 
 cdef inline int memory_zeroed(void** block, int64_t items, size_t item_size) except -1 nogil:
-    """Set *block to so many items that are zero; the system's pages cost nothing yet."""
+    """Set *block to a new block of zeroed items.
+
+    Large blocks cost nothing yet: the system zeroes a page when it is first written to.
+    """
     cdef size_t size
     cdef void* zeroed
-    memory_ask(items, item_size, &size)
+    memory_size(items, item_size, &size)
     zeroed = PyMem_RawCalloc(<size_t> items, item_size)
     if zeroed == NULL:
-        return memory_failed(size)
+        return memory_error(size)
     block[0] = zeroed
     return 0
+
+
+cdef inline int64_t memory_capacity(int64_t capacity, int64_t needed) noexcept nogil:
+    """Return the capacity to grow to, so that appending costs amortised O(1).
+
+    Growth is by an eighth: large blocks are moved by remapping pages, not by copying bytes,
+    and little memory is left unused.
+    """
+    return max(needed, capacity + capacity // 8 + 16)
 
 
 cdef inline int memory_reserve(
     void** block, int64_t* capacity, int64_t needed, size_t item_size
 ) except -1 nogil:
-    """Make *block hold at least `needed` items.
-
-    It grows by an eighth: large blocks are moved by moving pages, not bytes, and what is
-    not needed yet stays small.
-    """
+    """Make *block hold at least `needed` items; new ones are not initialised."""
     cdef int64_t wanted
     if needed <= capacity[0]:
         return 0
-    wanted = max(needed, capacity[0] + capacity[0] // 8 + 16)
+    wanted = memory_capacity(capacity[0], needed)
     memory_resize(block, wanted, item_size)
+    capacity[0] = wanted
+    return 0
+
+
+cdef inline int memory_extend_zeroed(
+    void** block, int64_t* capacity, int64_t needed, size_t item_size
+) except -1 nogil:
+    """Make *block hold `needed` items that it did not hold before; new ones are zero."""
+    cdef int64_t wanted = memory_capacity(capacity[0], needed)
+    if block[0] == NULL:
+        memory_zeroed(block, wanted, item_size)
+    else:
+        memory_resize(block, wanted, item_size)
+        memset(
+            <char*> block[0] + <size_t> capacity[0] * item_size, 0,
+            <size_t> (wanted - capacity[0]) * item_size,
+        )
     capacity[0] = wanted
     return 0

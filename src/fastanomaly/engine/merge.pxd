@@ -1,10 +1,13 @@
-"""The latest T purchases of a ball's users, by merging their rings.
+"""The latest T purchases of the users in a ball, by merging their rings.
 
-The T members with the newest last purchases are found with a heap (no other member's ring
-can matter), and their rings merged from the newest purchase back with a tree of losers
-(Knuth 1998, 5.4.1): of two candidates the older one waits at the node where they met, so
-going on means meeting those on one way from a leaf to the root. No branch depends on who
-is older: which ring comes next cannot be guessed.
+A heap finds the T members whose last purchases are the newest: no other ring can have one
+of the latest T. Their rings are merged from the newest purchase back with a loser tree
+(Knuth 1998, 5.4.1): each inner node stores the older of the two candidates that were
+compared there, so advancing one ring costs the comparisons on a path from a leaf to the
+root. These are branch-free, since which ring comes next cannot be predicted.
+
+For a ball of B users: O(B) to find the candidates, O(log T) for each one that replaces
+another in the heap, and O(T log T) to merge. Merge owns its arrays and reuses them.
 """
 
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint64_t
@@ -14,33 +17,33 @@ from fastanomaly.engine.history cimport (
     Cursor, History, history_newest, history_older, history_prefetch,
 )
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
-from fastanomaly.engine.types cimport Key, Purchase, uint128
+from fastanomaly.engine.types cimport Purchase, PurchaseKey, uint128
 from fastanomaly.engine.window cimport Window, window_append
 
 cdef enum:
-    # What is on its way while other things are read:
+    # Prefetch distances:
     RINGS_AHEAD = 16
-    PURCHASES_AHEAD = 3         # of each ring
+    PURCHASES_AHEAD = 3         # within each ring
 
-cdef struct Candidate:          # a member, with the newest purchase not taken yet:
-    uint128 order               # its key as a number; 0 if there is none
+cdef struct Candidate:          # a user in the ball, and their newest purchase not taken:
+    uint128 order               # its key as a number, or 0 if none is left
     Cursor cursor
     int32_t uid
 
-cdef struct Merge:              # kept from one merge to the next
+cdef struct Merge:              # reused by all merges of a judge
     Candidate* candidates
     int64_t candidates_capacity
-    int32_t* losers             # by node, its children being 2 node and 2 node + 1
+    int32_t* losers             # by node; the children of a node are 2 node and 2 node + 1
     int64_t losers_capacity
     int64_t count               # of candidates
-    int64_t newest              # who has won: whose purchase is the newest
-    int64_t members_seen        # work, over all merges
+    int64_t newest              # index of the candidate with the newest purchase
+    int64_t members_seen        # work of all merges: users considered
 
 
-cdef inline uint128 key_order(Key key) noexcept nogil:
-    """A number that is above 0, below 2^127, and greater for a later key.
+cdef inline uint128 key_order(PurchaseKey key) noexcept nogil:
+    """Map a key to a number in 1 .. 2^127 - 1 that is greater for later keys.
 
-    No seq comes near 2^63.
+    seq is far below 2^63.
     """
     cdef uint128 time = <uint64_t> key.time_us ^ <uint64_t> INT64_MIN
     return (time << 63 | <uint64_t> key.seq) + 1
@@ -49,14 +52,14 @@ cdef inline uint128 key_order(Key key) noexcept nogil:
 cdef inline void candidate_set(
     Candidate* candidate, const Purchase* purchase
 ) noexcept nogil:
-    """Go on with a purchase of the candidate's, or NULL."""
+    """Set a candidate's newest purchase not taken, or NULL."""
     candidate.order = 0 if purchase == NULL else key_order(purchase.key)
 
 
 cdef inline void sift_down(
     Candidate* heap, int64_t size, int64_t hole, Candidate candidate
 ) noexcept nogil:
-    """Put a candidate at the hole or below, in a heap whose root is the oldest."""
+    """Put a candidate at a hole or below it, in a heap with the oldest at the root."""
     cdef int64_t child = 2 * hole + 1
     while child < size:
         if child + 1 < size and heap[child + 1].order < heap[child].order:
@@ -70,6 +73,7 @@ cdef inline void sift_down(
 
 
 cdef inline void heapify(Candidate* heap, int64_t size) noexcept nogil:
+    """Make a heap with the oldest candidate at the root; O(size)."""
     cdef int64_t i
     for i in range(size // 2 - 1, -1, -1):
         sift_down(heap, size, i, heap[i])
@@ -78,9 +82,9 @@ cdef inline void heapify(Candidate* heap, int64_t size) noexcept nogil:
 cdef inline int64_t merge_first(
     Merge* merge, const Ball* ball, const History* history, int64_t most
 ) noexcept nogil:
-    """Take the first members who bought anything, so many at most; who comes next.
+    """Make candidates of the first `most` users with purchases; the next user's index.
 
-    All of their rings are found before a purchase is read, so none waits for another.
+    Locates all their rings before it reads a purchase, so that cache misses overlap.
     """
     cdef int64_t i = 1, j
     cdef Candidate* candidate
@@ -103,7 +107,7 @@ cdef inline int64_t merge_first(
 cdef inline int merge_candidates(
     Merge* merge, const Ball* ball, const History* history, int32_t tracked
 ) except -1 nogil:
-    """Find the members whose newest purchases are the latest, T at most."""
+    """Find the at most T users whose newest purchases are the latest."""
     cdef int64_t i, oldest_us, most = min(<int64_t> tracked, ball.end - 1)
     cdef int32_t uid
     cdef Candidate* heap
@@ -119,7 +123,7 @@ cdef inline int merge_candidates(
     heapify(heap, most)
     oldest_us = heap[0].cursor.purchase.key.time_us
     while i < ball.end:
-        # Their rings are elsewhere: look only into those that may matter.
+        # Reading a ring is a cache miss: skip those that cannot matter.
         if i + RINGS_AHEAD < ball.end:
             uid = ball.queue[i + RINGS_AHEAD]
             if history.newest_us[uid] >= oldest_us:
@@ -138,9 +142,9 @@ cdef inline int merge_candidates(
 
 
 cdef inline void merge_play(Merge* merge, int64_t player, bint first) noexcept nogil:
-    """Let a candidate meet those who wait between its leaf and the root.
+    """Compare a candidate with the losers on the path from its leaf to the root.
 
-    The first time, it stays where nobody waits yet.
+    While the tree is built (`first`), it stays at the first node that has no loser yet.
     """
     cdef int64_t node = (merge.count + player) >> 1, other, both
     cdef uint128 order = merge.candidates[player].order, met, swap
@@ -150,7 +154,7 @@ cdef inline void merge_play(Merge* merge, int64_t player, bint first) noexcept n
             merge.losers[node] = <int32_t> player
             return
         met = merge.candidates[other].order
-        swap = -((order - met) >> 127)          # all bits if order < met, else none
+        swap = -((order - met) >> 127)          # all bits set if order < met, else none
         both = (player ^ other) & <int64_t> swap
         merge.losers[node] = <int32_t> (other ^ both)
         player ^= both
@@ -162,7 +166,7 @@ cdef inline void merge_play(Merge* merge, int64_t player, bint first) noexcept n
 cdef inline int merge_begin(
     Merge* merge, const Ball* ball, const History* history, int32_t tracked
 ) except -1 nogil:
-    """Begin to merge the rings of the ball's users, but the origin."""
+    """Begin to merge the rings of the users in a ball, without the origin."""
     cdef int64_t i
     merge_candidates(merge, ball, history, tracked)
     memory_reserve(
@@ -177,14 +181,14 @@ cdef inline int merge_begin(
 
 
 cdef inline const Candidate* merge_newest(const Merge* merge) noexcept nogil:
-    """The member with the newest purchase that was not taken yet, or NULL."""
+    """Return the candidate with the newest purchase not taken, or NULL."""
     if merge.count == 0 or merge.candidates[merge.newest].order == 0:
         return NULL
     return &merge.candidates[merge.newest]
 
 
 cdef inline void merge_take(Merge* merge, const History* history) noexcept nogil:
-    """Take that purchase: go on to the next older one."""
+    """Take that purchase; O(log T)."""
     cdef Candidate* candidate = &merge.candidates[merge.newest]
     candidate_set(candidate, history_older(history, candidate.uid, &candidate.cursor))
     memory_prefetch(candidate.cursor.purchase - PURCHASES_AHEAD)
@@ -194,10 +198,7 @@ cdef inline void merge_take(Merge* merge, const History* history) noexcept nogil
 cdef inline int merge_latest(
     Merge* merge, Window* window, const Ball* ball, const History* history, int32_t tracked
 ) except -1 nogil:
-    """Put the latest purchases of the ball's users, but the origin, into the window.
-
-    Costs the ball, and T log T to merge.
-    """
+    """Fill the window with the latest T purchases of a ball's users, without the origin."""
     cdef const Candidate* newest
     window.count = 0
     merge_begin(merge, ball, history, tracked)
@@ -212,6 +213,7 @@ cdef inline int merge_latest(
 
 
 cdef inline int64_t merge_bytes(const Merge* merge) noexcept nogil:
+    """Return the bytes allocated."""
     return (
         merge.candidates_capacity * <int64_t> sizeof(Candidate)
         + merge.losers_capacity * <int64_t> sizeof(int32_t)

@@ -1,11 +1,17 @@
 """Blocks of many small sizes, packed without holes.
 
-A list that outgrows its block moves to one of the next size, so malloc would soon be full
-of holes of sizes that nobody wants any more. Here the blocks of each size stand side by
-side in pages, and whoever gives one back has the hole filled with the last block of that
-size: nothing but the last page is ever partly used. A block is named by its number among
-those of its size, which changes when it is moved; its tag says whose name for it is then
-to be changed. Every operation costs a block, at most.
+A list that outgrows its block moves to a block of the next size. With malloc, that would
+leave holes of sizes that are no longer needed. Here the blocks of each size are contiguous
+in pages, and the hole that a released block leaves is filled with the last block of its
+size.
+
+Invariants: of each size, blocks 0 to count - 1 are in use, so only the last page in use is
+partly full. A block is identified by its number among those of its size; the number changes
+when the block is moved to fill a hole. pool_release then returns the moved block's tag, and
+the caller must update the number that the tag's owner stores. A pointer to a block is valid
+until the next release of a block of that size. Blocks must be reserved with pool_reserve
+before pool_take. Taking is O(1), releasing copies at most one block of 256 items; the pool
+owns the pages.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -16,22 +22,22 @@ from fastanomaly.engine.memory cimport (
 )
 
 cdef enum:
-    POOL_ITEMS = 256            # the most items in a block
+    POOL_ITEMS = 256            # items in the largest block
     POOL_SIZES = 28             # 1, 2, ... 8, 10, 12, 14, 16, 20, ... 256 items
     PAGE_BYTES = 1 << 14        # at most
 
 cdef extern from *:
     int leading_zeros "__builtin_clz"(unsigned int) noexcept nogil
 
-cdef struct Tag:                # what a block begins with
+cdef struct Tag:                # precedes the items of each block
     int32_t owner
-    int32_t note                # the owner's own
+    int32_t note                # for use by the owner
 
 cdef struct Pages:              # the blocks of one size
     char** pages
     int64_t pages_capacity
     int64_t page_count
-    int64_t count               # of blocks in use, which are the first ones
+    int64_t count               # blocks in use
     int64_t block_bytes
     int32_t page_bits           # a page has 2^page_bits blocks
 
@@ -40,24 +46,24 @@ cdef struct Pool:
 
 
 cdef inline int size_of(int32_t items) noexcept nogil:
-    """The number of the smallest size that holds that many items, 1 to POOL_ITEMS."""
+    """Return the smallest size that holds that many items, 1 to POOL_ITEMS; O(1)."""
     cdef int bits
     if items <= 8:
         return items - 1
-    # Four sizes from each power of two to the next: less than a quarter is slack.
+    # Four sizes between powers of two: less than a quarter of a block is unused.
     bits = 31 - leading_zeros(<unsigned int> (items - 1))
     return 4 * bits - 8 + ((items - 1) >> (bits - 2))
 
 
 cdef inline int32_t size_items(int size) noexcept nogil:
-    """How many items a size holds."""
+    """Return the number of items that a block of a size holds."""
     if size < 8:
         return size + 1
     return (5 + (size & 3)) << (size // 4 - 1)
 
 
 cdef inline void pool_begin(Pool* pool, size_t item_bytes) noexcept nogil:
-    """Set up a pool that has been zeroed."""
+    """Set up a pool; its struct must be zeroed."""
     cdef int size
     cdef Pages* pages
     for size in range(POOL_SIZES):
@@ -68,7 +74,7 @@ cdef inline void pool_begin(Pool* pool, size_t item_bytes) noexcept nogil:
 
 
 cdef inline Tag* pool_block(const Pool* pool, int size, int32_t block) noexcept nogil:
-    """The block of that number; its items come after its tag."""
+    """Return the tag of a block in use or reserved; its items follow the tag."""
     cdef const Pages* pages = &pool.sizes[size]
     cdef int64_t page = block >> pages.page_bits
     return <Tag*> (
@@ -77,7 +83,7 @@ cdef inline Tag* pool_block(const Pool* pool, int size, int32_t block) noexcept 
 
 
 cdef inline int pool_reserve(Pool* pool, int size, int32_t blocks) except -1 nogil:
-    """Make sure that so many blocks of a size can be taken."""
+    """Allocate pages so that the next `blocks` calls of pool_take for a size succeed."""
     cdef Pages* pages = &pool.sizes[size]
     cdef char* page
     while pages.page_count << pages.page_bits < pages.count + blocks:
@@ -96,19 +102,19 @@ cdef inline int pool_reserve(Pool* pool, int size, int32_t blocks) except -1 nog
 cdef inline int32_t pool_take(
     Pool* pool, int size, int32_t owner, int32_t note
 ) noexcept nogil:
-    """Take a block, after pool_reserve; its number."""
+    """Take a block that was reserved; its number. Its items are not initialised."""
     cdef Pages* pages = &pool.sizes[size]
     cdef int32_t block = <int32_t> pages.count
     cdef Tag* tag = pool_block(pool, size, block)
     pages.count += 1
-    memory_prefetch(<char*> tag + pages.block_bytes)    # the next one to be taken
+    memory_prefetch(<char*> tag + pages.block_bytes)    # the next to be taken
     tag.owner = owner
     tag.note = note
     return block
 
 
-cdef inline const Tag* pool_give(Pool* pool, int size, int32_t block) noexcept nogil:
-    """Give a block back. The tag of the one that bears its number now, or NULL."""
+cdef inline const Tag* pool_release(Pool* pool, int size, int32_t block) noexcept nogil:
+    """Release a block. The tag of the block that was moved to its number, or NULL."""
     cdef Pages* pages = &pool.sizes[size]
     cdef int32_t last = <int32_t> pages.count - 1
     cdef Tag* hole = pool_block(pool, size, block)
@@ -116,8 +122,9 @@ cdef inline const Tag* pool_give(Pool* pool, int size, int32_t block) noexcept n
         memcpy(hole, pool_block(pool, size, last), <size_t> pages.block_bytes)
     pages.count -= 1
     if last > 0:
-        memory_prefetch(pool_block(pool, size, last - 1))       # the next one to be moved
-    # One empty page is kept: a block taken and given by turns costs no page each time.
+        memory_prefetch(pool_block(pool, size, last - 1))       # the next to be moved
+    # One empty page is kept, so that alternately taking and releasing a block does not
+    # allocate each time.
     if (pages.page_count - 2) << pages.page_bits >= pages.count:
         pages.page_count -= 1
         PyMem_RawFree(pages.pages[pages.page_count])
@@ -125,6 +132,7 @@ cdef inline const Tag* pool_give(Pool* pool, int size, int32_t block) noexcept n
 
 
 cdef inline int64_t pool_bytes(const Pool* pool) noexcept nogil:
+    """Return the bytes allocated; O(POOL_SIZES)."""
     cdef int64_t bytes = 0
     cdef int size
     cdef const Pages* pages

@@ -1,7 +1,7 @@
-"""Writing the state to a file: plain arrays in a fixed order, each with its checksum.
+"""Writing the state to a file: plain arrays in a fixed order, each with a checksum.
 
-docs/checkpoints.md describes them. Nothing of the state is changed, and memory is asked
-for once, so a forked child can do it. Costs the whole state.
+docs/checkpoints.md describes them. The state is only read, and the one buffer is allocated
+at the beginning, so a forked child can save. O(size of the state).
 """
 
 from libc.errno cimport EINTR, errno
@@ -13,7 +13,8 @@ from fastanomaly.engine.graph cimport Friends, Graph, friends_run, friends_runs
 from fastanomaly.engine.history cimport Cursor, History, history_newest, history_older
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_resize
 from fastanomaly.engine.recency cimport Chunk, Recency
-from fastanomaly.engine.types cimport Purchase
+from fastanomaly.engine.state cimport State
+from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND, Purchase
 from fastanomaly.engine.users cimport Users
 
 cdef extern from "unistd.h" nogil:
@@ -23,34 +24,35 @@ cdef extern from "Python.h":
     object PyErr_SetFromErrno(object kind)
 
 cdef enum:
-    SINK_BYTES = 1 << 18
+    WRITE_BUFFER_BYTES = 1 << 18
 
-cdef struct Sink:
+cdef struct ArrayWriter:        # buffers the bytes of an array and sums them up
     int fd
     char* buffer
     int64_t used
-    int64_t array_bytes         # of the array in hand
-    uint32_t crc                # of those not in the buffer any more
+    int64_t array_bytes         # of the current array
+    uint32_t crc                # of its bytes that were flushed
     CrcTables tables
 
 
-cdef inline int sink_begin(Sink* sink, int fd) except -1 nogil:
-    """Set up a sink; sink_end is to follow."""
-    sink.fd = fd
-    sink.buffer = NULL
-    sink.used = 0
-    sink.array_bytes = 0
-    sink.crc = 0
-    crc_begin(&sink.tables)
-    return memory_resize(<void**> &sink.buffer, SINK_BYTES, 1)
+cdef inline int array_writer_begin(ArrayWriter* writer, int fd) except -1 nogil:
+    """Set up a writer to an open file; array_writer_end must follow."""
+    writer.fd = fd
+    writer.buffer = NULL
+    writer.used = 0
+    writer.array_bytes = 0
+    writer.crc = 0
+    crc_begin(&writer.tables)
+    return memory_resize(<void**> &writer.buffer, WRITE_BUFFER_BYTES, 1)
 
 
-cdef inline void sink_end(Sink* sink) noexcept nogil:
-    PyMem_RawFree(sink.buffer)
+cdef inline void array_writer_end(ArrayWriter* writer) noexcept nogil:
+    """Free the buffer; what was not flushed is lost."""
+    PyMem_RawFree(writer.buffer)
 
 
 cdef inline int write_all(int fd, const char* data, int64_t size) except -1 nogil:
-    """Write everything; raises OSError where it cannot be."""
+    """Write all bytes; raises OSError."""
     cdef Py_ssize_t count
     while size > 0:
         count = c_write(fd, data, <size_t> size)
@@ -65,52 +67,56 @@ cdef inline int write_all(int fd, const char* data, int64_t size) except -1 nogi
     return 0
 
 
-cdef inline int sink_flush(Sink* sink) except -1 nogil:
-    sink.crc = crc_add(&sink.tables, sink.crc, sink.buffer, sink.used)
-    write_all(sink.fd, sink.buffer, sink.used)
-    sink.used = 0
+cdef inline int array_writer_flush(ArrayWriter* writer) except -1 nogil:
+    """Write the buffer, and add it to the checksum."""
+    writer.crc = crc_add(&writer.tables, writer.crc, writer.buffer, writer.used)
+    write_all(writer.fd, writer.buffer, writer.used)
+    writer.used = 0
     return 0
 
 
-cdef inline int sink_put(Sink* sink, const void* data, int64_t size) except -1 nogil:
-    """Append some bytes to the array in hand."""
+cdef inline int array_writer_put(
+    ArrayWriter* writer, const void* data, int64_t size
+) except -1 nogil:
+    """Append bytes to the current array."""
     cdef int64_t part
     cdef const char* source = <const char*> data
-    sink.array_bytes += size
+    writer.array_bytes += size
     while size > 0:
-        if sink.used == SINK_BYTES:
-            sink_flush(sink)
-        part = min(size, SINK_BYTES - sink.used)
-        memcpy(sink.buffer + sink.used, source, <size_t> part)
-        sink.used += part
+        if writer.used == WRITE_BUFFER_BYTES:
+            array_writer_flush(writer)
+        part = min(size, WRITE_BUFFER_BYTES - writer.used)
+        memcpy(writer.buffer + writer.used, source, <size_t> part)
+        writer.used += part
         source += part
         size -= part
     return 0
 
 
-cdef inline int sink_end_array(Sink* sink) except -1 nogil:
-    """Fill up to a multiple of eight bytes, and write the checksum."""
+cdef inline int array_writer_end_array(ArrayWriter* writer) except -1 nogil:
+    """Flush, pad with zeros to a multiple of eight bytes, and write the checksum."""
     cdef uint64_t zeros = 0, crc
-    sink_flush(sink)
-    crc = sink.crc
-    write_all(sink.fd, <const char*> &zeros, -sink.array_bytes & 7)
-    write_all(sink.fd, <const char*> &crc, sizeof(uint64_t))
-    sink.array_bytes = 0
-    sink.crc = 0
+    array_writer_flush(writer)
+    crc = writer.crc
+    write_all(writer.fd, <const char*> &zeros, -writer.array_bytes & 7)
+    write_all(writer.fd, <const char*> &crc, sizeof(uint64_t))
+    writer.array_bytes = 0
+    writer.crc = 0
     return 0
 
 
-cdef inline int save_users(Sink* sink, const Users* users) except -1 nogil:
-    sink_put(sink, users.names, users.count * <int64_t> sizeof(int64_t))
-    sink_end_array(sink)
-    sink_put(sink, users.texts, users.texts_used)
-    return sink_end_array(sink)
+cdef inline int save_users(ArrayWriter* writer, const Users* users) except -1 nogil:
+    """Write the ids of all users: their names, then the texts."""
+    array_writer_put(writer, users.names, users.count * <int64_t> sizeof(int64_t))
+    array_writer_end_array(writer)
+    array_writer_put(writer, users.texts, users.texts_used)
+    return array_writer_end_array(writer)
 
 
 cdef inline int save_later_friends(
-    Sink* sink, const Graph* graph, int32_t uid, int32_t* number
+    ArrayWriter* writer, const Graph* graph, int32_t uid, int32_t* number
 ) except -1 nogil:
-    """Put the friends whose uids are higher, unless sink is NULL; set their number."""
+    """Write the friends with higher uids, unless writer is NULL; set their number."""
     cdef Friends friends = graph.friends[uid]
     cdef int64_t run
     cdef int32_t i, count
@@ -121,60 +127,105 @@ cdef inline int save_later_friends(
         for i in range(count):
             if uids[i] > uid:
                 number[0] += 1
-                if sink != NULL:
-                    sink_put(sink, &uids[i], sizeof(int32_t))
+                if writer != NULL:
+                    array_writer_put(writer, &uids[i], sizeof(int32_t))
     return 0
 
 
-cdef inline int save_graph(Sink* sink, const Graph* graph, int32_t users) except -1 nogil:
-    """Each friendship once, under the lower of its uids."""
+cdef inline int save_graph(
+    ArrayWriter* writer, const Graph* graph, int32_t users
+) except -1 nogil:
+    """Write the number of later friends of each user, then their uids.
+
+    Each friendship is written once, for the lower of its uids.
+    """
     cdef int32_t uid, count
     for uid in range(users):
         save_later_friends(NULL, graph, uid, &count)
-        sink_put(sink, &count, sizeof(int32_t))
-    sink_end_array(sink)
+        array_writer_put(writer, &count, sizeof(int32_t))
+    array_writer_end_array(writer)
     for uid in range(users):
-        save_later_friends(sink, graph, uid, &count)
-    return sink_end_array(sink)
+        save_later_friends(writer, graph, uid, &count)
+    return array_writer_end_array(writer)
 
 
 cdef inline int save_history(
-    Sink* sink, const History* history, int32_t users
+    ArrayWriter* writer, const History* history, int32_t users
 ) except -1 nogil:
-    """The purchases of each user, newest first."""
+    """Write the number of purchases of each user, then the purchases, newest first."""
     cdef int32_t uid
     cdef Cursor cursor
     cdef const Purchase* purchase
     for uid in range(users):
-        sink_put(sink, &history.rings[uid].count, sizeof(int32_t))
-    sink_end_array(sink)
+        array_writer_put(writer, &history.rings[uid].count, sizeof(int32_t))
+    array_writer_end_array(writer)
     for uid in range(users):
         if history.rings[uid].count == 0:
             continue
         purchase = history_newest(history, uid, &cursor)
         while purchase != NULL:
-            sink_put(sink, purchase, sizeof(Purchase))
+            array_writer_put(writer, purchase, sizeof(Purchase))
             purchase = history_older(history, uid, &cursor)
-    return sink_end_array(sink)
+    return array_writer_end_array(writer)
 
 
-cdef inline int save_recency(Sink* sink, const Recency* recency) except -1 nogil:
-    """The log, oldest first."""
+cdef inline int save_recency(ArrayWriter* writer, const Recency* recency) except -1 nogil:
+    """Write the uids of the recency log, then its purchases, oldest first."""
     cdef int64_t index
     cdef int32_t place
     cdef const Chunk* chunk
     cdef Purchase purchase
     for index in range(recency.chunk_count):
         chunk = recency.chunks[index]
-        sink_put(
-            sink, chunk.uids + chunk.start,
+        array_writer_put(
+            writer, chunk.uids + chunk.start,
             (chunk.end - chunk.start) * <int64_t> sizeof(int32_t),
         )
-    sink_end_array(sink)
+    array_writer_end_array(writer)
     for index in range(recency.chunk_count):
         chunk = recency.chunks[index]
         for place in range(chunk.start, chunk.end):
             purchase.key = chunk.keys[place]
             purchase.amount_units = chunk.amounts_units[place]
-            sink_put(sink, &purchase, sizeof(Purchase))
-    return sink_end_array(sink)
+            array_writer_put(writer, &purchase, sizeof(Purchase))
+    return array_writer_end_array(writer)
+
+
+cdef inline int save_state(const State* state, int fd) except -1 nogil:
+    """Write all arrays to an open file, in the order of state_arrays; raises OSError."""
+    cdef ArrayWriter writer
+    array_writer_begin(&writer, fd)
+    try:
+        save_users(&writer, &state.users)
+        save_graph(&writer, &state.graph, state.users.count)
+        save_history(&writer, &state.history, state.users.count)
+        save_recency(&writer, &state.recency)
+    finally:
+        array_writer_end(&writer)
+    return 0
+
+
+cdef inline list state_arrays(const State* state):
+    """Return (name, kind, items) of each array that save_state writes, in that order."""
+    return [
+        ("user_names", "int64", state.users.count),
+        ("user_texts", "bytes", state.users.texts_used),
+        ("friend_counts", "int32", state.users.count),
+        ("friends", "int32", state.graph.friendships),
+        ("purchase_counts", "int32", state.users.count),
+        ("purchases", "purchase", state.history.kept),
+        ("recency_users", "int32", state.recency.count),
+        ("recency_purchases", "purchase", state.recency.count),
+    ]
+
+
+cdef inline dict state_scalars(const State* state):
+    """Return the values of the state that are not in its arrays."""
+    return {
+        "seq": state.seq,
+        "purchases": state.events[<int> PURCHASE],
+        "befriends": state.events[<int> BEFRIEND],
+        "unfriends": state.events[<int> UNFRIEND],
+        "flags": state.flags,
+        "recency_truncated": bool(state.recency.truncated),
+    }

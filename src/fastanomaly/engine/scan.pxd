@@ -1,17 +1,20 @@
-"""Lines written the usual way, straight to Events: no Python object, no GIL.
+"""The scanner: common lines to Events, without Python objects or the GIL.
 
-The scanner knows one object of plain members: strings of printable ASCII without escapes,
-numbers, true, false and null, with any spacing and in any order. It accepts valid events
-alone and declines whatever it is not sure about: orjson then decides, and says why.
+It accepts a line that is one flat JSON object of strings of printable ASCII without
+escapes, numbers, true, false and null, in any order and with any spacing, if it is a valid
+event. Every other line is declined, and decoded with orjson (decode.pxd), which also
+determines the reason if the line is rejected. O(length), and each byte is read about once.
+
+Functions that return a position in the line return NULL to decline. They may read the byte
+at the end of the line: a control character, which ends every token.
 """
 
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from fastanomaly.engine.events cimport same_user
 from fastanomaly.engine.fields cimport BAD_AMOUNT_UNITS, amount_of_text, is_digit, time_of_text
 from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND, Event, UserKey
-from fastanomaly.engine.users cimport NUMBER_DIGITS, key_of_text
+from fastanomaly.engine.users cimport NUMBER_DIGITS, key_of_text, keys_equal
 
 cdef extern from *:
     """
@@ -21,7 +24,7 @@ cdef extern from *:
     int trailing_zeros "__builtin_ctzll"(uint64_t) noexcept nogil
 
 cdef extern from *:
-    # A byte in each of a word's eight.
+    # One byte, repeated in all eight of a word.
     const uint64_t ONES "UINT64_C(0x0101010101010101)"
     const uint64_t HIGHS "UINT64_C(0x8080808080808080)"
 
@@ -32,8 +35,8 @@ cdef enum Field:
     AMOUNT
     ID1
     ID2
-    FIELDS                      # how many count
-    OTHER = FIELDS              # what does not
+    FIELDS                      # number of the fields above
+    OTHER = FIELDS              # any other field, which is ignored
 
 cdef enum ValueKind:
     ABSENT = 0
@@ -45,7 +48,7 @@ cdef enum ValueKind:
 cdef struct Value:
     ValueKind kind
     int64_t length
-    const char* text            # of strings, what is between the quotes
+    const char* text            # of strings, between the quotes
 
 
 cdef inline const char* skip_spaces(const char* at) noexcept nogil:
@@ -55,13 +58,16 @@ cdef inline const char* skip_spaces(const char* at) noexcept nogil:
 
 
 cdef inline uint64_t byte_is(uint64_t word, uint64_t repeated) noexcept nogil:
-    """The high bits of the word's bytes that equal a repeated one; the lowest is exact."""
+    """Set the high bit of each byte of word that equals the repeated byte.
+
+    Only the lowest bit set is exact: a byte above it may be a false match.
+    """
     word ^= repeated
     return (word - ONES) & ~word & HIGHS
 
 
 cdef inline const char* string_end(const char* at, const char* end) noexcept nogil:
-    """The quote that ends a plain string; or NULL. The line's end is no plain character."""
+    """Return the quote that ends a plain string."""
     cdef uint64_t word, special
     while LITTLE_ENDIAN and end - at >= 8:
         memcpy(&word, at, 8)
@@ -85,7 +91,7 @@ cdef inline const char* skip_digits(const char* at) noexcept nogil:
 
 
 cdef inline const char* scan_number(const char* at, ValueKind* kind) noexcept nogil:
-    """The end of a JSON number, or NULL."""
+    """Return the end of a JSON number; sets its kind."""
     cdef const char* digits
     kind[0] = INTEGER
     at += at[0] == c"-"
@@ -113,6 +119,7 @@ cdef inline const char* scan_number(const char* at, ValueKind* kind) noexcept no
 cdef inline const char* scan_word(
     const char* at, const char* end, const char* word, int64_t length
 ) noexcept nogil:
+    """Return the end of a word, if it is the next text."""
     if end - at >= length and memcmp(at, word, <size_t> length) == 0:
         return at + length
     return NULL
@@ -121,7 +128,7 @@ cdef inline const char* scan_word(
 cdef inline const char* scan_value(
     const char* at, const char* end, Value* value
 ) noexcept nogil:
-    """Read a plain value; the place after it, or NULL."""
+    """Read a plain value; its end."""
     cdef const char* after
     if at[0] == c'"':
         value.kind = TEXT
@@ -148,7 +155,7 @@ cdef inline const char* scan_value(
 cdef inline const char* scan_name(
     const char* at, const char* end, Field* field
 ) noexcept nogil:
-    """Tell a member's name; the quote after it, or NULL."""
+    """Read a member's name; the quote after it."""
     field[0] = OTHER
     if at[0] == c"i" and at[1] == c"d":
         if at[2] == c'"':
@@ -175,7 +182,7 @@ cdef inline const char* scan_name(
 cdef inline bint scan_members(
     const char* at, const char* end, Value* values
 ) noexcept nogil:
-    """Read the members of an object that is all of a line."""
+    """Read the members of the object that a line consists of; False to decline."""
     cdef Value other
     cdef Value* value
     cdef Field field
@@ -189,7 +196,7 @@ cdef inline bint scan_members(
             return False
         value = &values[<int> field] if field != OTHER else &other
         if field != OTHER and value.kind != ABSENT:
-            return False        # twice: the last one counts, says JSON, but not here
+            return False        # a duplicate, of which the last one counts
         at = skip_spaces(at + 1)
         if at[0] != c":":
             return False
@@ -206,6 +213,7 @@ cdef inline bint scan_members(
 
 
 cdef inline bint scan_id(const Value* value, UserKey* key) noexcept nogil:
+    """Set the key of a user id; False to decline."""
     if value.kind == TEXT:
         key[0] = key_of_text(value.text, value.length)
         return value.length > 0
@@ -216,6 +224,7 @@ cdef inline bint scan_id(const Value* value, UserKey* key) noexcept nogil:
 
 
 cdef inline bint scan_purchase(const Value* values, Event* event) noexcept nogil:
+    """Set the fields of a purchase; False to decline."""
     cdef const Value* time = &values[<int> TIMESTAMP]
     cdef const Value* amount = &values[<int> AMOUNT]
     event.kind = PURCHASE
@@ -230,10 +239,10 @@ cdef inline bint scan_purchase(const Value* values, Event* event) noexcept nogil
 
 
 cdef inline bint scan_event(const char* line, const char* end, Event* event) noexcept nogil:
-    """Read the event of a line; False if that is left to orjson.
+    """Read the event of a line; False to decline.
 
-    What is at `end` can be read, and is a control character. The event's keys point into
-    the line.
+    The byte at `end` must be readable, and a control character. The event's keys point into
+    the line, and are not hashed.
     """
     cdef Value[<int> FIELDS] values
     cdef const Value* kind = &values[<int> EVENT_TYPE]
@@ -253,5 +262,5 @@ cdef inline bint scan_event(const char* line, const char* end, Event* event) noe
     return (
         scan_id(&values[<int> ID1], &event.user)
         and scan_id(&values[<int> ID2], &event.friend)
-        and (event.kind == UNFRIEND or not same_user(&event.user, &event.friend))
+        and (event.kind == UNFRIEND or not keys_equal(&event.user, &event.friend))
     )

@@ -1,92 +1,87 @@
 """The latest T purchases of a network, at a cost that does not grow with D.
 
-There are two ways in. From the buyer: mark the ball level by level, and merge its
-members' rings. From the newest purchase: walk the recency log back, and keep the
-purchases whose buyer is within D, until T are found. Neither wins always, so the search
-does both: it walks for what the next level would cost, then marks that level, and walks
-on from where it stopped. Whichever comes to an end first ends it; docs/search.md says
-why that is within a small factor of the better way.
+There are two ways to find them. From the buyer: mark the ball level by level, and merge the
+rings of its users. From the newest purchase: walk the recency log back, and keep the
+purchases whose buyer is within D, until T are found. Neither is always cheaper, so the
+search alternates: it walks for as much as the next level would cost, then marks that level,
+and resumes the walk where it stopped. The one that finishes first ends the search, so the
+cost stays within a small factor of the cheaper way (docs/search.md has the proof).
 
-With r levels marked, a user is within D of the buyer if and only if somebody within
-D - r of them is marked: one look at r = D, their friends at r = D - 1, a search that
-stops at the first mark before that. Every answer is exact, so it stays true as r grows.
+With r levels marked, a user is within D of the buyer if and only if some user within D - r
+of them is marked. At r = D that is one read of a mark, at r = D - 1 a scan of their friends,
+and before that a breadth-first search that stops at the first mark. The answers are exact,
+so they stay valid as r grows, and are stored as marks.
+
+Work is counted in steps: a purchase walked over or an edge visited is one step. Search owns
+its arrays and reuses them. Except for search_ball, functions expect a ball that ball_begin
+or ball_grow left, and only the ball, the search and the window are written to.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastanomaly.engine.ball cimport (
-    PREFETCH, MARK_BALL, MARK_WITHIN, Ball, ball_begin, ball_complete, ball_count,
-    ball_exhausted, ball_fill, ball_grow, ball_has, ball_has_of_four, ball_reserve_queue,
+    PREFETCH, MARK_BALL, MARK_WITHIN, Ball, ball_complete, ball_count, ball_exhausted,
+    ball_fill, ball_grow, ball_has, ball_has_of_four, ball_reserve_queue,
 )
 from fastanomaly.engine.graph cimport (
     LIST_FRIENDS, Friends, Graph, friends_have, friends_prefetch, friends_run,
     friends_runs,
 )
-from fastanomaly.engine.history cimport History
-from fastanomaly.engine.memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
+from fastanomaly.engine.memory cimport PyMem_RawFree, memory_extend_zeroed, memory_prefetch
 from fastanomaly.engine.merge cimport Merge, merge_free, merge_latest
 from fastanomaly.engine.recency cimport CHUNK_ENTRIES, Chunk, Recency
+from fastanomaly.engine.state cimport State
 from fastanomaly.engine.window cimport Window, window_append
 
 cdef enum:
-    # What merging costs, in steps of a walk that looks at nothing but marks: for each ring
-    # that is read, which is seldom at hand, and for each purchase that is taken from them.
+    # The cost of merging in steps of a walk that only reads marks: for each ring read, which
+    # is usually a cache miss, and for each purchase taken from the rings.
     RING_COST = 32
-    TAKE_COST = 16
-    # What the last walk looks at in one go: for each purchase missing, and at least.
-    LOOKS_EACH = 4
-    LOOKS_LEAST = 8
-    COUNT_AHEAD = 8             # looks for each of T that a level's cost is counted by
+    PURCHASE_COST = 16
+    # The number of purchases that a walk with a complete ball tests at once: for each
+    # purchase missing, and at least.
+    TESTS_PER_MISSING = 4
+    TESTS_MIN = 8
+    # The cost of a level is counted in portions of that many steps for each of T.
+    COUNT_PORTION = 8
 
 cdef enum Within:               # whether a user is within D of the buyer
     NO = 0
     YES = 1
-    UNKNOWN = 2                 # the budget ended first
+    UNKNOWN = 2                 # the budget was used up before the answer was found
 
 cdef enum WalkEnd:
     FOUND                       # T purchases
-    SPENT                       # the budget
+    BUDGET_SPENT
     LOG_ENDED
 
-cdef struct Search:             # kept from one search to the next
+cdef struct Search:             # reused by all searches of a judge
     Merge merge
-    uint32_t* seen              # by uid: the test that saw the user
-    int64_t seen_capacity
-    uint32_t test_epoch
-    # The walk of this search:
-    int64_t chunk               # where the next purchase stands
+    uint32_t* seen              # by uid: the last breadth-first search that saw the user
+    int64_t seen_capacity       # 0 in entries of users who were never seen
+    uint32_t seen_epoch         # of the current breadth-first search
+    # The walk of the current search:
+    int64_t chunk               # where it resumes in the recency log; -1 at the end
     int32_t place
-    int64_t budget              # steps left: a purchase or a friend looked at is one
-    int64_t skipped             # purchases of users who are not within
-    bint settled                # whether a wider degree would find the same
-    int64_t steps_walked        # work, over all searches
+    int64_t budget              # steps left; a test may overdraw it by a user's friends
+    int64_t skipped             # purchases of users not within the degree
+    bint same_if_wider          # whether any wider degree would find the same purchases
+    int64_t steps_walked        # work of all searches
 
 
-cdef inline int search_reserve(Search* search, int64_t users) except -1 nogil:
-    """Make room for that many users."""
-    return memory_reserve(
-        <void**> &search.seen, &search.seen_capacity, users, sizeof(uint32_t)
-    )
-
-
-cdef inline void search_add_user(Search* search, int32_t uid) noexcept nogil:
-    search.seen[uid] = 0
-
-
-cdef inline bint search_asks_rim(
-    const Ball* ball, Friends friends
-) noexcept nogil:
-    """Whether looking up the rim among the friends costs less than looking at them."""
+cdef inline bint rim_is_smaller(const Ball* ball, Friends friends) noexcept nogil:
+    """Return whether looking up the rim among a hub's friends is cheaper than a scan."""
     return friends.count > LIST_FRIENDS and friends.count > ball.end - ball.rim
 
 
 cdef inline Within search_rim(
     Search* search, const Ball* ball, const Graph* graph, Friends friends
 ) noexcept nogil:
-    """Whether a friend of somebody who is not marked is, by looking up the rim.
+    """Return whether a user who is not marked has a marked friend, by looking up the rim.
 
-    Whoever is marked, and not on the rim, has friends who are marked, all of them.
+    All friends of marked users inside the rim are marked, so only the rim can have a friend
+    who is not. Expected O(users on the rim).
     """
     cdef int64_t i
     for i in range(ball.rim, ball.end):
@@ -97,15 +92,15 @@ cdef inline Within search_rim(
     return NO
 
 
-cdef inline Within search_beside(
+cdef inline Within search_friends(
     Search* search, const Ball* ball, const Graph* graph, int32_t uid
 ) noexcept nogil:
-    """Whether a friend of uid, who is not marked, is."""
+    """Return whether a user who is not marked has a marked friend; stops at the first one."""
     cdef Friends friends = graph.friends[uid]
     cdef int64_t i, run
     cdef const int32_t* uids
     cdef int32_t count
-    if search_asks_rim(ball, friends):
+    if rim_is_smaller(ball, friends):
         return search_rim(search, ball, graph, friends)
     for run in range(friends_runs(graph, friends)):
         uids = friends_run(graph, friends, run, &count)
@@ -127,7 +122,10 @@ cdef inline Within search_beside(
 cdef inline Within search_expand(
     Search* search, const Ball* ball, const Graph* graph, Friends friends, int64_t* tail
 ) noexcept nogil:
-    """Put friends into the queue who were not seen yet; YES if one of them is marked."""
+    """Append friends not seen yet to the queue; YES if one of them is marked.
+
+    UNKNOWN, without a step, if the budget does not cover all friends.
+    """
     cdef int32_t* queue = ball.queue + ball.end
     cdef int64_t run, i
     cdef const int32_t* uids
@@ -141,8 +139,8 @@ cdef inline Within search_expand(
             if ball_has(ball, friend):
                 search.budget -= i + 1
                 return YES
-            if search.seen[friend] != search.test_epoch:
-                search.seen[friend] = search.test_epoch
+            if search.seen[friend] != search.seen_epoch:
+                search.seen[friend] = search.seen_epoch
                 queue[tail[0]] = friend
                 tail[0] += 1
         search.budget -= count
@@ -152,27 +150,27 @@ cdef inline Within search_expand(
 cdef inline Within search_near(
     Search* search, const Ball* ball, const Graph* graph, int32_t uid, int32_t steps
 ) noexcept nogil:
-    """Whether a marked user is within that many steps of uid, who is not marked.
+    """Return whether a marked user is within `steps` of uid, who is not marked.
 
-    Gives up rather than overdraw the budget. The users it sees wait in the part of the
-    queue that the ball has not come to: there is room for as many as the budget allows.
-    Hubs are only asked for the rim at first, and their friends come last of their level:
-    most often a mark is found before.
+    A breadth-first search that ends with UNKNOWN when the budget is used up. Its queue is
+    the free part of the ball's: the caller has reserved one entry for each step of the
+    budget. Of hubs, only the rim is looked up at first, and their friends are expanded last
+    in their level: usually a mark is found before.
     """
     cdef Friends friends
     cdef int32_t* queue = ball.queue + ball.end
     cdef int64_t head = 0, level_end = 1, tail = 1, i
     cdef Within found
-    search.test_epoch += 1
-    if search.test_epoch == 0:
+    search.seen_epoch += 1
+    if search.seen_epoch == 0:
         memset(search.seen, 0, <size_t> search.seen_capacity * sizeof(uint32_t))
-        search.test_epoch = 1
-    search.seen[uid] = search.test_epoch
+        search.seen_epoch = 1
+    search.seen[uid] = search.seen_epoch
     queue[0] = uid
     while steps > 1 and head < tail:
         for i in range(head, level_end):
             friends = graph.friends[queue[i]]
-            if search_asks_rim(ball, friends):
+            if rim_is_smaller(ball, friends):
                 found = search_rim(search, ball, graph, friends)
             else:
                 found = search_expand(search, ball, graph, friends, &tail)
@@ -180,7 +178,7 @@ cdef inline Within search_near(
                 return found
         for i in range(head, level_end):
             friends = graph.friends[queue[i]]
-            if search_asks_rim(ball, friends):
+            if rim_is_smaller(ball, friends):
                 found = search_expand(search, ball, graph, friends, &tail)
                 if found != NO:
                     return found
@@ -192,7 +190,7 @@ cdef inline Within search_near(
             return UNKNOWN
         if head + PREFETCH < tail:
             friends_prefetch(graph, queue[head + PREFETCH])
-        if search_beside(search, ball, graph, queue[head]) == YES:
+        if search_friends(search, ball, graph, queue[head]) == YES:
             return YES
         head += 1
     return NO
@@ -201,14 +199,14 @@ cdef inline Within search_near(
 cdef inline Within search_within(
     Search* search, const Ball* ball, const Graph* graph, int32_t uid, int32_t degree
 ) noexcept nogil:
-    """Whether uid, who is not marked, is within the degree; remembered."""
+    """Return whether uid, who is not in the ball, is within the degree; store the answer."""
     cdef Within answer
     if ball.marks[uid] == ball.outside:
         return NO
     if ball.marks[uid] == ball.stamp + MARK_WITHIN:
         return YES
     if degree - ball.radius == 1:
-        answer = search_beside(search, ball, graph, uid)
+        answer = search_friends(search, ball, graph, uid)
     else:
         answer = search_near(search, ball, graph, uid, degree - ball.radius)
     if answer != UNKNOWN:
@@ -216,25 +214,27 @@ cdef inline Within search_within(
     return answer
 
 
-cdef inline void search_next_chunk(Search* search, const Recency* recency) noexcept nogil:
+cdef inline void search_previous_chunk(Search* search, const Recency* recency) noexcept nogil:
+    """Move the walk to the end of the chunk before the current one."""
     search.chunk -= 1
     if search.chunk >= 0:
         search.place = recency.chunks[search.chunk].end - 1
 
 
 cdef inline WalkEnd search_walk(
-    Search* search, Window* window, const Ball* ball, const Graph* graph,
-    const Recency* recency, int32_t degree, int32_t tracked
+    Search* search, Window* window, const Ball* ball, const State* state, int32_t degree,
+    int32_t tracked
 ) except? LOG_ENDED nogil:
-    """Walk on while there is budget, with a ball that is not complete."""
+    """Walk the recency log, with a ball that is not complete, until the budget is spent."""
+    cdef const Graph* graph = &state.graph
     cdef const Chunk* chunk
     cdef int32_t buyer = ball.queue[0], uid
     cdef Within within
     while search.chunk >= 0:
-        chunk = recency.chunks[search.chunk]
+        chunk = state.recency.chunks[search.chunk]
         while search.place >= chunk.start:
             if search.budget < 1:
-                return SPENT
+                return BUDGET_SPENT
             search.budget -= 1
             uid = chunk.uids[search.place]
             if search.place - 2 * PREFETCH >= chunk.start:
@@ -245,7 +245,7 @@ cdef inline WalkEnd search_walk(
             else:
                 within = search_within(search, ball, graph, uid, degree)
                 if within == UNKNOWN:
-                    return SPENT
+                    return BUDGET_SPENT
             if within == YES:
                 window_append(window, chunk.amounts_units[search.place])
                 if window.count == tracked:
@@ -253,16 +253,16 @@ cdef inline WalkEnd search_walk(
             elif uid != buyer:
                 search.skipped += 1
             search.place -= 1
-        search_next_chunk(search, recency)
+        search_previous_chunk(search, &state.recency)
     return LOG_ENDED
 
 
-cdef inline int32_t search_chunk(
+cdef inline int32_t chunk_find_marked(
     const Chunk* chunk, const Ball* ball, int32_t last, int32_t first, int32_t* found
 ) noexcept nogil:
-    """The places, from last to first, of purchases of users who are marked; their number.
+    """Find the entries from last down to first whose users are in the ball; their number.
 
-    No branch depends on who is marked: there must be room for all places.
+    Branch-free: `found` must have room for last - first + 1 places.
     """
     cdef const uint32_t* marks = ball.marks
     cdef uint32_t mark = ball.stamp + MARK_BALL
@@ -277,20 +277,23 @@ cdef inline WalkEnd search_walk_complete(
     Search* search, Window* window, const Ball* ball, const Recency* recency,
     int32_t tracked
 ) except? LOG_ENDED nogil:
-    """The last walk, with a complete ball: it ends when T are out of its reach."""
+    """Walk the recency log with a complete ball, where a test is one read of a mark.
+
+    Stops when the budget cannot cover the purchases that are still missing.
+    """
     cdef const Chunk* chunk
     cdef int32_t[CHUNK_ENTRIES] found
-    cdef int32_t buyer = ball.queue[0], low, i, count, looked
+    cdef int32_t buyer = ball.queue[0], low, i, count, tested
     cdef int64_t missing, most
     while search.chunk >= 0:
         missing = tracked - window.count
         if search.budget < missing:
-            return SPENT
+            return BUDGET_SPENT
         chunk = recency.chunks[search.chunk]
-        # Not many more than are needed at least, since all are looked at.
-        most = min(search.budget, max(<int64_t> LOOKS_LEAST, LOOKS_EACH * missing))
+        # All of them are tested, so not many more than the purchases still missing.
+        most = min(search.budget, max(<int64_t> TESTS_MIN, TESTS_PER_MISSING * missing))
         low = <int32_t> max(<int64_t> chunk.start, search.place - most + 1)
-        count = search_chunk(chunk, ball, search.place, low, found)
+        count = chunk_find_marked(chunk, ball, search.place, low, found)
         for i in range(count):
             if chunk.uids[found[i]] == buyer:
                 continue
@@ -299,98 +302,136 @@ cdef inline WalkEnd search_walk_complete(
                 low = found[i]
                 count = i + 1
                 break
-        looked = search.place + 1 - low
-        search.budget -= looked
-        search.skipped += looked - count        # neither in the network nor the buyer
+        tested = search.place + 1 - low
+        search.budget -= tested
+        search.skipped += tested - count        # neither in the network nor the buyer
         search.place = low - 1
         if window.count == tracked:
             return FOUND
         if search.place < chunk.start:
-            search_next_chunk(search, recency)
+            search_previous_chunk(search, recency)
     return LOG_ENDED
 
 
 cdef inline int64_t search_merge_cost(const Ball* ball, int64_t tracked) noexcept nogil:
-    """What merging costs, in steps of a walk."""
-    return ball.end + RING_COST * min(ball.end, tracked) + TAKE_COST * tracked
+    """Return the cost of merging the rings of a complete ball, in steps of a walk."""
+    return ball.end + RING_COST * min(ball.end, tracked) + PURCHASE_COST * tracked
 
 
-cdef inline bint search_promises(
+cdef inline bint search_expects_short_walk(
     const Ball* ball, int64_t users, int64_t tracked
 ) noexcept nogil:
-    """Whether a walk would cost less than merging, did all users buy as often."""
+    """Return whether a walk would cost less than merging if all users bought equally often."""
     return (
         <double> tracked * users < <double> search_merge_cost(ball, tracked) * ball.end
     )
 
 
-cdef inline int search_latest(
-    Search* search, Window* window, Ball* ball, const Graph* graph, const History* history,
-    const Recency* recency, int64_t users, int32_t buyer, int32_t degree, int32_t tracked
-) except -1 nogil:
-    """Put the latest purchases of the buyer's network into the window."""
-    ball_begin(ball, buyer, users)
-    return search_further(
-        search, window, ball, graph, history, recency, users, degree, tracked
-    )
+cdef inline bint search_walk_succeeded(
+    Search* search, const Recency* recency, WalkEnd end
+) noexcept nogil:
+    """Return whether the window has the latest purchases; if so, set same_if_wider."""
+    if end == FOUND or (end == LOG_ENDED and not recency.truncated):
+        search.same_if_wider = search.skipped == 0
+        return True
+    return False
 
 
-cdef inline int search_further(
-    Search* search, Window* window, Ball* ball, const Graph* graph, const History* history,
-    const Recency* recency, int64_t users, int32_t degree, int32_t tracked
+cdef inline bint search_alternately(
+    Search* search, Window* window, Ball* ball, const State* state, int32_t degree,
+    int32_t tracked
 ) except -1 nogil:
-    """The same with a ball that is begun, and marked no further than the degree."""
-    cdef int64_t budget, due = 0    # what has been marked, or will be, since the last walk
-    cdef int64_t known = 0          # what of the next level's cost has become due
+    """Alternately walk and mark levels; False once the ball is complete without a result.
+
+    Each walk has as many steps as were or will be spent on marking since the last one.
+    """
+    cdef int64_t users = state.users.count
+    cdef int64_t due = 0            # steps for the next walk
+    cdef int64_t cost_due = 0       # the part of the next level's cost that is in `due`
     cdef WalkEnd end
-    cdef bint complete, all_counted = True
+    cdef bint all_counted
+    while not ball_complete(ball, degree):
+        all_counted = ball_count(
+            ball, &state.graph, cost_due + COUNT_PORTION * <int64_t> tracked
+        )
+        due += ball.level_cost - cost_due
+        cost_due = ball.level_cost
+        # A walk needs at least T steps to succeed: levels that cost less are marked first.
+        if due > tracked:
+            search.budget = due
+            # A test sees at most as many users as the budget has steps.
+            ball_reserve_queue(ball, min(ball.end + due, users) + 1)
+            end = search_walk(search, window, ball, state, degree, tracked)
+            search.steps_walked += due - search.budget
+            due = 0
+            if search_walk_succeeded(search, &state.recency, end):
+                return True
+            if end == LOG_ENDED:
+                ball_fill(ball, &state.graph, degree, users)
+                return False
+        if all_counted:
+            ball_grow(ball, &state.graph, users)
+            cost_due = 0
+    return False
+
+
+cdef inline int search_complete(
+    Search* search, Window* window, Ball* ball, const State* state, int32_t tracked
+) except -1 nogil:
+    """Find the purchases with a complete ball: by a last walk if promising, else by merging.
+
+    The walk may spend what merging would cost.
+    """
+    cdef int64_t budget
+    cdef WalkEnd end
+    if search_expects_short_walk(ball, state.users.count, tracked):
+        budget = search_merge_cost(ball, tracked)
+        search.budget = budget
+        end = search_walk_complete(search, window, ball, &state.recency, tracked)
+        search.steps_walked += budget - search.budget
+        if search_walk_succeeded(search, &state.recency, end):
+            return 0
+    search.same_if_wider = ball_exhausted(ball)
+    return merge_latest(&search.merge, window, ball, &state.history, tracked)
+
+
+cdef inline int search_latest(
+    Search* search, Window* window, Ball* ball, const State* state, int32_t degree,
+    int32_t tracked
+) except -1 nogil:
+    """Fill the window with the latest T purchases of the network around a ball's origin.
+
+    The ball must not have more levels than the degree. A failed allocation leaves search,
+    window and ball usable for the next search.
+    """
     window.count = 0
     search.skipped = 0
-    search.settled = graph.friends[ball.queue[0]].count == 0
-    if search.settled:
+    search.same_if_wider = state.graph.friends[ball.queue[0]].count == 0
+    if search.same_if_wider:
         return 0
-    search.chunk = recency.chunk_count
-    search_next_chunk(search, recency)
-    while True:
-        complete = ball_complete(ball, degree)
-        if not complete:
-            all_counted = ball_count(ball, graph, known + COUNT_AHEAD * <int64_t> tracked)
-            due += ball.level_cost - known
-            known = ball.level_cost
-        # A walk looks at T purchases at least: levels that cost less are marked first.
-        if search_promises(ball, users, tracked) if complete else due > tracked:
-            budget = search_merge_cost(ball, tracked) if complete else due
-            due = 0
-            search.budget = budget
-            if complete:
-                end = search_walk_complete(search, window, ball, recency, tracked)
-            else:
-                # Tests look at as many users as the budget has steps.
-                ball_reserve_queue(ball, min(ball.end + budget, users) + 1)
-                end = search_walk(search, window, ball, graph, recency, degree, tracked)
-            search.steps_walked += budget - search.budget
-            if end == FOUND or (end == LOG_ENDED and not recency.truncated):
-                search.settled = search.skipped == 0
-                return 0
-            if end == LOG_ENDED:
-                ball_fill(ball, graph, degree, users)
-                complete = True
-        if complete:
-            search.settled = ball_exhausted(ball)
-            return merge_latest(&search.merge, window, ball, history, tracked)
-        if all_counted:
-            ball_grow(ball, graph, users)
-            known = 0
+    if state.users.count > search.seen_capacity:
+        memory_extend_zeroed(
+            <void**> &search.seen, &search.seen_capacity, state.users.count,
+            sizeof(uint32_t),
+        )
+    search.chunk = state.recency.chunk_count
+    search_previous_chunk(search, &state.recency)
+    if search_alternately(search, window, ball, state, degree, tracked):
+        return 0
+    return search_complete(search, window, ball, state, tracked)
 
 
 cdef inline int search_ball(
-    Search* search, Window* window, Ball* ball, const Graph* graph, const History* history,
-    int64_t users, int32_t buyer, int32_t degree, int32_t tracked
+    Search* search, Window* window, Ball* ball, const State* state, int32_t degree,
+    int32_t tracked
 ) except -1 nogil:
-    """The same by the whole-ball way: costs the ball, which grows with the degree."""
-    ball_begin(ball, buyer, users)
-    ball_fill(ball, graph, degree, users)
-    return merge_latest(&search.merge, window, ball, history, tracked)
+    """Return the same by marking the whole ball and merging: O(edges of the ball + T log T).
+
+    Kept as a reference for tests and benchmarks.
+    """
+    search.same_if_wider = False
+    ball_fill(ball, &state.graph, degree, state.users.count)
+    return merge_latest(&search.merge, window, ball, &state.history, tracked)
 
 
 cdef inline void search_free(Search* search) noexcept nogil:

@@ -1,8 +1,8 @@
-"""Integer widths, structs and codes that several rooms share.
+"""Integer widths, structs and codes that several kernels share.
 
-A user has two names, never mixed: the user_id of the logs (any text) and the uid, a
-dense int32 index in order of first appearance. Units are in names: amount_units are
-10^-6 of the currency, time_us microseconds since 1970-01-01 UTC.
+A user has two names, never mixed: the user_id of the logs (any text) and the uid, a dense
+int32 index in order of first appearance. Units are in names: amount_units are 10^-6 of the
+currency, time_us microseconds since 1970-01-01 UTC.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
@@ -24,30 +24,31 @@ cdef enum:
     AMOUNT_DECIMALS = 6
     UNITS_PER_CENT = 10_000
 
-cdef struct UserKey:            # a user_id as it comes in
-    const char* text            # UTF-8; not looked at when number >= 0
+cdef struct UserKey:            # a user_id as given
+    const char* text            # UTF-8, owned by the caller; unused if number >= 0
     int64_t length
     int64_t number              # the value of a plain decimal of up to 18 digits, or -1
-    uint64_t hash               # key_hash's, before it is looked up
-    int32_t uid                 # whose it is, if >= 0: set once it was looked up
+    uint64_t hash               # from key_hash; must be set before a lookup
+    int32_t uid                 # the user's, if already looked up; otherwise -1
 
 cdef struct Event:
     int kind                    # EventKind
-    UserKey user                # the buyer; id1
-    UserKey friend              # id2
+    UserKey user                # the buyer, or id1
+    UserKey friend              # id2; not set for purchases
     int64_t time_us
     int64_t amount_units
 
-cdef struct Key:                # what "latest" compares: time_us, then seq
+cdef struct PurchaseKey:        # the order of purchases: by time_us, then by seq
     int64_t time_us
-    int64_t seq
+    int64_t seq                 # number of the purchase in order of arrival
 
 cdef struct Purchase:
-    Key key
+    PurchaseKey key
     int64_t amount_units
 
 
-cdef inline bint key_before(Key left, Key right) noexcept nogil:
+cdef inline bint purchase_before(PurchaseKey left, PurchaseKey right) noexcept nogil:
+    """Return whether the purchase with key `left` is earlier than the one with key `right`."""
     if left.time_us != right.time_us:
         return left.time_us < right.time_us
     return left.seq < right.seq

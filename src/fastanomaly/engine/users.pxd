@@ -1,12 +1,17 @@
-"""Interning: user_id -> uid, and back.
+"""Interning user ids: user_id to uid, and back.
 
-One open-addressing table of uids with linear probing, two thirds full at most. Ids that
+One open-addressing table of uids with linear probing, at most two thirds full. Ids that
 are plain decimals of up to 18 digits are kept as integers, all others as bytes in one
-arena. The hash is SipHash-1-3 (Aumasson, Bernstein 2012) under a secret key, so that
-nobody can prepare ids that collide.
+arena. The hash is SipHash-1-3 (Aumasson, Bernstein 2012) with a secret key, so that ids
+that collide cannot be prepared.
 
-A table that is full is not copied at once, which would keep the one unlucky event
-waiting: the one before stays beside it, and each new user takes a few slots along.
+A full table is not rehashed at once, which would delay a single event by O(users): the old
+table is kept next to the new one, and each new user moves SLOTS_MOVED slots. The new table
+has twice the slots, so all are moved long before it is full, too.
+
+Invariants: uids are 0 to count - 1, in order of first appearance. Each user is in `table`,
+or in a slot of `old_table` at or after `slots_moved` (or in both, if added since). A lookup
+is expected O(1) plus O(length of the id). Users owns the arrays and the texts.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
@@ -18,10 +23,11 @@ from fastanomaly.engine.memory cimport (
 from fastanomaly.engine.types cimport UserKey
 
 cdef enum:
-    NUMBER_DIGITS = 18          # 10^18 - 1 still fits an int64
+    NUMBER_DIGITS = 18          # 10^18 - 1 fits an int64
+    NUMBER_LIMIT = 1_000_000_000_000_000_000    # 10^18: longer ids are kept as text
     USERS_LIMIT = 0x7FFFFFFE
     TEXT_LIMIT = 0x7FFFFFFF
-    SLOTS_MOVED = 32            # for each new user, from the table before
+    SLOTS_MOVED = 32            # from the old table, for each new user
 
 cdef struct Table:
     int32_t* slots              # uid + 1, or 0 where free
@@ -29,24 +35,26 @@ cdef struct Table:
 
 cdef struct Users:
     int32_t count
-    int64_t* names              # by uid: the number; or ~(where the text starts)
+    int64_t* names              # by uid: the number, or ~(offset in texts)
     int64_t names_capacity
-    char* texts                 # each after its length, an int32
+    char* texts                 # each preceded by its length, an int32
     int64_t texts_used
     int64_t texts_capacity
     Table table
-    Table before                # what `table` takes the place of,
-    int64_t moved               # and how many of its slots are in `table`
+    Table old_table             # while its slots are being moved to `table`
+    int64_t slots_moved         # of old_table
     uint64_t[2] secret
 
 
 cdef inline UserKey key_of_text(const char* text, int64_t length) noexcept nogil:
+    """Return the key of an id, not hashed yet; it points to the text."""
     cdef UserKey key
     cdef int64_t i, number = 0
     key.text = text
     key.length = length
     key.number = -1
     key.hash = 0
+    key.uid = -1
     if 1 <= length <= NUMBER_DIGITS and (text[0] != c"0" or length == 1):
         for i in range(length):
             if not c"0" <= text[i] <= c"9":
@@ -54,6 +62,15 @@ cdef inline UserKey key_of_text(const char* text, int64_t length) noexcept nogil
             number = number * 10 + (text[i] - c"0")
         key.number = number
     return key
+
+
+cdef inline bint keys_equal(const UserKey* left, const UserKey* right) noexcept nogil:
+    """Return whether two keys are of the same user_id."""
+    if left.number >= 0 or right.number >= 0:
+        return left.number == right.number
+    return left.length == right.length and (
+        memcmp(left.text, right.text, <size_t> left.length) == 0
+    )
 
 
 cdef inline uint64_t rotate(uint64_t x, int bits) noexcept nogil:
@@ -80,7 +97,7 @@ cdef inline void sip_absorb(uint64_t* v, uint64_t word) noexcept nogil:
 
 
 cdef inline uint64_t key_hash(const uint64_t* secret, const UserKey* key) noexcept nogil:
-    """SipHash-1-3 of a number's eight bytes, or of a text."""
+    """Return the SipHash-1-3 of a number's eight bytes, or of a text; O(length)."""
     cdef uint64_t[4] v
     cdef uint64_t word
     cdef int64_t i, whole
@@ -107,7 +124,7 @@ cdef inline uint64_t key_hash(const uint64_t* secret, const UserKey* key) noexce
 
 
 cdef inline UserKey users_key(const Users* users, int32_t uid) noexcept nogil:
-    """The key under which uid was added."""
+    """Return the key of a user, not hashed; it is valid until the next user is added."""
     cdef UserKey key
     cdef const char* text
     cdef int32_t length
@@ -115,6 +132,7 @@ cdef inline UserKey users_key(const Users* users, int32_t uid) noexcept nogil:
     key.text = NULL
     key.length = 0
     key.hash = 0
+    key.uid = -1
     if key.number < 0:
         text = users.texts + ~key.number
         memcpy(&length, text, sizeof(int32_t))
@@ -124,9 +142,10 @@ cdef inline UserKey users_key(const Users* users, int32_t uid) noexcept nogil:
     return key
 
 
-cdef inline bint users_named(
+cdef inline bint users_match(
     const Users* users, int32_t uid, const UserKey* key
 ) noexcept nogil:
+    """Return whether a user has that key."""
     cdef UserKey known
     if key.number >= 0:
         return users.names[uid] == key.number
@@ -137,13 +156,13 @@ cdef inline bint users_named(
 
 
 cdef inline void users_prefetch_slot(const Users* users, const UserKey* key) noexcept nogil:
-    """Begin to fetch the slot where a hashed key should be."""
+    """Prefetch the slot where a lookup of a hashed key begins."""
     if users.table.count > 0:
         memory_prefetch(&users.table.slots[key.hash & <uint64_t> (users.table.count - 1)])
 
 
 cdef inline void users_prefetch_name(const Users* users, const UserKey* key) noexcept nogil:
-    """Begin to fetch the name that a hashed key will first be compared with."""
+    """Prefetch the name with which a lookup of a hashed key compares first."""
     cdef int32_t uid = -1
     if users.table.count > 0:
         uid = users.table.slots[key.hash & <uint64_t> (users.table.count - 1)] - 1
@@ -154,67 +173,74 @@ cdef inline void users_prefetch_name(const Users* users, const UserKey* key) noe
 cdef inline int64_t table_slot(
     const Users* users, const Table* table, const UserKey* key
 ) noexcept nogil:
-    """The slot that holds key, or the free one where it belongs. The table is not empty."""
+    """Return the slot that holds a hashed key, or the free one where it belongs.
+
+    The table must have slots. Expected O(1).
+    """
     cdef int64_t mask = table.count - 1
     cdef int64_t slot = <int64_t> (key.hash & <uint64_t> mask)
-    while table.slots[slot] != 0 and not users_named(users, table.slots[slot] - 1, key):
+    while table.slots[slot] != 0 and not users_match(users, table.slots[slot] - 1, key):
         slot = (slot + 1) & mask
     return slot
 
 
 cdef inline int32_t users_find(const Users* users, const UserKey* key) noexcept nogil:
-    """The uid of key, which is hashed, or -1."""
+    """Return the uid of the user with a hashed key, or -1."""
     cdef int32_t uid = -1
     if users.table.count > 0:
         uid = users.table.slots[table_slot(users, &users.table, key)] - 1
-    if uid < 0 and users.before.count > 0:
-        uid = users.before.slots[table_slot(users, &users.before, key)] - 1
+    if uid < 0 and users.old_table.count > 0:
+        uid = users.old_table.slots[table_slot(users, &users.old_table, key)] - 1
     return uid
 
 
 cdef inline void users_move_slots(Users* users, int64_t most) noexcept nogil:
-    """Take slots of the table before along."""
+    """Move up to `most` slots of the old table to the new one, then free the old one."""
     cdef int32_t uid
     cdef int64_t slot
     cdef UserKey key
-    while users.moved < users.before.count and most > 0:
-        uid = users.before.slots[users.moved] - 1
+    while users.slots_moved < users.old_table.count and most > 0:
+        uid = users.old_table.slots[users.slots_moved] - 1
         if uid >= 0:
             key = users_key(users, uid)
             key.hash = key_hash(users.secret, &key)
             slot = table_slot(users, &users.table, &key)
             users.table.slots[slot] = uid + 1
-        users.moved += 1
+        users.slots_moved += 1
         most -= 1
-    if users.before.count > 0 and users.moved == users.before.count:
-        PyMem_RawFree(users.before.slots)
-        users.before.slots = NULL
-        users.before.count = 0
+    if users.old_table.count > 0 and users.slots_moved == users.old_table.count:
+        PyMem_RawFree(users.old_table.slots)
+        users.old_table.slots = NULL
+        users.old_table.count = 0
 
 
-cdef inline int users_widen(Users* users) except -1 nogil:
-    """Begin a table of twice the slots. The one before the last is gone by now."""
+cdef inline int users_begin_rehash(Users* users) except -1 nogil:
+    """Allocate a table with twice the slots; the old table before it is gone by now."""
     cdef Table table
     table.slots = NULL
     table.count = max(2 * users.table.count, 64)
     memory_zeroed(<void**> &table.slots, table.count, sizeof(int32_t))
-    users.before = users.table
+    users.old_table = users.table
     users.table = table
-    users.moved = 0
+    users.slots_moved = 0
     return 0
 
 
-cdef inline int32_t users_refuse() except -1 nogil:
+cdef inline int32_t users_limit_error() except -1 nogil:
+    """Raise OverflowError."""
     with gil:
-        raise OverflowError("fastanomaly: more than 2^31 - 2 users, or an id of 2 GiB")
+        raise OverflowError("fastanomaly: more than 2^31 - 2 users, or a user id of 2 GiB")
 
 
 cdef inline int32_t users_add(Users* users, const UserKey* key) except -1 nogil:
-    """Give key, which is hashed and not there yet, the next uid."""
+    """Add a user with a hashed key that no user has; the new uid.
+
+    Expected O(SLOTS_MOVED + length), amortised; the text is copied.
+    """
     cdef int32_t uid = users.count, length = <int32_t> key.length
     cdef int64_t slot
     if uid == USERS_LIMIT or key.length > TEXT_LIMIT:
-        return users_refuse()
+        return users_limit_error()
     memory_reserve(
         <void**> &users.names, &users.names_capacity, uid + <int64_t> 1, sizeof(int64_t)
     )
@@ -224,7 +250,7 @@ cdef inline int32_t users_add(Users* users, const UserKey* key) except -1 nogil:
             users.texts_used + <int64_t> sizeof(int32_t) + key.length, 1,
         )
     if 3 * (uid + <int64_t> 1) > 2 * users.table.count:
-        users_widen(users)
+        users_begin_rehash(users)
     users_move_slots(users, SLOTS_MOVED)
     users.names[uid] = key.number
     if key.number < 0:
@@ -241,14 +267,19 @@ cdef inline int32_t users_add(Users* users, const UserKey* key) except -1 nogil:
 
 
 cdef inline void users_forget_last(Users* users) noexcept nogil:
-    """Undo the last users_add."""
+    """Undo the last users_add that was not undone.
+
+    Expected O(1); O(users) while an old table is kept. Needed after a failed allocation only.
+    """
     cdef UserKey key = users_key(users, users.count - 1), other
     cdef Table table = users.table
     cdef int64_t mask = table.count - 1, hole, slot, home
+    # The user may be in the old table, too, if another user was added since.
+    users_move_slots(users, users.old_table.count)
     key.hash = key_hash(users.secret, &key)
     hole = table_slot(users, &table, &key)
     table.slots[hole] = 0
-    # Others may have been moved in since, past this slot: move them back.
+    # Slots of the old table may have been moved behind this one since: close the gap.
     slot = (hole + 1) & mask
     while table.slots[slot] != 0:
         other = users_key(users, table.slots[slot] - 1)
@@ -264,10 +295,10 @@ cdef inline void users_forget_last(Users* users) noexcept nogil:
 
 
 cdef inline int64_t users_bytes(const Users* users) noexcept nogil:
-    """The bytes that users take, without their ids' texts."""
+    """Return the bytes allocated, without the texts of ids."""
     return (
         users.names_capacity * <int64_t> sizeof(int64_t)
-        + (users.table.count + users.before.count) * <int64_t> sizeof(int32_t)
+        + (users.table.count + users.old_table.count) * <int64_t> sizeof(int32_t)
     )
 
 
@@ -275,4 +306,4 @@ cdef inline void users_free(Users* users) noexcept nogil:
     PyMem_RawFree(users.names)
     PyMem_RawFree(users.texts)
     PyMem_RawFree(users.table.slots)
-    PyMem_RawFree(users.before.slots)
+    PyMem_RawFree(users.old_table.slots)

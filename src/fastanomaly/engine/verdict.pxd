@@ -1,9 +1,10 @@
 """The exact verdict: integers only, never floats.
 
 With s = sum x, q = sum x^2, v = n q - s^2 and d = n a - s, an amount a is above
-mean + k sd, k = p/r, if and only if d > 0 and r^2 d^2 > p^2 v. Sums are exact at every
-accepted amount and T (s in 128 bits, q in 192); where a product would not fit 128 bits
-the kernel says so, and verdict.py applies the same rule in Python integers.
+mean + k sd, k = p/r, if and only if d > 0 and r^2 d^2 > p^2 v. Sums are exact for every
+accepted amount and T (s in 128 bits, q in 192). Where a product does not fit 128 bits, the
+kernel returns NEEDS_WIDE, and the caller applies the same rule in Python integers
+(rules/exact.py). Every function is O(1), except adding n purchases, which is O(n).
 """
 
 from libc.math cimport sqrt
@@ -17,17 +18,17 @@ cdef extern from *:
 cdef struct Sums:
     int64_t n
     uint128 total               # sum x, in units
-    uint128 squares             # sum x^2: the low 128 bits,
-    uint64_t squares_carry      # and what is above them
+    uint128 squares_low         # sum x^2: bits 0 to 127,
+    uint64_t squares_high       # and bits 128 to 191
 
 cdef struct Verdict:
     bint anomalous
-    int64_t mean_cents          # truncated; set for anomalies alone
+    int64_t mean_cents          # truncated; set only if anomalous
     int64_t sd_cents
 
 cdef enum VerdictStatus:
-    EXACT = 0
-    TOO_WIDE = 1                # a product left 128 bits: ask verdict.py
+    DECIDED = 0
+    NEEDS_WIDE = 1              # a product did not fit 128 bits; the verdict is not set
 
 
 cdef inline void sums_add(Sums* sums, const int64_t* amounts, int64_t n) noexcept nogil:
@@ -38,25 +39,26 @@ cdef inline void sums_add(Sums* sums, const int64_t* amounts, int64_t n) noexcep
     for i in range(n):
         sums.total += <uint128> amounts[i]
         square = <uint128> amounts[i] * <uint128> amounts[i]
-        sums.squares += square
-        if sums.squares < square:
-            sums.squares_carry += 1
+        sums.squares_low += square
+        if sums.squares_low < square:
+            sums.squares_high += 1
 
 
 cdef inline Sums sums_of(const int64_t* amounts, int64_t n) noexcept nogil:
+    """Return the sums over n purchases."""
     cdef Sums sums
     sums.n = 0
     sums.total = 0
-    sums.squares = 0
-    sums.squares_carry = 0
+    sums.squares_low = 0
+    sums.squares_high = 0
     sums_add(&sums, amounts, n)
     return sums
 
 
 cdef inline int64_t square_root(uint128 x) noexcept nogil:
-    """The integer square root of x < 2^96."""
+    """Return the integer square root of x < 2^96."""
     cdef uint128 root = <uint128> sqrt(<double> x)
-    # The float root is at most one off.
+    # The floating-point root is off by one at most.
     while root * root > x:
         root -= 1
     while (root + 1) * (root + 1) <= x:
@@ -68,21 +70,21 @@ cdef inline VerdictStatus verdict_on(
     Sums sums, int64_t amount_units, int64_t k_numerator, int64_t k_denominator,
     Verdict* verdict
 ) noexcept nogil:
-    """Whether the amount is above mean + k sd of the summed purchases."""
+    """Set whether the amount is above mean + k sd of the summed purchases."""
     cdef uint128 n = <uint128> sums.n
     cdef uint128 scaled = n * <uint128> amount_units      # below 2^31 10^18: fits
     cdef uint128 above, spread, square, variance, cell
     verdict.anomalous = False
     if sums.n < 2 or scaled <= sums.total:
-        return EXACT
+        return DECIDED
     above = scaled - sums.total
     if (
-        sums.squares_carry != 0
-        or mul128_overflows(n, sums.squares, &spread)
+        sums.squares_high != 0
+        or mul128_overflows(n, sums.squares_low, &spread)
         or mul128_overflows(sums.total, sums.total, &square)
     ):
-        return TOO_WIDE
-    variance = spread - square                            # n^2 times it: v
+        return NEEDS_WIDE
+    variance = spread - square                            # v: n^2 times the variance
     if (
         mul128_overflows(above, above, &square)
         or mul128_overflows(
@@ -92,11 +94,11 @@ cdef inline VerdictStatus verdict_on(
             variance, <uint128> k_numerator * <uint128> k_numerator, &spread
         )
     ):
-        return TOO_WIDE
+        return NEEDS_WIDE
     if square <= spread:
-        return EXACT
+        return DECIDED
     verdict.anomalous = True
     cell = n * <uint128> UNITS_PER_CENT
     verdict.mean_cents = <int64_t> (sums.total // cell)
     verdict.sd_cents = square_root(variance // (cell * cell))
-    return EXACT
+    return DECIDED

@@ -1,16 +1,17 @@
-"""The window: the amounts that a purchase is judged against."""
+"""The window: the amounts that a purchase is compared with, newest first."""
 
 from libc.stdint cimport int64_t
 
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
 
-cdef struct Window:             # kept from one search to the next
+cdef struct Window:             # reused by all searches of a judge
     int64_t* amounts            # in units
     int64_t count
     int64_t capacity
 
 
 cdef inline int window_append(Window* window, int64_t amount_units) except -1 nogil:
+    """Append an amount; amortised O(1)."""
     if window.count == window.capacity:
         memory_reserve(
             <void**> &window.amounts, &window.capacity, window.count + 1, sizeof(int64_t)

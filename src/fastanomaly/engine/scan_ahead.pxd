@@ -1,13 +1,19 @@
-"""Scanning ahead: while the engine applies a batch of lines, a thread scans the next ones.
+"""Scanning ahead: a thread scans the next lines while the caller applies scanned ones.
 
-The two share a ring of batches and nothing else. Text too short to be worth a thread is
-scanned in between, and so is all of it where no thread can be had.
+The threads share a ring of batches and nothing else. The scanning thread fills batches in
+order, the caller takes them in the same order: batches applied <= n < scanned are filled.
+Text of less than THREAD_BYTES is scanned by the caller between batches, and so is any text
+if no thread can be started.
+
+ScanAhead owns no memory: the text and the hash's secret belong to the caller, and must not
+change between scan_ahead_begin and scan_ahead_end. Events point into the text; they are
+valid until their batch is released.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memchr
 
-from fastanomaly.engine.events cimport UNDECIDED, VALID
+from fastanomaly.engine.decode cimport DECLINED, VALID
 from fastanomaly.engine.scan cimport scan_event
 from fastanomaly.engine.types cimport PURCHASE, Event
 from fastanomaly.engine.users cimport key_hash
@@ -31,27 +37,27 @@ cdef extern from "pthread.h" nogil:
     int pthread_cond_destroy(pthread_cond_t*)
 
 cdef enum:
-    BATCH = 128                 # lines scanned, and events prepared, together
-    DEPTH = 16                  # batches in the ring: whoever waits is woken at half of them
-    WORTH_A_THREAD = 1 << 16    # bytes of text
+    BATCH_EVENTS = 128          # lines scanned, and events prefetched, together
+    RING_BATCHES = 16           # a waiting thread is woken when the ring is half full or empty
+    THREAD_BYTES = 1 << 16      # text from which on a thread is used
 
-cdef struct Batch:
-    Event[BATCH] events
-    int64_t[BATCH + 1] starts   # of the lines, in the text
-    int64_t[BATCH + 1] ends
+cdef struct LineBatch:
+    Event[BATCH_EVENTS] events
+    int64_t[BATCH_EVENTS + 1] starts    # of the lines, in the text
+    int64_t[BATCH_EVENTS + 1] ends
     int32_t count               # of events
-    int reason                  # VALID, or UNDECIDED: a line that was declined comes next
+    int reason                  # DECLINED if the line after them was declined, or VALID
 
-cdef struct Ahead:
+cdef struct ScanAhead:
     const char* text
     int64_t size
     int64_t max_line
-    const uint64_t* secret      # of the users' hash
-    int64_t next_start          # of the line to be scanned next
-    Batch[DEPTH] batches
-    # What the threads share, under the lock:
-    int64_t scanned             # batches so far
-    int64_t applied
+    const uint64_t* secret      # of the hash of user keys
+    int64_t next_start          # of the next line to be scanned
+    LineBatch[RING_BATCHES] batches
+    # Shared by the threads, protected by the lock:
+    int64_t scanned             # batches scanned so far
+    int64_t applied             # batches released by the caller so far
     bint stopped
     bint threaded
     pthread_t thread
@@ -62,7 +68,7 @@ cdef struct Ahead:
 cdef inline int64_t find_line_end(
     const char* text, int64_t size, int64_t start, int64_t* end
 ) noexcept nogil:
-    """Set where the line that starts there ends; where the next one starts."""
+    """Set the end of the line at start, without its line end; the start of the next line."""
     cdef const char* found = <const char*> memchr(
         text + start, c"\n", <size_t> (size - start)
     )
@@ -72,23 +78,23 @@ cdef inline int64_t find_line_end(
     return next_start
 
 
-cdef inline void ahead_scan(Ahead* ahead, Batch* batch) noexcept nogil:
-    """Scan the next lines."""
+cdef inline void scan_ahead_fill(ScanAhead* ahead, LineBatch* batch) noexcept nogil:
+    """Scan the next lines into a batch, up to and including a declined line."""
     cdef int64_t start, end
     cdef Event* event
     batch.count = 0
     batch.reason = VALID
-    while batch.count < BATCH and ahead.next_start < ahead.size:
+    while batch.count < BATCH_EVENTS and ahead.next_start < ahead.size:
         start = ahead.next_start
         event = &batch.events[batch.count]
         ahead.next_start = find_line_end(ahead.text, ahead.size, start, &end)
         batch.starts[batch.count] = start
         batch.ends[batch.count] = end
-        # What stands behind a line is its line end, or a bytes' own NUL.
+        # The byte behind a line is its line end, or the NUL that ends a bytes object.
         if end - start > ahead.max_line or not scan_event(
             ahead.text + start, ahead.text + end, event
         ):
-            batch.reason = UNDECIDED
+            batch.reason = DECLINED
             return
         event.user.hash = key_hash(ahead.secret, &event.user)
         if event.kind != PURCHASE:
@@ -96,33 +102,33 @@ cdef inline void ahead_scan(Ahead* ahead, Batch* batch) noexcept nogil:
         batch.count += 1
 
 
-cdef inline void* ahead_run(void* argument) noexcept nogil:
-    """What the thread does."""
-    cdef Ahead* ahead = <Ahead*> argument
+cdef inline void* scan_ahead_run(void* argument) noexcept nogil:
+    """Scan until the end of the text; the main function of the thread."""
+    cdef ScanAhead* ahead = <ScanAhead*> argument
     cdef bint ended = False
     while not ended:
         pthread_mutex_lock(&ahead.lock)
-        while ahead.scanned - ahead.applied == DEPTH and not ahead.stopped:
+        while ahead.scanned - ahead.applied == RING_BATCHES and not ahead.stopped:
             pthread_cond_wait(&ahead.changed, &ahead.lock)
         ended = ahead.stopped
         pthread_mutex_unlock(&ahead.lock)
         if ended:
             break
-        ahead_scan(ahead, &ahead.batches[ahead.scanned % DEPTH])
+        scan_ahead_fill(ahead, &ahead.batches[ahead.scanned % RING_BATCHES])
         ended = ahead.next_start == ahead.size
         pthread_mutex_lock(&ahead.lock)
         ahead.scanned += 1
         ahead.stopped = ahead.stopped or ended
-        if ended or ahead.scanned - ahead.applied >= DEPTH // 2:
+        if ended or ahead.scanned - ahead.applied >= RING_BATCHES // 2:
             pthread_cond_signal(&ahead.changed)
         pthread_mutex_unlock(&ahead.lock)
     return NULL
 
 
-cdef inline void ahead_begin(
-    Ahead* ahead, const char* text, int64_t size, int64_t max_line, const uint64_t* secret
+cdef inline void scan_ahead_begin(
+    ScanAhead* ahead, const char* text, int64_t size, int64_t max_line, const uint64_t* secret
 ) noexcept nogil:
-    """Begin to scan a text; ahead_end is to follow."""
+    """Begin to scan a text; scan_ahead_end must follow."""
     ahead.text = text
     ahead.size = size
     ahead.max_line = max_line
@@ -132,47 +138,47 @@ cdef inline void ahead_begin(
     ahead.applied = 0
     ahead.stopped = False
     ahead.threaded = False
-    if size >= WORTH_A_THREAD:
+    if size >= THREAD_BYTES:
         pthread_mutex_init(&ahead.lock, NULL)
         pthread_cond_init(&ahead.changed, NULL)
-        ahead.threaded = pthread_create(&ahead.thread, NULL, ahead_run, ahead) == 0
+        ahead.threaded = pthread_create(&ahead.thread, NULL, scan_ahead_run, ahead) == 0
 
 
-cdef inline Batch* ahead_next(Ahead* ahead) noexcept nogil:
-    """The next batch, to be given up by ahead_done; NULL after the last."""
-    cdef Batch* batch = NULL
+cdef inline LineBatch* scan_ahead_next(ScanAhead* ahead) noexcept nogil:
+    """Wait for the next batch, to be released with scan_ahead_release; NULL at the end."""
+    cdef LineBatch* batch = NULL
     if not ahead.threaded:
         if ahead.next_start < ahead.size:
             batch = &ahead.batches[0]
-            ahead_scan(ahead, batch)
+            scan_ahead_fill(ahead, batch)
         return batch
     pthread_mutex_lock(&ahead.lock)
     while ahead.scanned == ahead.applied and not ahead.stopped:
         pthread_cond_wait(&ahead.changed, &ahead.lock)
     if ahead.applied < ahead.scanned:
-        batch = &ahead.batches[ahead.applied % DEPTH]
+        batch = &ahead.batches[ahead.applied % RING_BATCHES]
     pthread_mutex_unlock(&ahead.lock)
     return batch
 
 
-cdef inline void ahead_done(Ahead* ahead) noexcept nogil:
-    """Give up the batch that ahead_next gave."""
+cdef inline void scan_ahead_release(ScanAhead* ahead) noexcept nogil:
+    """Release the batch that scan_ahead_next returned."""
     if ahead.threaded:
         pthread_mutex_lock(&ahead.lock)
         ahead.applied += 1
-        if ahead.scanned - ahead.applied <= DEPTH // 2:
+        if ahead.scanned - ahead.applied <= RING_BATCHES // 2:
             pthread_cond_signal(&ahead.changed)
         pthread_mutex_unlock(&ahead.lock)
 
 
-cdef inline void ahead_end(Ahead* ahead) noexcept nogil:
-    """Scan no more."""
+cdef inline void scan_ahead_end(ScanAhead* ahead) noexcept nogil:
+    """Stop scanning, and join the thread."""
     if ahead.threaded:
         pthread_mutex_lock(&ahead.lock)
         ahead.stopped = True
         pthread_cond_signal(&ahead.changed)
         pthread_mutex_unlock(&ahead.lock)
         pthread_join(ahead.thread, NULL)
-    if ahead.size >= WORTH_A_THREAD:
+    if ahead.size >= THREAD_BYTES:
         pthread_cond_destroy(&ahead.changed)
         pthread_mutex_destroy(&ahead.lock)

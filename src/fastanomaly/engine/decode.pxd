@@ -1,20 +1,27 @@
-"""One decoded line to one Event: which fields count, and what is wrong with them.
+"""Decoding a line that the scanner declined: with orjson, to an Event or a reason.
 
-The first check that fails is the reason, in the order of docs/semantics.md.
+The first check that fails gives the reason, in the order of docs/semantics.md. Functions
+return VALID or a Reason. Keys point into texts that the decoded object keeps alive.
 """
 
 from cpython.long cimport PyLong_AsLongLongAndOverflow
+from cpython.ref cimport Py_INCREF, PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t
-from libc.string cimport memcmp
 
 from fastanomaly.engine.fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
 from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND, Event, UserKey
-from fastanomaly.engine.users cimport key_of_text
+from fastanomaly.engine.users cimport NUMBER_LIMIT, key_of_text, keys_equal
 
-cdef enum Reason:               # in the order of events.REASONS; -2 is an exception
-    UNDECIDED = -4              # the scanner has declined the line
-    BLANK = -3                  # no event, and nothing wrong
+cdef extern from *:
+    """
+    static PyObject *fa_decode_tools = NULL;    /* kept for the life of the process */
+    """
+    PyObject* decode_tools_cache "fa_decode_tools"
+
+cdef enum Reason:               # in the order of rejects.REASONS; -2 means an exception
+    DECLINED = -4               # by the scanner; decode_line never returns it
+    BLANK = -3                  # no event, but not rejected
     VALID = -1
     LINE_TOO_LONG = 0
     INVALID_UTF8
@@ -29,19 +36,19 @@ cdef enum Reason:               # in the order of events.REASONS; -2 is an excep
     SELF_FRIENDSHIP
 
 cdef enum:
-    NUMBER_LIMIT = 1_000_000_000_000_000_000    # 10^18: more digits are kept as text
     WHOLE_AMOUNT_LIMIT = 1_000_000_000_000      # 10^12
     UNITS = 1_000_000
 
 
 cdef inline int decode_absent(dict fields, str name) except -2:
+    """Return the reason for a field that is missing or null."""
     return WRONG_TYPE if name in fields else MISSING_FIELD
 
 
 cdef inline int decode_id(
     dict fields, str name, bytes line, object exact_number, bint inexact, UserKey* key
 ) except -2:
-    """Read an id. The key points into a text that `fields` keeps alive."""
+    """Set the key of a user id; `fields` keeps its text alive."""
     cdef object value = fields.get(name)
     cdef const char* text
     cdef Py_ssize_t length
@@ -53,13 +60,16 @@ cdef inline int decode_id(
     if value is None:
         return decode_absent(fields, name)
     if type(value) is int and not inexact:
+        key.text = NULL
         key.length = 0
+        key.hash = 0
+        key.uid = -1
         key.number = PyLong_AsLongLongAndOverflow(value, &overflow)
         if overflow == 0 and 0 <= key.number < <int64_t> NUMBER_LIMIT:
             return VALID
         value = str(value)
     elif type(value) is int or type(value) is float:
-        # Beyond 64 bits a JSON integer comes as a float: take its own digits.
+        # orjson returns a float for integers beyond 64 bits: take the digits of the line.
         value = exact_number(line, name)
         if not (<str> value).removeprefix("-").isdigit():
             return WRONG_TYPE
@@ -76,6 +86,7 @@ cdef inline int decode_id(
 cdef inline int decode_amount(
     dict fields, bytes line, object exact_number, bint inexact, int64_t* amount_units
 ) except -2:
+    """Set the amount of a purchase."""
     cdef object value = fields.get("amount")
     cdef int overflow = 0
     cdef int64_t whole
@@ -88,7 +99,7 @@ cdef inline int decode_amount(
         amount_units[0] = whole * UNITS
         return VALID
     if type(value) is int or type(value) is float:
-        # A float is near what the line says, not equal to it.
+        # A float may differ from the number in the line: take its text.
         value = exact_number(line, "amount")
     elif value is None:
         return decode_absent(fields, "amount")
@@ -100,6 +111,7 @@ cdef inline int decode_amount(
 
 
 cdef inline int decode_time(dict fields, int64_t* time_us) except -2:
+    """Set the time of a purchase."""
     cdef object value = fields.get("timestamp")
     cdef const char* text
     cdef Py_ssize_t length
@@ -109,21 +121,13 @@ cdef inline int decode_time(dict fields, int64_t* time_us) except -2:
     return decode_absent(fields, "timestamp") if value is None else WRONG_TYPE
 
 
-cdef inline bint same_user(const UserKey* left, const UserKey* right) noexcept nogil:
-    if left.number >= 0 or right.number >= 0:
-        return left.number == right.number
-    return left.length == right.length and (
-        memcmp(left.text, right.text, <size_t> left.length) == 0
-    )
-
-
 cdef inline int decode_event(
     dict fields, bytes line, object exact_number, bint inexact, Event* event
 ) except -2:
-    """Read an event from a line's decoded object.
+    """Set the event of a decoded line.
 
-    `exact_number(line, name)` gives the text of a JSON number; `inexact` says that no
-    number in `fields` is what the line has.
+    `exact_number(line, name)` returns the text of a JSON number in the line. `inexact` means
+    that numbers in `fields` are placeholders, not those of the line.
     """
     cdef object event_type = fields.get("event_type")
     cdef int reason
@@ -146,6 +150,53 @@ cdef inline int decode_event(
     reason = decode_id(fields, "id1", line, exact_number, inexact, &event.user)
     if reason == VALID:
         reason = decode_id(fields, "id2", line, exact_number, inexact, &event.friend)
-    if reason == VALID and event.kind == BEFRIEND and same_user(&event.user, &event.friend):
+    if reason == VALID and event.kind == BEFRIEND and keys_equal(&event.user, &event.friend):
         return SELF_FRIENDSHIP
     return reason
+
+
+cdef inline bint is_blank(const char* text, int64_t length) noexcept nogil:
+    """Return whether a line has only spaces, tabs and carriage returns."""
+    cdef int64_t i
+    for i in range(length):
+        if text[i] != c" " and text[i] != c"\t" and text[i] != c"\r":
+            return False
+    return True
+
+
+cdef inline tuple decode_tools():
+    """Return (loads, JSONDecodeError, reread, exact_number), imported by the first call.
+
+    Importing orjson would be most of the command's start-up, and most runs do not need it.
+    """
+    global decode_tools_cache
+    if decode_tools_cache == NULL:
+        from orjson import JSONDecodeError, loads
+
+        from fastanomaly.rules.json_members import exact_number
+        from fastanomaly.rules.rejects import reread
+
+        tools = (loads, JSONDecodeError, reread, exact_number)
+        Py_INCREF(tools)
+        decode_tools_cache = <PyObject*> tools
+    return <tuple> decode_tools_cache
+
+
+cdef inline tuple decode_line(bytes line, int64_t max_line, Event* event):
+    """Decode a line: (reason, the object that keeps the event's keys alive)."""
+    inexact = False
+    if len(line) > max_line:
+        return LINE_TOO_LONG, None
+    if is_blank(line, len(line)):
+        return BLANK, None
+    loads, decode_error, reread, exact_number = decode_tools()
+    try:
+        value = loads(line)
+    except decode_error:
+        reason, value = reread(line)
+        inexact = True
+        if reason != VALID:
+            return reason, None
+    if type(value) is not dict:
+        return NOT_AN_OBJECT, None
+    return decode_event(value, line, exact_number, inexact, event), value

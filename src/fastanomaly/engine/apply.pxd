@@ -1,0 +1,79 @@
+"""Applying events to the state, and preparing a batch of them."""
+
+from libc.stdint cimport int32_t
+
+from fastanomaly.engine.graph cimport friends_prefetch
+from fastanomaly.engine.history cimport history_prefetch
+from fastanomaly.engine.memory cimport memory_prefetch
+from fastanomaly.engine.state cimport State, state_befriend, state_record, state_unfriend
+from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, Event
+from fastanomaly.engine.users cimport (
+    key_hash, users_find, users_prefetch_name, users_prefetch_slot,
+)
+
+
+cdef inline void events_hash(const State* state, Event* events, int32_t count) noexcept nogil:
+    """Hash the keys of events; O(length of the ids)."""
+    cdef int32_t i
+    for i in range(count):
+        events[i].user.hash = key_hash(state.users.secret, &events[i].user)
+        if events[i].kind != PURCHASE:
+            events[i].friend.hash = key_hash(state.users.secret, &events[i].friend)
+
+
+cdef inline void events_find_users(
+    const State* state, Event* events, int32_t count
+) noexcept nogil:
+    """Look up the users of events whose keys are hashed, and prefetch what they will touch.
+
+    A state that exceeds the processor's caches costs a chain of cache misses for each event:
+    slot, name, entry by uid, block. Doing one link of the chain for the whole batch at a
+    time makes the misses of different events overlap. Expected O(count).
+    """
+    cdef int32_t i
+    cdef Event* event
+    for i in range(count):
+        users_prefetch_slot(&state.users, &events[i].user)
+        if events[i].kind != PURCHASE:
+            users_prefetch_slot(&state.users, &events[i].friend)
+    for i in range(count):
+        users_prefetch_name(&state.users, &events[i].user)
+        if events[i].kind != PURCHASE:
+            users_prefetch_name(&state.users, &events[i].friend)
+    for i in range(count):
+        event = &events[i]
+        event.user.uid = users_find(&state.users, &event.user)
+        if event.kind == PURCHASE:
+            memory_prefetch(&state.history.rings[max(event.user.uid, 0)])
+            memory_prefetch(&state.history.newest_us[max(event.user.uid, 0)])
+        else:
+            event.friend.uid = users_find(&state.users, &event.friend)
+            memory_prefetch(&state.graph.friends[max(event.user.uid, 0)])
+            memory_prefetch(&state.graph.friends[max(event.friend.uid, 0)])
+    for i in range(count):
+        event = &events[i]
+        if event.kind == PURCHASE:
+            if event.user.uid >= 0:
+                history_prefetch(&state.history, event.user.uid)
+        else:
+            if event.user.uid >= 0:
+                friends_prefetch(&state.graph, event.user.uid)
+            if event.friend.uid >= 0:
+                friends_prefetch(&state.graph, event.friend.uid)
+
+
+cdef inline int apply_event(State* state, const Event* event, bint anomalous) except -1 nogil:
+    """Apply a valid event whose keys are hashed, and count it.
+
+    `anomalous` is the verdict on a purchase, judged against the state before it. A failed
+    allocation changes nothing.
+    """
+    if event.kind == PURCHASE:
+        state_record(state, &event.user, event.time_us, event.amount_units)
+    elif event.kind == BEFRIEND:
+        state_befriend(state, &event.user, &event.friend)
+    else:
+        state_unfriend(state, &event.user, &event.friend)
+    state.events[event.kind] += 1
+    state.flags += anomalous
+    return 0

@@ -1,0 +1,132 @@
+"""Queries of a user's network, with a judge's scratch memory: for explanations and tests."""
+
+from libc.stdint cimport int32_t, int64_t
+
+from fastanomaly.engine.ball cimport (
+    Ball, ball_begin, ball_complete, ball_fill, ball_grow, ball_has,
+)
+from fastanomaly.engine.graph cimport Friends, friends_run, friends_runs
+from fastanomaly.engine.judge cimport Judge, judge_find_latest
+from fastanomaly.engine.memory cimport PyMem_RawFree, memory_resize
+from fastanomaly.engine.merge cimport Candidate, merge_begin, merge_newest, merge_take
+from fastanomaly.engine.state cimport State
+from fastanomaly.engine.types cimport UserKey
+from fastanomaly.engine.user_keys cimport key_of_object, user_id_of
+from fastanomaly.engine.users cimport key_hash, users_find
+
+
+cdef inline int32_t find_user(const State* state, object user) except -2:
+    """Return the uid of a user_id given from Python, or -1 if it was never seen."""
+    cdef UserKey key
+    _text = key_of_object(user, &key)
+    key.hash = key_hash(state.users.secret, &key)
+    return users_find(&state.users, &key)
+
+
+cdef inline list sample_ids(const State* state, int64_t most):
+    """Return the ids of at most `most` users, evenly spaced in order of first appearance."""
+    cdef int64_t i, users = state.users.count, count = min(users, most)
+    return [user_id_of(&state.users, <int32_t> (i * users // count)) for i in range(count)]
+
+
+cdef inline list network_ids(const State* state, Judge* judge, object user):
+    """Return the ids of the users within the judge's degree, nearest first; O(their edges)."""
+    cdef int64_t i
+    cdef int32_t uid = find_user(state, user)
+    if uid < 0:
+        return []
+    ball_begin(&judge.ball, uid, state.users.count)
+    ball_fill(&judge.ball, &state.graph, judge.degree, state.users.count)
+    return [user_id_of(&state.users, judge.ball.queue[i]) for i in range(1, judge.ball.end)]
+
+
+cdef inline list network_amounts(
+    const State* state, Judge* judge, object user, int32_t degree, int32_t tracked
+):
+    """Return the amounts of a network's latest T purchases; costs a judgement."""
+    cdef int64_t i
+    cdef int32_t uid = find_user(state, user)
+    if uid < 0:
+        return []
+    judge_find_latest(judge, state, uid, degree, tracked)
+    return [judge.window.amounts[i] for i in range(judge.window.count)]
+
+
+cdef inline list ball_fill_levels(Ball* ball, const State* state, int32_t degree):
+    """Mark all users within the degree; the number of users at each distance from 1 on."""
+    cdef int64_t end = ball.end
+    cdef list sizes = []
+    while not ball_complete(ball, degree):
+        with nogil:
+            ball_grow(ball, &state.graph, state.users.count)
+        if ball.end > end:
+            sizes.append(ball.end - end)
+        end = ball.end
+    return sizes
+
+
+cdef inline tuple path_to(
+    const State* state, const Ball* ball, int32_t uid, const int32_t* places
+):
+    """Return the ids along a shortest path from a ball's origin to one of its users.
+
+    `places` has the place of each user in the ball's queue, by uid. The queue is ordered by
+    distance, so of a user's friends the one with the lowest place is nearest to the origin.
+    """
+    cdef Friends friends
+    cdef const int32_t* uids
+    cdef int64_t run
+    cdef int32_t i, count, nearest
+    cdef list path = [user_id_of(&state.users, uid)]
+    while places[uid] > 0:
+        friends = state.graph.friends[uid]
+        nearest = uid
+        for run in range(friends_runs(&state.graph, friends)):
+            uids = friends_run(&state.graph, friends, run, &count)
+            for i in range(count):
+                if ball_has(ball, uids[i]) and places[uids[i]] < places[nearest]:
+                    nearest = uids[i]
+        uid = nearest
+        path.append(user_id_of(&state.users, uid))
+    return tuple(reversed(path))
+
+
+cdef inline list latest_with_paths(
+    const State* state, Judge* judge, int32_t tracked, const int32_t* places
+):
+    """Return (path, time_us, amount_units) of the ball's latest T purchases, newest first."""
+    cdef const Candidate* newest
+    cdef list found = []
+    cdef dict paths = {}
+    merge_begin(&judge.search.merge, &judge.ball, &state.history, tracked)
+    newest = merge_newest(&judge.search.merge)
+    while newest != NULL and len(found) < tracked:
+        if newest.uid not in paths:
+            paths[newest.uid] = path_to(state, &judge.ball, newest.uid, places)
+        found.append((
+            paths[newest.uid], newest.cursor.purchase.key.time_us,
+            newest.cursor.purchase.amount_units,
+        ))
+        merge_take(&judge.search.merge, &state.history)
+        newest = merge_newest(&judge.search.merge)
+    return found
+
+
+cdef inline tuple network_latest(
+    const State* state, Judge* judge, object user, int32_t degree, int32_t tracked
+):
+    """Return what Engine.latest does; O(users) memory."""
+    cdef int64_t i
+    cdef int32_t* places = NULL
+    cdef int32_t uid = find_user(state, user)
+    if uid < 0:
+        return [], []
+    ball_begin(&judge.ball, uid, state.users.count)
+    sizes = ball_fill_levels(&judge.ball, state, degree)
+    try:
+        memory_resize(<void**> &places, state.users.count, sizeof(int32_t))
+        for i in range(judge.ball.end):
+            places[judge.ball.queue[i]] = <int32_t> i
+        return sizes, latest_with_paths(state, judge, tracked, places)
+    finally:
+        PyMem_RawFree(places)
