@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import json
 
 from fastanomaly.cli.options import (
     add_logs,
@@ -51,7 +50,12 @@ def run(args: argparse.Namespace) -> int:
     found = explain(
         args.batch, args.stream, line=args.line, flag=args.flag, **explain_options(args)
     )
-    print_text(json.dumps(found.to_dict(), indent=1) if args.json else found.to_text())
+    if args.json:
+        import json  # noqa: PLC0415 - imported late: it slows the start
+
+        print_text(json.dumps(found.to_dict(), indent=1))
+    else:
+        print_text(found.to_text())
     if args.picture is not None:
         found.draw(args.picture)
     return 0
