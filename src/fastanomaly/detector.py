@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fastanomaly._core import FlagValues
     from fastanomaly.engine_protocol import Engine
     from fastanomaly.explanations.model import Explanation
 
@@ -280,7 +279,9 @@ class Detector:
         Visits about T purchases if the network is large, and never much more than the
         friends of the users within D - 1 of the buyer, plus T log T; see docs/search.md.
         """
-        return self._flag(self._apply(user, amount, timestamp, judged=True))
+        units = exact_amount(amount)
+        values = self._engine.purchase(user, exact_time_us(timestamp), units, True)
+        return None if values is None else Flag(*values)
 
     def record(self, user: UserId, amount: Number, timestamp: Timestamp) -> None:
         """Record a purchase without judging it.
@@ -288,13 +289,8 @@ class Detector:
         Parameters and errors are those of `purchase`. Expected constant cost for a purchase
         in time order; a late one costs a step for each later purchase of its user.
         """
-        self._apply(user, amount, timestamp, judged=False)
-
-    def _apply(
-        self, user: UserId, amount: Number, timestamp: Timestamp, *, judged: bool
-    ) -> FlagValues | None:
         units = exact_amount(amount)
-        return self._engine.purchase(user, exact_time_us(timestamp), units, judged)
+        self._engine.purchase(user, exact_time_us(timestamp), units, False)
 
     def feed(
         self,
@@ -559,10 +555,6 @@ class Detector:
     def _check(self) -> None:
         """Raise AssertionError if the state contradicts itself; costs the whole state."""
         self._engine.check()
-
-    @staticmethod
-    def _flag(values: FlagValues | None) -> Flag | None:
-        return None if values is None else Flag(*values)
 
 
 def save_detector(detector: Detector, path: str, **more: object) -> None:
