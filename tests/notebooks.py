@@ -1,4 +1,4 @@
-"""Run notebooks from the top, with the Python that runs the tests."""
+"""Notebooks run from the top, by the Python that runs the tests."""
 
 import sys
 from pathlib import Path
@@ -12,7 +12,7 @@ FOLDER = Path(__file__).resolve().parents[1] / "examples"
 
 
 class OwnKernel(AsyncKernelManager):
-    """A kernel of this Python, whichever kernels are installed."""
+    """A kernel of this Python, whatever kernels are installed."""
 
     @property
     def kernel_spec(self):
@@ -22,7 +22,7 @@ class OwnKernel(AsyncKernelManager):
 
 
 def run_notebook(path, folder):
-    """Run a notebook in a folder; return it with its outputs."""
+    """Run a notebook in a folder; returns it with its outputs."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
         notebook,
@@ -35,7 +35,7 @@ def run_notebook(path, folder):
 
 
 def texts(notebook):
-    """Return what each code cell shows as text: printed, plain and HTML, no pictures."""
+    """For each code cell what it shows as text: printed, plain and HTML, but no pictures."""
     shown = []
     for cell in notebook.cells:
         if cell.cell_type == "code":
@@ -53,7 +53,7 @@ def texts(notebook):
     return shown
 
 
-if __name__ == "__main__":  # run the notebooks again and save their outputs
+if __name__ == "__main__":  # run the notebooks anew and keep what they show
     for name in FOLDER.glob("*.ipynb"):
         notebook = run_notebook(name, FOLDER)
         for cell in notebook.cells:

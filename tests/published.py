@@ -1,4 +1,4 @@
-"""The published logs of the challenge with their exact answers, if they are available."""
+"""The published logs, where they are at hand: the challenge's own, with exact answers."""
 
 import os
 from pathlib import Path
@@ -10,8 +10,8 @@ DATA = Path(os.environ.get("FASTANOMALY_DATA", ROOT.parent / "shared" / "data"))
 
 
 def published(name):
-    """Return the folder of a published case; skip the test if there is none."""
+    """The folder of a published case; skips the test where it is not there."""
     folder = DATA / name
     if not folder.is_dir():
-        pytest.skip(f"no published data: FASTANOMALY_DATA has no folder {name}")
+        pytest.skip(f"the published data is not there: no folder {name} in FASTANOMALY_DATA")
     return folder

@@ -1,14 +1,14 @@
-"""Small random logs that stress every rule of docs/semantics.md, one pair per seed.
+"""Small random logs that stress every rule of docs/semantics.md, one pair a seed.
 
-The generator feeds its own events to a ReferenceDetector, only to see the window that a
-purchase will be judged by: so it can put amounts exactly on the threshold or a millionth
-away from it. It does not decide what the right answers are.
+The generator plays its own events into a ReferenceDetector as it goes, only to see the
+window a purchase will be judged by: that is how amounts come to lie exactly on the
+threshold, or a millionth beside it. What is right is not decided here.
 
     logs = random_logs(seed)
     detect(logs.batch, logs.stream, sigmas=logs.sigmas, max_line=logs.max_line, **logs.options)
 
-never raises ParameterError. `degree` and `tracked` are the values that apply, from options
-or from the batch log; `options` holds those that have to be passed as options.
+never raises ParameterError. `degree` and `tracked` are the values in force, wherever
+they come from; `options` holds those of them that must be given as options.
 """
 
 import json
@@ -64,7 +64,7 @@ ODD_IDS = (
 HUGE_INTEGER_ID = "-" + "7" * 400
 LONGER_THAN_PYTHON_READS = "7" * 5000  # int() refuses texts of more than 4,300 digits
 
-# Wrong values for a field of a dirty line.
+# What a field of a dirty line may hold instead of what it should.
 WRONG_TYPES = {
     "timestamp": ("null", "true", "1497353581", "1.5", "{}", '["2017-06-13 11:33:01"]'),
     "id": ("null", "false", "2.0", "1e3", "-0.0", "{}", '["2"]'),
@@ -201,7 +201,7 @@ EXTRA_VALUES = (
     "[" * 1023 + "]" * 1023,  # with the event's own braces, just deep enough
     "[" * 1024 + "]" * 1024,  # too deep
 )
-# The last four are long or tricky ids: frequent enough to occur in most logs, not more.
+# The last four are long or a trap; often enough to be met, not so often as to be all.
 EXTRA_WEIGHTS = (6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 1, 1, 1, 1)
 OLD_STATISTICS = (
     '"mean": "1.00"',
@@ -224,7 +224,7 @@ BLANKS = (b"", b" ", b"\t \t", b"\r", b"  \r")
 
 @dataclass
 class Logs:
-    """Two logs and the options to replay them with."""
+    """Two logs, and what they are to be replayed with."""
 
     batch: bytes
     stream: bytes
@@ -236,7 +236,7 @@ class Logs:
 
 
 def random_logs(seed):
-    """Return the logs of a seed: always the same for the same seed."""
+    """The logs of a seed: always the same for the same seed."""
     return Generator(Random(seed)).logs()
 
 
@@ -245,7 +245,7 @@ def random_logs(seed):
 
 @cache
 def json_text(text, ascii_only):
-    """Return a string in JSON, with only the necessary escapes, or in ASCII."""
+    """A string in JSON, with only the escapes it needs, or ASCII only."""
     return json.dumps(text, ensure_ascii=ascii_only)
 
 
@@ -263,7 +263,7 @@ def escaped_text(rng, text):
 
 
 def spell_text(rng, text):
-    """Return a string in JSON, in one of its spellings."""
+    """A string in JSON, in one of its spellings."""
     chance = rng.random()
     if chance < 0.1 and len(text) < 50:
         return escaped_text(rng, text)
@@ -272,14 +272,14 @@ def spell_text(rng, text):
 
 @cache
 def is_integer_text(user):
-    """Return whether an id can be written as a JSON integer too."""
+    """Whether an id can be written as a JSON integer too."""
     digits = user.removeprefix("-")
     canonical = digits.isascii() and digits.isdigit() and (digits == "0" or digits[0] != "0")
     return canonical and user != "-0"
 
 
 def spell_id(rng, user):
-    """Return an id in JSON: a string, or an integer if it is the decimal text of one."""
+    """An id in JSON: a string, or an integer where it is the decimal text of one."""
     if is_integer_text(user) and rng.random() < 0.4:
         return "-0" if user == "0" and rng.random() < 0.5 else user
     return spell_text(rng, user)
@@ -287,14 +287,14 @@ def spell_id(rng, user):
 
 @cache
 def days_and_time(seconds):
-    """Return the date and time of day of seconds since 2017-06-13."""
-    days, seconds = divmod(seconds, 86400)  # most are in June
+    """The date and time of day of seconds that are counted from 2017-06-13."""
+    days, seconds = divmod(seconds, 86400)  # the days of June lie at hand
     minutes, second = divmod(seconds, 60)
     return f"2017-06-{13 + days:02d}", f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}"
 
 
 def spell_time(rng, time_us):
-    """Return an instant, in microseconds since 2017-06-13, in one of its spellings."""
+    """An instant, given in microseconds since 2017-06-13, in one of its spellings."""
     offset = rng.choice(OFFSETS) if rng.random() < 0.3 else None
     seconds, fraction = divmod(time_us, 10**6)
     day, time = days_and_time(seconds + (offset or 0) * 60)
@@ -313,7 +313,7 @@ def spell_time(rng, time_us):
 
 
 def spell_amount(rng, units):
-    """Return an amount, in millionths, as JSON in one of its spellings."""
+    """An amount, given in millionths, as JSON in one of its spellings."""
     whole, millionths = divmod(units, 10**6)
     decimals = f"{millionths:06d}".rstrip("0")
     chance = rng.random()
@@ -324,7 +324,7 @@ def spell_amount(rng, units):
         return plain if rng.random() < 0.5 else f'"{plain}"'
     dotted = f"{whole}.{decimals or '0'}"
     shift = rng.randint(0, 25)
-    spellings = [  # the numbers first, then what must be a string
+    spellings = [  # the numbers first, then what only a string may hold
         dotted + "0" * rng.randint(0, 30),
         f"{units}e-6",
         f"{units}{'0' * shift}E-{shift + 6:02d}" if units else "0E-09",
@@ -347,7 +347,7 @@ def spell_amount(rng, units):
 
 
 class Generator:
-    """A generator of one pair of logs."""
+    """One pair of logs in the making."""
 
     def __init__(self, rng):
         self.rng = rng
@@ -369,7 +369,7 @@ class Generator:
         self.detector = ReferenceDetector(self.degree, self.tracked, self.sigmas)
 
     def logs(self):
-        """Return both logs and their options."""
+        """Both logs and their options."""
         rng = self.rng
         options, first_lines = self.parameters()
         batch = [self.event(judged=False) for _ in range(rng.randint(20, 60))]
@@ -385,7 +385,7 @@ class Generator:
         )
 
     def joined(self, lines):
-        """Return the bytes of a log: line ends, blank lines, byte order mark."""
+        """The bytes of a log: line ends, blank lines, byte order mark."""
         rng = self.rng
         crlf = rng.choice((0, 0, 0, 1, 0.5))
         blanks = rng.choice((0, 0, 0, 0.1))
@@ -402,7 +402,7 @@ class Generator:
         return b"".join(parts)
 
     def parameters(self):
-        """Return the options and the first lines of the batch log."""
+        """What is given as options, and the lines the batch log begins with."""
         rng = self.rng
         from_file = {"D": self.degree, "T": self.tracked}
         options = {}
@@ -441,7 +441,7 @@ class Generator:
     # Lines
 
     def event(self, judged):
-        """Return the next line of a log, dirty or not."""
+        """The next line of a log, dirty or not."""
         rng = self.rng
         if rng.random() < self.dirt:
             return self.dirty_line()
@@ -451,7 +451,7 @@ class Generator:
         return self.friendship("befriend" if chance < 0.93 else "unfriend")
 
     def laid_out(self, members, style=None):
-        """Return the bytes of an object, with the spacing of a style."""
+        """The bytes of an object, with the spacing of a style."""
         style = style or self.style
         if style == "mixed":
             style = self.rng.choice(STYLES[:3])
@@ -468,7 +468,7 @@ class Generator:
         return f"{around}{{{body}}}{around}".encode()
 
     def members(self, event_type, fields):
-        """Return the members of an event in any order, often with extra ones."""
+        """The members of an event, often with more than it needs, in any order."""
         rng = self.rng
         members = [('"event_type"', f'"{event_type}"')]
         members += [(f'"{name}"', value) for name, value in fields.items()]
@@ -482,7 +482,7 @@ class Generator:
             if name == '"event_type"':
                 value = escaped_text(rng, event_type)
             members[at] = (escaped_text(rng, name[1:-1]), value)
-        if rng.random() < 0.3:  # the last of several members with one name counts
+        if rng.random() < 0.3:  # an earlier member of the same name is overruled
             at = rng.randrange(len(members))
             stale = (members[at][0], rng.choice(('"stale"', "null", '"1"', "7", '""')))
             members.insert(rng.randint(0, at), stale)
@@ -496,11 +496,11 @@ class Generator:
         return members
 
     def user(self):
-        """Return a user, the first ones more often, so that networks overlap."""
+        """Any user, the first ones more often: networks are to overlap."""
         return self.users[int(len(self.users) * self.rng.random() ** 1.3)]
 
     def time(self):
-        """Return the next timestamp as text; how time advances depends on the log."""
+        """The next timestamp's text; how it moves depends on the log."""
         rng = self.rng
         if rng.random() < 0.01:
             return rng.choice(FAR_TIMESTAMPS)
@@ -515,7 +515,7 @@ class Generator:
         return spell_time(rng, time_us)
 
     def friendship(self, event_type):
-        """Return a befriend or unfriend, including repeats, strangers and self-friendships."""
+        """A befriend or unfriend: repeats, strangers and oneself included."""
         rng = self.rng
         a, b = self.user(), self.user()
         if a == b and event_type == "befriend":
@@ -523,7 +523,7 @@ class Generator:
         fields = {"timestamp": None, "id1": spell_id(rng, a), "id2": spell_id(rng, b)}
         if rng.random() < 0.9:
             fields["timestamp"] = f'"{self.time()}"'
-        else:  # it is ignored, so it may be anything, or missing
+        else:  # it is not interpreted, so it may be anything, or missing
             fields["timestamp"] = rng.choice(('"yesterday"', "null", "5"))
             if rng.random() < 0.5:
                 del fields["timestamp"]
@@ -533,7 +533,7 @@ class Generator:
         return line
 
     def purchase(self, judged):
-        """Return a purchase; in the stream log its amount is often near the threshold."""
+        """A purchase; in the stream log its amount is often aimed at the threshold."""
         rng = self.rng
         buyer = self.user()
         units = self.aimed_units(buyer) if judged and rng.random() < 0.5 else None
@@ -553,7 +553,7 @@ class Generator:
     # Amounts, in millionths
 
     def amount_palette(self):
-        """Return the amounts of a log: so few that windows are often constant."""
+        """The amounts of a log: few enough that windows are often even or constant."""
         rng = self.rng
         kind = rng.random()
         if kind < 0.2:
@@ -571,12 +571,12 @@ class Generator:
         return [rng.randint(0, 10_000) * step for _ in range(12)]
 
     def outlier(self):
-        """Return an amount well above the others, or the largest possible one."""
+        """An amount well above the others, or the largest there is."""
         factor = self.rng.choice((2, 5, 10, 10**9))
         return min(LARGEST_UNITS, max(self.palette) * factor + 1)
 
     def aimed_units(self, buyer):
-        """Return an amount on the buyer's threshold or next to it, None if there is none."""
+        """An amount on the buyer's threshold, or next to it; None if there is none."""
         units = [int(purchase[3] * 10**6) for purchase in self.detector.window(buyer)]
         n = len(units)
         if n < 2:
@@ -590,10 +590,10 @@ class Generator:
         aimed = threshold + self.rng.choice((0, 0, 0, 1, 1, -1, 2, 10_000, 10**9))
         return aimed if 0 <= aimed <= LARGEST_UNITS else None
 
-    # Invalid lines
+    # Lines that are not right
 
     def dirty_line(self):
-        """Return a line that is (nearly always) rejected, for any of the reasons."""
+        """A line that is (nearly always) rejected, for any of the reasons."""
         rng = self.rng
         event_type = rng.choice(("purchase", "purchase", "befriend", "unfriend"))
         if event_type == "purchase":
@@ -622,7 +622,7 @@ class Generator:
         return line[: self.rng.randrange(1, len(line))]
 
     def dirty_damaged(self, event_type, fields):
-        """Return a line with one character changed: it may even stay valid."""
+        """One character is another: the line may even stay valid."""
         line = bytearray(self.laid_out(self.members(event_type, fields)))
         line[self.rng.randrange(len(line))] = self.rng.choice(b' ",:{}[]\\0159aeZ-+.\x00\xe9')
         return bytes(line)
@@ -642,7 +642,7 @@ class Generator:
         return self.laid_out(self.members(event_type, fields))
 
     def dirty_fields(self, event_type, fields):
-        """Return a line with one or several wrong fields: the order of the checks matters."""
+        """One field or several are wrong, so that the order of the checks matters."""
         rng = self.rng
         for name in rng.sample(list(fields), rng.choice((1, 1, 2, len(fields)))):
             kind = name.rstrip("12")
@@ -660,7 +660,7 @@ class Generator:
         return self.laid_out(self.members(event_type, fields))
 
     def dirty_value(self, _event_type, _fields):
-        """Return a purchase whose timestamp or amount has the right type but a bad value."""
+        """A purchase whose timestamp or amount is of the right type, but bad."""
         rng = self.rng
         time = json_text(self.time(), True)
         amount = spell_amount(rng, rng.choice(self.palette))
@@ -677,11 +677,11 @@ class Generator:
         return self.laid_out(self.members("befriend", fields))
 
     def dirty_too_long(self, event_type, fields):
-        """Return a line that is too long if the limit is small, else any event."""
+        """Over-long where the limit is small, else simply an event."""
         line = self.laid_out(self.members(event_type, fields))
         if self.max_line == DEFAULT_MAX_LINE:
             return line
-        excess = self.rng.choice((0, 1, 1, 50))  # a line exactly at the limit is valid
+        excess = self.rng.choice((0, 1, 1, 50))  # exactly at the limit it is valid
         return line + b" " * (self.max_line + excess - len(line))
 
 

@@ -1,8 +1,8 @@
-"""All of docs/semantics.md in plain, slow Python: what the package is tested against.
+"""The whole of docs/semantics.md in plain Python: the slow truth of the test suite.
 
-Nothing here is clever. Amounts are Fractions, a network is a set found by breadth-first
-search, and all purchases are kept and sorted again for each verdict. It shares no code
-with the package, so they do not share mistakes either.
+Nothing here is clever. Amounts are Fractions, a network is a set found by walking the
+whole ball, every purchase of every user is kept and sorted anew for each verdict. It
+shares no code with the package, so that the two can only agree by both being right.
 """
 
 import json
@@ -33,11 +33,11 @@ REASONS = (
 
 
 class ParameterError(Exception):
-    """Raised if D, T or k is missing or invalid, before anything is written."""
+    """D, T or k is missing or invalid: the run ends before anything is written."""
 
 
 class Reject(Exception):  # noqa: N818 - a verdict about a line, not a fault
-    """Raised if a line is not a valid event; `reason` is one of REASONS."""
+    """A line is not a valid event; `reason` is one of REASONS."""
 
     def __init__(self, reason):
         super().__init__(reason)
@@ -70,7 +70,7 @@ class Flag:
 
 @dataclass
 class Result:
-    """What a run writes (`output`), its flags, rejects and counts."""
+    """What a run writes (`output`), flags, rejects and counts."""
 
     output: bytes
     flags: list[Flag]
@@ -82,7 +82,7 @@ class Result:
 
 
 class ReferenceDetector:
-    """The friendships and purchases so far, and the verdict on the next purchase."""
+    """Friendships and purchases so far, and the verdict on the next purchase."""
 
     def __init__(self, degree, tracked, sigmas=3):
         self.degree = option_in_range("degree", degree, 1)
@@ -96,12 +96,12 @@ class ReferenceDetector:
 
     @property
     def users(self):
-        """Return the number of known users."""
+        """The number of known users."""
         return len(self.friends_of)
 
     @property
     def friendships(self):
-        """Return the number of pairs that are friends now."""
+        """The number of pairs that are friends now."""
         return sum(len(friends) for friends in self.friends_of.values()) // 2
 
     def befriend(self, a, b):
@@ -113,27 +113,27 @@ class ReferenceDetector:
         self.befriends += 1
 
     def unfriend(self, a, b):
-        """End a friendship, if there is one; unknown users stay unknown."""
+        """End a friendship, if there is one; nobody becomes known by it."""
         if a in self.friends_of and b in self.friends_of:
             self.friends_of[a].discard(b)
             self.friends_of[b].discard(a)
         self.unfriends += 1
 
     def record(self, user, amount, time_us):
-        """Keep a purchase; `seq` is its position in the order of reading."""
+        """Remember a purchase; `seq` says in which order purchases were read."""
         self.friends_of.setdefault(user, set())
         seq = self.purchases
         self.purchases_of.setdefault(user, []).append((time_us, seq, user, amount))
         self.purchases += 1
 
     def purchase(self, user, amount, time_us):
-        """Judge a purchase against the state before it, then record it."""
+        """Judge a purchase against what was there before it, then record it."""
         flag = self.judge(user, amount)
         self.record(user, amount, time_us)
         return flag
 
     def network(self, user):
-        """Return the users at distance 1 to D from the user, who is not among them."""
+        """The users at distance 1 to D from the user, who is not among them."""
         seen = {user}
         rim = {user}
         distance = 0
@@ -144,16 +144,16 @@ class ReferenceDetector:
         return seen - {user}
 
     def window(self, user):
-        """Return the latest T purchases of the network: (time_us, seq, user, amount).
+        """The latest T purchases of the network: (time_us, seq, user, amount), newest first.
 
-        The latest is first: the highest timestamp, and among equal ones the last read.
+        A higher timestamp is later; of two equal ones, the purchase read last is.
         """
         theirs = [p for other in self.network(user) for p in self.purchases_of.get(other, ())]
         theirs.sort(reverse=True)  # seq is unique: users and amounts are never compared
         return theirs[: self.tracked]
 
     def judge(self, user, amount):
-        """Return the Flag if this purchase would be anomalous now, else None."""
+        """The Flag if this purchase would be anomalous now, else None."""
         amounts = [purchase[3] for purchase in self.window(user)]
         n = len(amounts)
         if n < 2:
@@ -162,23 +162,23 @@ class ReferenceDetector:
         variance = sum((x - mean) ** 2 for x in amounts) / n
         if not exceeds(amount, mean, variance, self.sigmas):
             return None
-        # floor(100 sqrt(v)) equals floor(sqrt(10000 v)), and isqrt of its floor is the same.
+        # floor(100 sqrt(v)) is floor(sqrt(10000 v)), and isqrt may be given the floor.
         mean_text = cents_text(floor(mean * 100))
         sd_text = cents_text(isqrt(floor(variance * 10000)))
         return Flag(0, user, amount, n, mean, variance, mean_text, sd_text)
 
 
 def exceeds(amount, mean, variance, sigmas):
-    """Return whether amount > mean + sigmas sqrt(variance), without taking the root.
+    """Whether amount > mean + sigmas sqrt(variance), without taking the root.
 
-    As sigmas >= 0, this requires amount - mean > 0, and then both sides can be squared.
+    As sigmas >= 0, that needs amount - mean > 0, and then both sides can be squared.
     """
     difference = amount - mean
     return difference > 0 and difference**2 > sigmas**2 * variance
 
 
 def cents_text(cents):
-    """Return a whole number of cents as a decimal with two places."""
+    """A whole number of cents as a decimal with two places."""
     return f"{cents // 100}.{cents % 100:02d}"
 
 
@@ -186,14 +186,14 @@ def cents_text(cents):
 
 
 def option_in_range(name, value, lowest):
-    """Return a parameter given as an option: an int within its range."""
+    """A parameter given as an option: an int within its range."""
     if type(value) is not int or not lowest <= value <= MAX_PARAMETER:
         raise ParameterError(f"{name}: {value!r} is not an integer from {lowest} to 2^31 - 1")
     return value
 
 
 def parse_sigmas(sigmas):
-    """Return k as a Fraction: a decimal from 0 to 10^6 with at most 3 decimals."""
+    """The factor k as a Fraction: a decimal from 0 to 10^6 with at most 3 decimals."""
     if isinstance(sigmas, str):
         if not re.fullmatch(r"[0-9]+(\.[0-9]*)?|\.[0-9]+", sigmas):
             raise ParameterError(f"sigmas: {sigmas!r} is not a decimal number")
@@ -209,21 +209,21 @@ def parse_sigmas(sigmas):
 
 
 def parameter_from_file(fields, name, lowest):
-    """Return D or T of the parameter line: a JSON integer or a string of ASCII digits."""
+    """D or T of the parameter line: a JSON integer or a string of ASCII digits."""
     if name not in fields:
         raise ParameterError(f"batch log: the first line has no {name}")
     value = fields[name]
     is_text_of_digits = type(value) is str and re.fullmatch(r"[0-9]+", value)
     if type(value) is JsonInteger or is_text_of_digits:
         digits = value.lstrip("0")
-        # The largest parameter has ten digits; int() refuses texts of thousands of digits.
+        # Ten digits hold the largest parameter; int() refuses texts of absurd length.
         if 1 <= len(digits) <= 10 and lowest <= int(digits) <= MAX_PARAMETER:
             return int(digits)
     raise ParameterError(f"batch log: {name} is not an integer from {lowest}: {value!r:.99}")
 
 
 def parameter_fields(line, max_line):
-    """Return the fields of a parameter line, or None if the line is not one."""
+    """The fields of a parameter line, or None if the line is not one."""
     try:
         fields = parse_object(line, max_line)
     except Reject:
@@ -249,13 +249,13 @@ class JsonInteger(JsonNumber):
 
 
 class JsonObject(list):
-    """The members of a JSON object: (name, value) pairs in their order."""
+    """The members of a JSON object, as (name, value) pairs in their order."""
 
     __slots__ = ()
 
 
 def refuse_constant(_name):
-    """Reject NaN and Infinity: Python's json accepts them, but they are not JSON."""
+    """Python's json knows NaN and Infinity, which are not JSON."""
     raise Reject("not_json")
 
 
@@ -266,12 +266,12 @@ DECODER = json.JSONDecoder(
     parse_constant=refuse_constant,
 )
 
-# A whole JSON string, so that its content does not pass for structure; or structure.
+# A whole JSON string, so that nothing inside one is taken for structure; or structure.
 STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{},]', re.DOTALL)
 
 
 def nesting_depth(line):
-    """Return how deeply objects and arrays are nested."""
+    """How many objects and arrays lie inside each other at the deepest place."""
     depth = deepest = 0
     for token in STRUCTURE.findall(line):
         if token in b"[{":
@@ -283,7 +283,7 @@ def nesting_depth(line):
 
 
 def has_lone_surrogate(value):
-    """Return whether a string in a decoded value, or a name, has half a surrogate pair."""
+    """Whether any string in a decoded value, names included, holds half a pair."""
     todo = [value]
     while todo:
         one = todo.pop()
@@ -296,7 +296,7 @@ def has_lone_surrogate(value):
 
 
 def parse_json(line):
-    """Return the value of a line, numbers as text, objects as pairs."""
+    """The value of a line, numbers as their text, objects as their pairs."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
@@ -305,7 +305,7 @@ def parse_json(line):
     if line.count(b"[") + line.count(b"{") > 100:
         if nesting_depth(line) > MAX_DEPTH:
             raise Reject("not_json")
-        # The decoder recurses; less than 1,024 levels may be left of the limit.
+        # The decoder recurses, and what is left of the limit may be less than 1,024.
         sys.setrecursionlimit(recursion_limit + 5 * MAX_DEPTH)
     try:
         value = DECODER.decode(text)
@@ -320,7 +320,7 @@ def parse_json(line):
 
 
 def parse_object(line, max_line):
-    """Return the fields of a line that is a JSON object; the last of equal names counts."""
+    """The fields of a line that is a JSON object; of equal names the last one wins."""
     if len(line) > max_line:
         raise Reject("line_too_long")
     value = parse_json(line)
@@ -330,14 +330,14 @@ def parse_object(line, max_line):
 
 
 def field(fields, name):
-    """Return a field that its event needs."""
+    """A field that its event needs."""
     if name not in fields:
         raise Reject("missing_field")
     return fields[name]
 
 
 def parse_id(value):
-    """Return a user's id: a string as it is, or the decimal text of an integer."""
+    """A user's id: a string as it is, or the decimal text of an integer."""
     if type(value) is JsonInteger:
         return "0" if value == "-0" else str(value)
     if type(value) is not str:
@@ -356,7 +356,7 @@ EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 def parse_timestamp(text):
-    """Return the instant of a timestamp, in microseconds since 1970-01-01 UTC."""
+    """A timestamp's instant, in microseconds since 1970-01-01 UTC."""
     match = TIMESTAMP.fullmatch(text)
     if not match:
         raise Reject("bad_timestamp")
@@ -380,7 +380,7 @@ AMOUNT = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?
 
 
 def parse_amount(text):
-    """Return the exact value of an amount: >= 0, below 10^12, a multiple of 10^-6."""
+    """The exact value of an amount's text: >= 0, below 10^12, a multiple of 10^-6."""
     match = AMOUNT.fullmatch(text)
     if not match:
         raise Reject("bad_amount")
@@ -390,7 +390,7 @@ def parse_amount(text):
     if significant == "":
         return Fraction(0)  # whatever its sign and exponent
     exponent_digits = (match[6] or "").lstrip("0")
-    # No line is long enough for its digits to compensate such an exponent.
+    # No text is long enough for its digits to make up for such an exponent.
     if match[1] == "-" or len(exponent_digits) > 20:
         raise Reject("bad_amount")
     exponent = int(exponent_digits or "0")
@@ -406,7 +406,7 @@ def parse_amount(text):
 
 
 def parse_event(line, max_line=1 << 20):
-    """Return ("purchase", user, amount, time_us) or ("befriend" or "unfriend", a, b).
+    """A line as ("purchase", user, amount, time_us) or ("befriend" or "unfriend", a, b).
 
     Raises Reject with the reason if it is not a valid event.
     """
@@ -438,8 +438,8 @@ def parse_event(line, max_line=1 << 20):
 
 
 def numbered_lines(log, max_line):
-    """Return (number, bytes) of the lines that are not skipped, without line ends."""
-    # Empty text after the last LF is not a line; as a blank one it is skipped anyway.
+    """The (number, bytes) of a log's lines that are not skipped, without line ends."""
+    # What follows the last LF is no line if it is empty; as a blank one it is skipped.
     unended = [line.removesuffix(b"\r") for line in log.removeprefix(BOM).split(b"\n")]
     return [
         (number, line)
@@ -449,7 +449,7 @@ def numbered_lines(log, max_line):
 
 
 def split_members(inside):
-    """Return the text between an object's braces, split at its top-level commas."""
+    """The text between an object's braces, split at its top-level commas."""
     parts = []
     start = depth = 0
     for token in STRUCTURE.finditer(inside):
@@ -464,13 +464,13 @@ def split_members(inside):
 
 
 def member_name(member):
-    """Return the name of a member, unescaped."""
+    """The name of a member, unescaped."""
     name, _end = DECODER.raw_decode(member.decode("utf-8").lstrip(" \t\r\n"))
     return name
 
 
 def flagged_line(line, mean_text, sd_text):
-    """Return an output line: the input with mean and sd before the closing brace."""
+    """An output line: the input's bytes, with mean and sd before the closing brace."""
     opening, closing = line.index(b"{"), line.rindex(b"}")
     members = split_members(line[opening + 1 : closing])
     kept = [member for member in members if member_name(member) not in ("mean", "sd")]
@@ -479,7 +479,7 @@ def flagged_line(line, mean_text, sd_text):
 
 
 def detect(batch, stream, *, degree=None, tracked=None, sigmas="3", max_line=1 << 20):
-    """Replay both logs: the batch log builds the state, the stream log is judged too."""
+    """Replay both logs: the past builds the state, the present is judged, too."""
     batch_lines = numbered_lines(batch, max_line)
     fields = parameter_fields(batch_lines[0][1], max_line) if batch_lines else None
     if degree is None:

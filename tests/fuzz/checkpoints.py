@@ -1,7 +1,7 @@
-"""Fuzz the checkpoint reader, guided by coverage: see run_command.sh.
+"""Coverage-guided fuzzing of the checkpoint reader: see run_command.sh.
 
-An input is a checkpoint. It is read as it is, and again with correct checksums, so that the
-code behind them is reached. A state that is accepted must work.
+An input is a checkpoint. It is read as it is, and again with all its checksums made right,
+so that what they guard is reached; what is then accepted has to work.
 """
 
 import io
@@ -32,7 +32,7 @@ KEPT = FOLDER / "kept"
 
 
 def prepare():
-    """Write the job's logs."""
+    """Lay out the job's logs."""
     FOLDER.mkdir(exist_ok=True)
     shutil.rmtree(KEPT, ignore_errors=True)
     (FOLDER / "batch.json").write_bytes(BATCH)
@@ -41,7 +41,7 @@ def prepare():
 
 
 def sealed(data):
-    """Return the input with correct checksums, as far as it has the form of a checkpoint."""
+    """The same with right checksums, as far as it is a checkpoint at all."""
     data = bytearray(data)
     length = int.from_bytes(data[24:32], "little")
     header = bytes(data[START : START + length])
@@ -63,9 +63,9 @@ def sealed(data):
 
 
 def read(data):
-    """Read an input; if it is accepted, use the state, save it and read it again."""
+    """Read it; what is accepted goes on, and is saved and read again as the same."""
     try:
-        detector = Detector.load_with_header("fuzzed", io.BytesIO(data))[0]
+        detector = Detector.load_with_header("made up", io.BytesIO(data))[0]
     except CheckpointError:
         return False
     detector.check()
@@ -79,22 +79,21 @@ def read(data):
     return True
 
 
-def resume(data):
-    """Start the command with this as its newest checkpoint."""
+def go_on(data):
+    """Start the command in a folder where this is the newest checkpoint."""
     KEPT.mkdir()
     (KEPT / "checkpoint-000000000007").write_bytes(data)
-    errors = io.StringIO()
-    sys.stderr = errors
+    sys.stderr = io.StringIO()
     try:
         status = cli.main(command_line())
     finally:
-        sys.stderr = sys.__stderr__
+        told, sys.stderr = sys.stderr.getvalue(), sys.__stderr__
         shutil.rmtree(KEPT)
-    assert status in (0, 2), (status, errors.getvalue())
+    assert status in (0, 2), (status, told)
 
 
 def command_line():
-    """Return the arguments of the job whose checkpoints are in the corpus."""
+    """The job whose checkpoints the corpus holds."""
     names = ("batch.json", "stream.json", "out")
     logs = [str(FOLDER / name) for name in names]
     return ["detect", *logs, "--checkpoint", str(KEPT), "--every", "4", "--quiet"]
@@ -105,7 +104,7 @@ def run_input(data):
     read(data)
     data = sealed(data)
     if read(data):
-        resume(data)
+        go_on(data)
 
 
 if __name__ == "__main__":

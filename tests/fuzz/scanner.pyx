@@ -19,7 +19,7 @@ cdef public int scanner(
     const char* line, int64_t size, int* kind, int64_t* time_us, int64_t* amount_units,
     char* user, int64_t* user_length, char* friend_, int64_t* friend_length
 ) noexcept nogil:
-    """Return whether the scanner accepts a line; copy its ids. line[size] ends the line."""
+    """Whether the scanner accepts; the ids are copied. line[size] is a control character."""
     cdef Event event
     if not scan_event(line, line + size, &event):
         return 0

@@ -1,4 +1,4 @@
-"""The published logs of the challenge, if available: the exact answers, to the byte."""
+"""The challenge's published logs, where they are at hand: the exact answers, to the byte."""
 
 import pytest
 from published import published
@@ -13,7 +13,7 @@ def test_published_logs(name, method, tmp_path):
     out = tmp_path / "flagged_purchases.json"
     summary = detect(folder / "batch_log.json", folder / "stream_log.json", out, method=method)
     expected = (folder / "flagged_purchases.json").read_bytes()
-    # One published file lacks the last line end, which we always write.
+    # The published file of the one case lacks the last line end, which we always write.
     assert out.read_bytes() == expected.removesuffix(b"\n") + b"\n"
     assert summary.flags == out.read_bytes().count(b"\n")
     assert not summary.rejected

@@ -1,4 +1,4 @@
-"""Compare engine and reference on random logs: every byte, every reject, every count."""
+"""The engine beside the reference on random logs: every byte, every reject, every count."""
 
 import os
 
@@ -15,7 +15,7 @@ CHUNK = 100
 
 
 def replayed(logs, folder, method):
-    """Return output, rejects as (log, line, reason, raw) and the summary of a real run."""
+    """Output, rejects as (log, line, reason, raw) and the summary of a real run."""
     paths = [folder / name for name in ("batch", "stream", "out", "rejects")]
     paths[0].write_bytes(logs.batch)
     paths[1].write_bytes(logs.stream)

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-from typing import Any
 
 import hypothesis.strategies as st
 import pytest
@@ -38,7 +37,7 @@ STRUCTURE = [path for path in members(NOTE) if path[0] != "job" or path == ("job
 
 def changed(path, value):
     note = copy.deepcopy(NOTE)
-    parent: Any = note
+    parent = note
     for name in path[:-1]:
         parent = parent[name]
     parent[path[-1]] = value
