@@ -149,7 +149,7 @@ def test_the_flags_of_random_logs(tmp_path, seed):
         assert one.to_text()
         assert one.to_dict()["mean"] == flag.mean_text
         if number == len(found):
-            assert explain_flag(paths[0], paths[1], number, **options) == one
-            assert explain_line(paths[0], paths[1], flag.line, **options) == one
+            assert explain_flag(*paths[:2], number, **options) == one
+            assert explain_line(*paths[:2], flag.line, **options) == one
     with pytest.raises(UsageError, match="no flag"):
-        explain_flag(paths[0], paths[1], len(lines) + 1, **options)
+        explain_flag(*paths[:2], len(lines) + 1, **options)
