@@ -45,7 +45,7 @@ def own(modules, *allowed):
 def test_the_engine_imports_only_the_rules():
     assert len(COMPILED) > 20
     modules = {path.name: python_imports(path.read_text()) for path in COMPILED}
-    assert "fastanomaly.rules.rejects" in modules["_core.pyx"]
+    assert any("fastanomaly.rules.rejects" in found for found in modules.values())
     wrong = {name: own(found, "rules") for name, found in modules.items()}
     assert not any(wrong.values()), wrong
 
