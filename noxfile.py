@@ -3,7 +3,7 @@
 import nox
 
 nox.options.sessions = ["lint", "tests-3.11"]
-nox.options.default_venv_backend = "virtualenv|venv"
+nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]

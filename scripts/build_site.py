@@ -38,21 +38,24 @@ def gather() -> None:
         copy(path, SOURCE / name)
 
 
-def missing_images() -> list[str]:
-    """Return the images that pages show and that are not there: Zensical does not check."""
-    return [
-        f"{page.name}: no image {target}"
-        for page in SOURCE.glob("*.md")
-        for target in re.findall(r"!\[[^]]*\]\(([^)\s]+)", page.read_text(encoding="utf-8"))
-        if not (SOURCE / target).is_file()
-    ]
+def problems() -> list[str]:
+    """Return what Zensical does not check: images that exist, pages without a link to them."""
+    found = []
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    for page in sorted(SOURCE.glob("*.md")):
+        if f": {page.name}\n" not in navigation:
+            found.append(f"{page.name}: not in the navigation of mkdocs.yml")
+        images = re.findall(r"!\[[^]]*\]\(([^)\s]+)", page.read_text(encoding="utf-8"))
+        missing = [target for target in images if not (SOURCE / target).is_file()]
+        found += [f"{page.name}: no image {target}" for target in missing]
+    return found
 
 
 def main() -> int:
     """Gather the pages and build the site; return the exit status."""
     gather()
-    if missing := missing_images():
-        print("\n".join(missing), file=sys.stderr)
+    if found := problems():
+        print("\n".join(found), file=sys.stderr)
         return 1
     command = [sys.executable, "-m", "zensical", "build", "--clean", "--strict"]
     return subprocess.run([*command, *sys.argv[1:]], cwd=ROOT, check=False).returncode

@@ -24,8 +24,8 @@ def command_seeds():
 
 def checkpoint_seeds():
     """Yield the checkpoints of detect after every line of its logs."""
-    from checkpoints import FOLDER as LOGS  # noqa: PLC0415 - instruments what it imports
-    from checkpoints import KEPT, command_line, prepare  # noqa: PLC0415
+    from fuzz.checkpoints import FOLDER as LOGS  # noqa: PLC0415 - instruments what it imports
+    from fuzz.checkpoints import KEPT, command_line, prepare  # noqa: PLC0415
 
     from fastanomaly.cli import main as cli  # noqa: PLC0415
 

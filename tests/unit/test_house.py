@@ -1,8 +1,9 @@
 """House rules on the size of functions, classes and folders.
 
-At most 60 lines a function, 300 a class and 12 modules a folder. Lines are lines of code:
-docstrings, comments and blank lines do not count. A function or class that is better left
-whole says so in its docstring, on a line that starts with "Long because".
+A function has at most 60 lines, a class 300, and a folder 12 modules. Only lines of code
+count, not docstrings, comments and blank lines; modules whose names begin with "_" do not
+count. A function or class that is better left whole says so in its docstring, on a line that
+starts with "Long because".
 """
 
 import ast
@@ -62,8 +63,6 @@ def python_blocks(text):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             kind = "class" if isinstance(node, ast.ClassDef) else "function"
             head = node.body[0]
-            if isinstance(head, ast.Expr) and ast.unparse(head) == "...":
-                continue  # a method of a protocol, on the line of its head
             string = (
                 (head.lineno - 1, head.end_lineno - 1) if ast.get_docstring(node) else None
             )
@@ -116,8 +115,8 @@ def indented_blocks(text):
         head = " ".join(line.split("#")[0].strip() for line in lines[start : end + 1]).strip()
         is_class = CLASS.match(head)
         name = is_class or (FUNCTION.match(head) and FUNCTION_NAME.search(head))
-        if not name or not head.endswith(":"):  # a body on the same line is short
-            continue
+        if not name or not (head.endswith(":") or head.startswith(("def", "class"))):
+            continue  # a C declaration
         body = []
         for inner in logical[index + 1 :]:
             if inner[2] <= depth:
@@ -149,10 +148,8 @@ def too_long(blocks):
 
 
 def crowded(paths):
-    """Return the folders that hold too many modules, `__init__` not counted."""
-    modules = Counter(
-        path.parent for path in paths if path.suffix != ".pyi" and path.stem != "__init__"
-    )
+    """Return the folders with too many modules, names with a leading _ not counted."""
+    modules = Counter(path.parent for path in paths if not path.stem.startswith("_"))
     return [
         f"{folder.name}: {count} modules, the limit is {FOLDER_MODULES}"
         for folder, count in sorted(modules.items())
@@ -232,6 +229,6 @@ def test_the_two_readers_agree(path):
 
 def test_a_crowded_folder_is_found():
     names = [f"m{number}.py" for number in range(13)]
-    assert crowded(Path("a", name) for name in [*names[:12], "__init__.py", "m.pyi"]) == []
+    assert crowded(Path("a", name) for name in [*names[:12], "__init__.py", "_m.py"]) == []
     assert crowded(Path("a", name) for name in names) == ["a: 13 modules, the limit is 12"]
     assert crowded(Path("engine", name) for name in names) == []
