@@ -162,7 +162,7 @@ DAMAGES = {
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_checkpoint_is_reported_and_the_one_before_is_used(folder, run, damage):
+def test_a_damaged_checkpoint_is_reported_and_skipped(folder, run, damage):
     (folder / "stream.json").write_bytes(MORE * 100)
     run("detect", *LOGS, *KEEP, "--every", "20")
     expected = (folder / "out").read_bytes()

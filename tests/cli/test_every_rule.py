@@ -644,8 +644,6 @@ def test_stopped_while_judging(folder, start, signum, status):
 def test_stopped_while_waiting_for_a_writer_of_a_fifo(folder, start, signum, status):
     os.mkfifo(folder / "fifo")
     process = start("detect", "batch.json", "fifo", "out")
-    wait_until(
-        (folder / "out").exists, "the output, which is created when the batch log is open"
-    )
+    wait_until((folder / "out").exists, "the output, created after the batch log is open")
     check_stopped(process, signum, status)
     assert (folder / "out").read_bytes() == b""

@@ -219,7 +219,7 @@ def gzip_with_other_bytes_after_it(lines):
         gzip_with_other_bytes_after_it,
     ],
 )
-def test_damaged_gzip_fails_after_the_flags_before_the_damage(folder, run, damaged):
+def test_damaged_gzip_is_an_error(folder, run, damaged):
     (folder / "stream.json.gz").write_bytes(damaged(STREAM + STREAM))
     ended = run("detect", "batch.json", "stream.json.gz", "out.json")
     assert ended.status == 1
@@ -227,7 +227,7 @@ def test_damaged_gzip_fails_after_the_flags_before_the_damage(folder, run, damag
     assert (folder / "out.json").read_bytes() == FLAGS * 2
 
 
-def test_plain_text_with_a_gzip_suffix_fails(folder, run):
+def test_plain_text_with_a_gzip_suffix_is_an_error(folder, run):
     (folder / "stream.json.gz").write_bytes(STREAM)
     ended = run("detect", "batch.json", "stream.json.gz", "out.json")
     assert ended.status == 1
@@ -235,7 +235,7 @@ def test_plain_text_with_a_gzip_suffix_fails(folder, run):
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
-def test_an_empty_compressed_log_fails(folder, run, suffix):
+def test_an_empty_compressed_log_is_an_error(folder, run, suffix):
     if suffix == ".zst":
         zstd_module()
     (folder / f"stream{suffix}").write_bytes(b"")
@@ -244,7 +244,7 @@ def test_an_empty_compressed_log_fails(folder, run, suffix):
     assert f"error: stream{suffix}: " in ended.err
 
 
-def test_a_damaged_batch_log_fails(folder, run):
+def test_a_damaged_batch_log_is_an_error(folder, run):
     (folder / "batch.json.gz").write_bytes(gzip_cut_in_the_trailer(BATCH))
     ended = run("detect", "batch.json.gz", "stream.json", "out.json")
     assert ended.status == 1
@@ -253,7 +253,7 @@ def test_a_damaged_batch_log_fails(folder, run):
 
 
 @pytest.mark.parametrize("damage", ["cut short", "cut in a line", "damaged", "continued"])
-def test_damaged_zstd_fails_after_the_flags_before_the_damage(folder, run, damage):
+def test_damaged_zstd_is_an_error(folder, run, damage):
     zstd = zstd_module()
     whole = zstd.compress(STREAM * 2)
     packer = zstd.ZstdCompressor()
@@ -437,7 +437,7 @@ def test_a_full_disk_leaves_whole_flags(folder, run, size):
     assert (folder / "out.json").read_bytes() == FLAGS * (size // len(FLAGS))
 
 
-def test_a_disk_that_fills_up_in_a_later_write_leaves_whole_flags(folder, run):
+def test_a_disk_that_fills_up_later_leaves_whole_flags(folder, run):
     # More than one read, so the first write succeeds.
     (folder / "stream.json").write_bytes(STREAM * 30_000)
     size = 3_000_000

@@ -591,6 +591,7 @@ STAMP = '"timestamp":"2017-06-13 11:33:01"'
         ('{"event_type":"unfriend","id1":"2"}', "missing_field"),
         ('{"event_type":"unfriend","id1":"2","id2":2}', None),
     ],
+    ids=lambda text: text and text.replace(P, "purchase").replace(STAMP, "time")[:40],
 )
 def test_reasons(line, reason):
     assert reason_of(line.encode()) == reason
@@ -836,27 +837,30 @@ def test_bad_parameters_are_refused(first_line, options):
 # The output's bytes
 
 
+# The text between the braces, before and after; EVENT is the members of a valid event.
+OLD_STATISTICS = {
+    "none": (b"EVENT", b"EVENT"),
+    "blanks": (b" EVENT\t", b" EVENT\t"),
+    "nested": (b'EVENT, "x": {"mean": 1, "sd": [2]}', b'EVENT, "x": {"mean": 1, "sd": [2]}'),
+    "in a string": (b'EVENT, "x": "}, \\"mean\\": {"', b'EVENT, "x": "}, \\"mean\\": {"'),
+    "similar names": (b'EVENT,"MEAN":1,"mean ":2', b'EVENT,"MEAN":1,"mean ":2'),
+    "first": (b'"mean": "1", EVENT', b" EVENT"),
+    "first with blanks": (b' "mean" :\t"1" ,EVENT', b"EVENT"),
+    "last": (b'EVENT, "mean": "1"', b"EVENT"),
+    "last with blanks": (b'EVENT , "mean": "1" ', b"EVENT "),
+    "middle": (b'"x":1, "sd": 2, EVENT', b'"x":1, EVENT'),
+    "both": (b'EVENT, "mean": "29.10", "sd": "21.46"', b"EVENT"),
+    "several": (b'"sd":1,"mean":{"a":[1,{"b":","}]},"sd":"}",EVENT,"sd":[[],{}]', b"EVENT"),
+    "escaped": (b'"m\\u0065an":1,EVENT,"\\u0073\\u0064":2', b"EVENT"),
+    "after a backslash": (b'"x":"\\\\","mean":1,EVENT', b'"x":"\\\\",EVENT'),
+    "not ASCII": (b'EVENT,"x":"\xc3\xa9","mean":"\xe2\x82\xac"', b'EVENT,"x":"\xc3\xa9"'),
+}
+
+
+@pytest.mark.parametrize(("inside", "expected"), OLD_STATISTICS.values(), ids=OLD_STATISTICS)
 @pytest.mark.parametrize(
-    ("inside", "expected"),
-    [  # the text between the braces before and after; EVENT is the members of a valid event
-        (b"EVENT", b"EVENT"),
-        (b" EVENT\t", b" EVENT\t"),
-        (b'EVENT, "x": {"mean": 1, "sd": [2]}', b'EVENT, "x": {"mean": 1, "sd": [2]}'),
-        (b'EVENT, "x": "}, \\"mean\\": {"', b'EVENT, "x": "}, \\"mean\\": {"'),
-        (b'EVENT,"MEAN":1,"mean ":2', b'EVENT,"MEAN":1,"mean ":2'),
-        (b'"mean": "1", EVENT', b" EVENT"),
-        (b' "mean" :\t"1" ,EVENT', b"EVENT"),
-        (b'EVENT, "mean": "1"', b"EVENT"),
-        (b'EVENT , "mean": "1" ', b"EVENT "),
-        (b'"x":1, "sd": 2, EVENT', b'"x":1, EVENT'),
-        (b'EVENT, "mean": "29.10", "sd": "21.46"', b"EVENT"),
-        (b'"sd":1,"mean":{"a":[1,{"b":","}]},"sd":"}",EVENT,"sd":[[],{}]', b"EVENT"),
-        (b'"m\\u0065an":1,EVENT,"\\u0073\\u0064":2', b"EVENT"),
-        (b'"x":"\\\\","mean":1,EVENT', b'"x":"\\\\",EVENT'),
-        (b'EVENT,"x":"\xc3\xa9","mean":"\xe2\x82\xac"', b'EVENT,"x":"\xc3\xa9"'),
-    ],
+    ("before", "after"), [(b"", b""), (b"\t ", b" \r\t")], ids=["plain", "padded"]
 )
-@pytest.mark.parametrize(("before", "after"), [(b"", b""), (b"\t ", b" \r\t")])
 def test_existing_mean_and_sd_are_replaced(inside, expected, before, after):
     def line(text, ending):
         return before + b"{" + text.replace(b"EVENT", HIGH[1:-1]) + ending + after
