@@ -39,14 +39,14 @@ DIRTY = STREAM + b"garbage\n" + STREAM + b"[]\n"
 # Flags
 
 
-def test_published_example(folder, run):
+def test_the_published_example_is_flagged(folder, run):
     ended = run("detect", *LOGS, "out.json")
     assert ended.status == 0
     assert (folder / "out.json").read_bytes() == FLAGS
     assert ended.out == b""
 
 
-def test_console_script(folder):
+def test_the_console_script_works(folder):
     script = Path(sys.executable).with_name("fastanomaly")
     assert script.exists()
     subprocess.run(
@@ -105,7 +105,7 @@ def test_no_flags_leave_an_empty_file(folder, run):
         "last line is blank",
     ],
 )
-def test_line_ends_and_blank_lines(folder, run, batch, stream):
+def test_line_ends_and_blank_lines_do_not_change_the_flags(folder, run, batch, stream):
     (folder / "batch.json").write_bytes(batch)
     (folder / "stream.json").write_bytes(stream)
     ended = run("detect", *LOGS, "out.json", "--rejects", "rejects.tsv")
@@ -125,7 +125,7 @@ def test_only_the_first_byte_order_mark_is_skipped(folder, run):
     ]
 
 
-def test_empty_logs(folder, run):
+def test_empty_logs_give_no_flags(folder, run):
     for name in LOGS:
         (folder / name).write_bytes(b"")
     assert run("detect", *LOGS, "out.json", "-D", "1", "-T", "2").status == 0
@@ -448,7 +448,7 @@ def test_blank_lines_beyond_the_limit_are_rejected(folder, run):
 # Messages and the summary
 
 
-def test_summary_text(folder, run):
+def test_the_summary_has_the_counts(folder, run):
     (folder / "stream.json").write_bytes(DIRTY)
     err = run("detect", *LOGS, "out.json").err
     assert "done: 8 events" in err
@@ -458,7 +458,7 @@ def test_summary_text(folder, run):
     assert "the first: stream.json, line 2: not_json" in err
 
 
-def test_summary_json(folder, run):
+def test_summary_json_has_the_counts(folder, run):
     (folder / "stream.json").write_bytes(DIRTY)
     run("detect", *LOGS, "out.json", "--summary-json", "summary.json", "--quiet")
     summary = json.loads((folder / "summary.json").read_bytes())
@@ -478,7 +478,7 @@ def test_summary_json(folder, run):
     }
 
 
-def test_summary_json_of_a_run_that_fails(folder, run):
+def test_summary_json_is_written_by_a_failed_run(folder, run):
     (folder / "stream.json").write_bytes(DIRTY)
     options = ("--summary-json", "summary.json", "--quiet")
     assert run("detect", *LOGS, "out.json", "--strict", *options).status == 3
@@ -487,7 +487,7 @@ def test_summary_json_of_a_run_that_fails(folder, run):
     assert (summary["flags"], summary["rejected"]) == (1, {"not_json": 1})
 
 
-def test_summary_json_that_cannot_be_written(folder, run):
+def test_summary_json_that_cannot_be_written_is_an_error(folder, run):
     ended = run("detect", *LOGS, "out.json", "--summary-json", "missing/summary.json")
     assert ended.status == 1
     assert "missing/summary.json" in ended.err
@@ -539,7 +539,7 @@ def on_terminal(folder, *args):
     return shown.decode()
 
 
-def test_progress_bar_on_a_terminal_only(tmp_path, run):
+def test_the_progress_bar_is_shown_on_a_terminal_only(tmp_path, run):
     size = ("--users=1000", "--batch-events=100000", "--stream-events=1000")
     assert run("simulate", "batch", "stream", *size).status == 0
     shown = on_terminal(tmp_path, "batch", "stream", "out")
@@ -582,7 +582,7 @@ def test_a_log_without_the_suffix_is_not_decompressed(folder, run):
     assert (folder / "out.json").read_bytes() == b""
 
 
-def test_standard_input_and_output(folder, run):
+def test_a_dash_is_standard_input_or_output(folder, run):
     ended = run("detect", "-", "stream.json", "-", stdin=BATCH)
     assert (ended.status, ended.out) == (0, FLAGS)
     ended = run("detect", "batch.json", "-", "-", stdin=STREAM)
@@ -609,13 +609,13 @@ def test_standard_output_is_appended_to(folder, run):
 # Wrong use
 
 
-def test_version(run):
+def test_version_is_printed(run):
     ended = run("--version")
     assert (ended.status, ended.err) == (0, "")
     assert ended.out == f"fastanomaly {fastanomaly.__version__}\n".encode()
 
 
-def test_help(run):
+def test_help_names_the_options(run):
     ended = run("--help")
     assert ended.status == 0
     assert b"detect" in ended.out

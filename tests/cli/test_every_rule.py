@@ -394,7 +394,7 @@ def pairs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", range(1, len(SAME_USER) + 1), ids=short_ids(SAME_USER))
-def test_two_ids_of_one_user(pairs, number):
+def test_ids_of_one_user_are_equal(pairs, number):
     row = pairs[0].get(number)
     assert row is not None, SAME_USER[number - 1]
     assert row[2] == b"self_friendship"
@@ -403,7 +403,7 @@ def test_two_ids_of_one_user(pairs, number):
 @pytest.mark.parametrize(
     "number", range(1, len(DIFFERENT_USERS) + 1), ids=short_ids(DIFFERENT_USERS)
 )
-def test_two_ids_of_different_users(pairs, number):
+def test_ids_of_different_users_differ(pairs, number):
     assert pairs[0].get(number + len(SAME_USER)) is None, DIFFERENT_USERS[number - 1]
 
 
@@ -475,7 +475,7 @@ def flagged(tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", range(len(AMOUNTS)), ids=short_ids(AMOUNTS))
-def test_amounts(flagged, number):
+def test_amounts_are_read_exactly(flagged, number):
     spelled, value = AMOUNTS[number]
     assert f"equal {number}" not in flagged, f"{spelled} was read as less than {value}"
     if Decimal(value) < LARGEST_AMOUNT:
@@ -542,7 +542,7 @@ def latest(tmp_path_factory):
 
 
 @pytest.mark.parametrize("number", range(len(TIMESTAMPS)), ids=short_ids(TIMESTAMPS))
-def test_timestamps(latest, number):
+def test_timestamps_are_read_as_their_instant(latest, number):
     assert latest[f"low {number}"] == "2.50", TIMESTAMPS[number]
     assert latest[f"high {number}"] == "6.00", TIMESTAMPS[number]
     assert latest[f"equal {number}"] == "3.00", TIMESTAMPS[number]
@@ -566,7 +566,7 @@ LOGS = ("batch.json", "stream.json")
     ],
     ids=["done", "rejects", "output", "input", "usage", "value", "strict"],
 )
-def test_exit_status(folder, run, stream, args, status):
+def test_each_ending_has_its_exit_status(folder, run, stream, args, status):
     (folder / "stream.json").write_bytes(stream)
     assert run("detect", *args).status == status
 

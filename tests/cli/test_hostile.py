@@ -41,7 +41,7 @@ needs_dev_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no 
 # Extreme input
 
 
-def test_a_million_lines_of_garbage(folder, run):
+def test_a_million_lines_of_garbage_are_rejected(folder, run):
     garbage = (b"garbage", b"[]", b"\xff", b"{}", b'{"event_type":"purchase"}')
     count = 1_000_000
     block = b"".join(line + b"\n" for line in garbage)
@@ -64,7 +64,7 @@ def test_a_million_lines_of_garbage(folder, run):
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
-def test_a_line_of_100_megabytes(folder, run, line_end):
+def test_a_line_of_100_megabytes_is_rejected(folder, run, line_end):
     # No read size is a multiple of the pattern's length, so a block out of order is noticed.
     pattern = bytes(range(256)).replace(b"\n", b"")
     length = 100_000_000
@@ -101,7 +101,7 @@ def test_a_long_line_is_skipped_without_a_rejects_file(folder, run):
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
 @pytest.mark.parametrize("length", [LIMIT - 1, LIMIT, LIMIT + 1, LIMIT + 2, 3 * LIMIT])
-def test_lines_around_the_limit_and_the_read_size(folder, run, line_end, length):
+def test_only_lines_beyond_the_limit_are_rejected(folder, run, line_end, length):
     # A read has the same size, so line ends are before, at and after the end of a read.
     line = STREAM[:-1].ljust(length)
     (folder / "stream.json").write_bytes((line + line_end) * 2 + STREAM)
@@ -143,7 +143,7 @@ def test_lines_around_the_limit_and_the_read_size(folder, run, line_end, length)
         "zeros",
     ],
 )
-def test_lines_that_are_hard_to_parse(folder, run, line):
+def test_lines_that_are_hard_to_parse_are_rejected(folder, run, line):
     (folder / "stream.json").write_bytes(line + b"\n" + STREAM)
     options = ("--rejects", "rejects.tsv", "--quiet")
     ended = run("detect", *LOGS, "out.json", *options, patience=20)
@@ -155,7 +155,7 @@ def test_lines_that_are_hard_to_parse(folder, run, line):
     assert len(ended.err) < 2000
 
 
-def test_events_with_very_many_members(folder, run):
+def test_an_event_may_have_very_many_members(folder, run):
     many = b"".join(b'"%d": "\\"{", ' % n for n in range(50_000))
     line = b"{" + many + STREAM[1:-1].replace(b'"id"', b'"mean": 1, "id"') + b"\n"
     (folder / "stream.json").write_bytes(line)
@@ -272,7 +272,7 @@ def test_damaged_zstd_is_an_error(folder, run, damage):
     assert (folder / "out.json").read_bytes() == FLAGS * 2
 
 
-def test_a_compressed_log_cut_within_a_line_that_is_too_long(folder, run):
+def test_a_compressed_log_cut_within_a_long_line_is_an_error(folder, run):
     packed = gzip.compress(STREAM + b"garbage\n" + b"x" * (5 * MIB))[:-8]
     (folder / "stream.json.gz").write_bytes(packed)
     args = ("batch.json", "stream.json.gz", "out.json", "--rejects", "rejects.tsv")
@@ -288,7 +288,7 @@ def test_a_compressed_log_cut_within_a_line_that_is_too_long(folder, run):
 
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize("kind", ["missing", "directory", "below a file", "name too long"])
-def test_inputs_that_cannot_be_opened(folder, run, place, kind):
+def test_inputs_that_cannot_be_opened_are_refused(folder, run, place, kind):
     names = {
         "missing": "missing.json",
         "directory": "folder",
@@ -306,7 +306,7 @@ def test_inputs_that_cannot_be_opened(folder, run, place, kind):
 
 @pytest.mark.parametrize("option", [None, "--rejects", "--summary-json"])
 @pytest.mark.parametrize("kind", ["directory", "missing folder", "below a file"])
-def test_outputs_that_cannot_be_created(folder, run, option, kind):
+def test_outputs_that_cannot_be_created_are_an_error(folder, run, option, kind):
     name = {
         "directory": "folder",
         "missing folder": "missing/file",
@@ -351,7 +351,7 @@ def test_an_output_is_kept_if_the_other_cannot_be_created(folder, run):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root has every permission")
-def test_no_permission(folder, run):
+def test_missing_permissions_are_reported(folder, run):
     (folder / "out.json").write_bytes(b"kept\n")
     (folder / "out.json").chmod(0o400)
     ended = run("detect", *LOGS, "out.json")
@@ -369,7 +369,7 @@ def test_no_permission(folder, run):
     [b"a b", b"new\nline\ttab", b"back\\slash", b"\xff\xfe", b"-x"],
     ids=["space", "control characters", "backslash", "not UTF-8", "dash"],
 )
-def test_unusual_file_names(folder, run, name):
+def test_unusual_file_names_work(folder, run, name):
     batch, stream, out, rejects = (b"./" + name + end for end in (b"1", b"2", b"3", b"4"))
     try:
         (folder / os.fsdecode(batch)).write_bytes(BATCH)
@@ -613,7 +613,7 @@ def feed_in_packets(start, log, size, *args):
 
 
 @pytest.mark.parametrize("seed", [34, 118, 132, 4])  # the first three have a small max_line
-def test_reads_of_one_byte(tmp_path, start, seed):
+def test_reads_of_one_byte_give_the_same_flags(tmp_path, start, seed):
     logs = random_logs(seed)
     expected = reference.detect(logs.batch, logs.stream, **logs.arguments)
     options = [*logs.command_line, "--rejects", "rejects"]

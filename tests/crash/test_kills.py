@@ -23,7 +23,7 @@ def outputs(folder):
 
 @pytest.fixture(scope="module")
 def undisturbed(tmp_path_factory):
-    """A folder with logs, the outputs of a run without checkpoints, and its duration in s."""
+    """Return a folder with logs, the outputs of a run without checkpoints, and its time."""
     folder = tmp_path_factory.mktemp("undisturbed")
     write_logs(folder, 4000, 16000)
     begun = time.monotonic()

@@ -1,4 +1,4 @@
-/* libFuzzer target: for a line that the scanner accepts, the oracle has the same event. */
+/* For libFuzzer: the scanner and the oracle must agree on every line that it accepts. */
 
 #include "oracle.h"
 
@@ -19,7 +19,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     struct oracle_event expected;
     int kind = -1;
     int64_t time_us = 0, amount_units = 0, user_length = 0, friend_length = 0;
-    /* A buffer of its own, so that AddressSanitizer detects a read past its end. */
+    /* Separate allocations, so that AddressSanitizer sees reads past the end. */
     char *line = malloc((size_t) n + 1), *user = malloc((size_t) n + 24),
          *friend_ = malloc((size_t) n + 24);
     memcpy(line, data, (size_t) n);

@@ -1,4 +1,4 @@
-"""Write the first inputs of a fuzzer: seeds.py command|checkpoints FOLDER."""
+"""Write the first inputs: seeds.py command|checkpoints FOLDER."""
 
 import os
 import sys
@@ -8,9 +8,9 @@ FOLDER = Path(__file__).parent
 
 
 def command_seeds():
-    """Yield small random logs with every option, and stream logs from the scanner's corpus."""
+    """Yield small random logs with every option, and the scanner's corpus as stream logs."""
     sys.path.insert(0, str(FOLDER.parent))
-    from randomlogs import random_logs  # noqa: PLC0415 - needs no atheris
+    from randomlogs import random_logs  # noqa: PLC0415 - these need no more than the tests
 
     for seed in range(2000):
         logs = random_logs(seed)
@@ -23,7 +23,7 @@ def command_seeds():
 
 
 def checkpoint_seeds():
-    """Yield the checkpoints of detect after each line of the stream log."""
+    """Yield the checkpoints of detect after every line of its logs."""
     from checkpoints import FOLDER as LOGS  # noqa: PLC0415 - instruments what it imports
     from checkpoints import KEPT, command_line, prepare  # noqa: PLC0415
 

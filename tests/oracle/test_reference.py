@@ -348,7 +348,7 @@ def test_a_self_friendship_is_rejected():
         ("0" * 6000 + "1." + "0" * 6000, "1"),
     ],
 )
-def test_amounts(text, value):
+def test_amounts_are_exact(text, value):
     assert parse_amount(text) == Fraction(value)
 
 
@@ -363,7 +363,7 @@ def test_amounts(text, value):
         *("\N{ARABIC-INDIC DIGIT TWO}", "1\N{FULLWIDTH DIGIT TWO}", "1\x00", "9" * 5000),
     ],
 )
-def test_bad_amounts(text):
+def test_bad_amounts_are_rejected(text):
     with pytest.raises(Reject, match="bad_amount"):
         parse_amount(text)
 
@@ -392,7 +392,7 @@ def test_bad_amounts(text):
         ("9999-12-31 23:59:59.999999-23:59", 2_932_897 * DAY - 1 + 86_340_000_000),
     ],
 )
-def test_timestamps(text, time_us):
+def test_timestamps_are_microseconds(text, time_us):
     assert parse_timestamp(text) == time_us
 
 
@@ -417,7 +417,7 @@ def test_timestamps(text, time_us):
         *("\N{ARABIC-INDIC DIGIT TWO}017-06-13 11:33:01", "2017-06-13\x0011:33:01"),
     ],
 )
-def test_bad_timestamps(text):
+def test_bad_timestamps_are_rejected(text):
     with pytest.raises(Reject, match="bad_timestamp"):
         parse_timestamp(text)
 
@@ -463,7 +463,7 @@ def test_two_spellings_of_an_instant_are_equal_timestamps():
         ("7" * 5000, "7" * 5000),
     ],
 )
-def test_ids(text, user):
+def test_ids_are_texts(text, user):
     line = f'{{"event_type":"unfriend","id1":{text},"id2":"x"}}'.encode()
     event = parse_event(line)
     assert event == ("unfriend", user, "x")
@@ -473,7 +473,7 @@ def test_ids(text, user):
 @pytest.mark.parametrize(
     "text", ["2.0", "1e3", "-0.0", "null", "true", "false", "[]", "{}", '["2"]']
 )
-def test_ids_of_the_wrong_type(text):
+def test_ids_of_the_wrong_type_are_rejected(text):
     line = f'{{"event_type":"unfriend","id1":{text},"id2":"x"}}'.encode()
     assert reason_of(line) == "wrong_type"
 
@@ -481,7 +481,7 @@ def test_ids_of_the_wrong_type(text):
 # Lines to events
 
 
-def test_events():
+def test_valid_lines_are_events():
     line = b'{"amount":"1e3", "x":[{}], "id":5, "event_type":"purchase", "id1":null, '
     line += b'"timestamp":"1970-01-01 00:00:01"}'
     assert parse_event(line) == ("purchase", "5", Fraction(1000), 10**6)
@@ -593,7 +593,7 @@ STAMP = '"timestamp":"2017-06-13 11:33:01"'
     ],
     ids=lambda text: text and text.replace(P, "purchase").replace(STAMP, "time")[:40],
 )
-def test_reasons(line, reason):
+def test_lines_are_rejected_for_the_first_reason(line, reason):
     assert reason_of(line.encode()) == reason
 
 
@@ -717,7 +717,7 @@ def test_line_limit_does_not_count_the_line_end():
     assert result.rejects[0].raw == HIGH + b"\r"
 
 
-def test_default_line_limit_is_one_mebibyte():
+def test_the_default_line_limit_is_one_mebibyte():
     just_fits = HIGH + b" " * (2**20 - len(HIGH))
     result = detect(BATCH, just_fits + b"\n" + just_fits + b" \n")
     assert result.output == HIGH[:-1] + NEW + just_fits[len(HIGH) :] + b"\n"
@@ -777,7 +777,7 @@ def parameters_of(first_line, **options):
         ),
     ],
 )
-def test_parameters(first_line, options, expected):
+def test_options_override_the_parameter_line(first_line, options, expected):
     assert parameters_of(first_line, **options) == expected
 
 

@@ -85,7 +85,7 @@ numbers = st.sampled_from(EDGES) | st.integers(-(2**63), 2**63 - 1) | st.integer
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_changed_numbers(data):
+def test_changed_numbers_are_refused_or_valid(data):
     header, arrays = valid_state()
     arrays = dict(arrays)
     for _ in range(data.draw(st.integers(1, 3))):
@@ -102,7 +102,7 @@ def test_changed_numbers(data):
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_changed_lengths(data):
+def test_changed_lengths_are_refused_or_valid(data):
     header, arrays = valid_state()
     arrays = dict(arrays)
     name = data.draw(st.sampled_from(sorted(arrays)))
@@ -117,7 +117,7 @@ json_values = st.none() | st.booleans() | numbers | st.text(max_size=5) | st.flo
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_changed_headers(data):
+def test_changed_headers_are_refused_or_valid(data):
     header, arrays = valid_state()
     header = json.loads(json.dumps(header))
     where = data.draw(st.sampled_from(["state", "detector", "arrays", "top"]))

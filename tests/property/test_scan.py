@@ -126,7 +126,7 @@ def test_the_scanner_declines_or_agrees(line):
 
 def large_text(seed):
     """Return a text that several threads scan in several parts, with dirty lines."""
-    parts = []
+    parts: list[bytes] = []
     while sum(map(len, parts)) < 300_000:
         logs = random_logs(f"{seed} {len(parts)}")
         parts += [logs.batch.rstrip(b"\n"), b"", logs.stream.rstrip(b"\n"), b"rubbish"]

@@ -322,7 +322,7 @@ def test_lines_from_buffers():
         [line, memoryview(line)],
     ):
         detector = Detector(1, 2)
-        assert detector.feed(lines).lines == 2  # type: ignore[arg-type]
+        assert detector.feed(lines).lines == 2
         assert detector.counts.befriends == 2
     for wrong in ([1, 2], [None]):
         with pytest.raises(TypeError, match="lines: expected bytes or str"):
@@ -367,7 +367,7 @@ def test_lines_in_any_form(lines):
     assert detector.counts.events == 4
 
 
-def test_lines_are_judged_unless_told_otherwise():
+def test_lines_can_be_recorded_without_judging():
     detector = Detector(1, 50)
     assert detector.feed(LINES, judge=False).flags == []
     assert len(detector.feed(LINES[-1]).flags) == 1
