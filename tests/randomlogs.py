@@ -1,14 +1,14 @@
-"""Small random logs that stress every rule of docs/semantics.md, one pair per seed.
+"""Generate small random logs that test every rule of docs/semantics.md, one pair a seed.
 
-The generator feeds its own events to a ReferenceDetector, only to see the window that a
-purchase will be judged by: so it can put amounts exactly on the threshold or a millionth
-away from it. It does not decide what the right answers are.
+The generator applies its own events to a ReferenceDetector, only to know the window that a
+purchase is compared with: so it can choose amounts exactly at the threshold, or a millionth
+above or below it. It does not decide which purchases are anomalous.
 
     logs = random_logs(seed)
-    detect(logs.batch, logs.stream, sigmas=logs.sigmas, max_line=logs.max_line, **logs.options)
+    detect(logs.batch, logs.stream, **logs.arguments)
 
-never raises ParameterError. `degree` and `tracked` are the values that apply, from options
-or from the batch log; `options` holds those that have to be passed as options.
+never raises ParameterError. `degree` and `tracked` are the values in force; `options` has
+those of them that must be given as options.
 """
 
 import json
@@ -64,7 +64,7 @@ ODD_IDS = (
 HUGE_INTEGER_ID = "-" + "7" * 400
 LONGER_THAN_PYTHON_READS = "7" * 5000  # int() refuses texts of more than 4,300 digits
 
-# Wrong values for a field of a dirty line.
+# JSON values of a wrong type, by field.
 WRONG_TYPES = {
     "timestamp": ("null", "true", "1497353581", "1.5", "{}", '["2017-06-13 11:33:01"]'),
     "id": ("null", "false", "2.0", "1e3", "-0.0", "{}", '["2"]'),
@@ -198,10 +198,10 @@ EXTRA_VALUES = (
     '"\N{GRINNING FACE}"',
     "1e400",
     LONGER_THAN_PYTHON_READS,
-    "[" * 1023 + "]" * 1023,  # with the event's own braces, just deep enough
+    "[" * 1023 + "]" * 1023,  # with the event's own braces, the deepest that is allowed
     "[" * 1024 + "]" * 1024,  # too deep
 )
-# The last four are long or tricky ids: frequent enough to occur in most logs, not more.
+# The last four are long or make a line invalid, so they are rarer.
 EXTRA_WEIGHTS = (6, 6, 6, 6, 6, 6, 6, 6, 6, 6, 1, 1, 1, 1)
 OLD_STATISTICS = (
     '"mean": "1.00"',
@@ -224,7 +224,7 @@ BLANKS = (b"", b" ", b"\t \t", b"\r", b"  \r")
 
 @dataclass
 class Logs:
-    """Two logs and the options to replay them with."""
+    """Two logs, and the parameters to replay them with."""
 
     batch: bytes
     stream: bytes
@@ -234,9 +234,21 @@ class Logs:
     max_line: int
     options: dict
 
+    @property
+    def arguments(self):
+        """The keyword arguments that `detect` needs for these logs."""
+        return {"sigmas": self.sigmas, "max_line": self.max_line, **self.options}
+
+    @property
+    def command_line(self):
+        """The same as options of the command."""
+        return [
+            f"--{name.replace('_', '-')}={value}" for name, value in self.arguments.items()
+        ]
+
 
 def random_logs(seed):
-    """Return the logs of a seed: always the same for the same seed."""
+    """Return the logs of a seed: the same seed gives the same logs."""
     return Generator(Random(seed)).logs()
 
 
@@ -250,7 +262,7 @@ def json_text(text, ascii_only):
 
 
 def escaped_text(rng, text):
-    r"""A string in JSON with many of its characters as \uXXXX that need not be so."""
+    r"""Return a string in JSON with many unnecessary \uXXXX escapes."""
     spelled = []
     for character in text:
         if rng.random() < 0.5:
@@ -272,7 +284,7 @@ def spell_text(rng, text):
 
 @cache
 def is_integer_text(user):
-    """Return whether an id can be written as a JSON integer too."""
+    """Return whether an id can also be written as a JSON integer."""
     digits = user.removeprefix("-")
     canonical = digits.isascii() and digits.isdigit() and (digits == "0" or digits[0] != "0")
     return canonical and user != "-0"
@@ -287,8 +299,8 @@ def spell_id(rng, user):
 
 @cache
 def days_and_time(seconds):
-    """Return the date and time of day of seconds since 2017-06-13."""
-    days, seconds = divmod(seconds, 86400)  # most are in June
+    """Return the date and the time of day of seconds since 2017-06-13."""
+    days, seconds = divmod(seconds, 86400)  # always in June
     minutes, second = divmod(seconds, 60)
     return f"2017-06-{13 + days:02d}", f"{minutes // 60:02d}:{minutes % 60:02d}:{second:02d}"
 
@@ -313,7 +325,7 @@ def spell_time(rng, time_us):
 
 
 def spell_amount(rng, units):
-    """Return an amount, in millionths, as JSON in one of its spellings."""
+    """Return an amount, in millionths, in one of its JSON spellings."""
     whole, millionths = divmod(units, 10**6)
     decimals = f"{millionths:06d}".rstrip("0")
     chance = rng.random()
@@ -324,7 +336,7 @@ def spell_amount(rng, units):
         return plain if rng.random() < 0.5 else f'"{plain}"'
     dotted = f"{whole}.{decimals or '0'}"
     shift = rng.randint(0, 25)
-    spellings = [  # the numbers first, then what must be a string
+    spellings = [  # six JSON numbers, then spellings that need a string
         dotted + "0" * rng.randint(0, 30),
         f"{units}e-6",
         f"{units}{'0' * shift}E-{shift + 6:02d}" if units else "0E-09",
@@ -347,7 +359,7 @@ def spell_amount(rng, units):
 
 
 class Generator:
-    """A generator of one pair of logs."""
+    """Generates one pair of logs."""
 
     def __init__(self, rng):
         self.rng = rng
@@ -385,7 +397,7 @@ class Generator:
         )
 
     def joined(self, lines):
-        """Return the bytes of a log: line ends, blank lines, byte order mark."""
+        """Return a log with line ends, blank lines and perhaps a byte order mark."""
         rng = self.rng
         crlf = rng.choice((0, 0, 0, 1, 0.5))
         blanks = rng.choice((0, 0, 0, 0.1))
@@ -402,7 +414,7 @@ class Generator:
         return b"".join(parts)
 
     def parameters(self):
-        """Return the options and the first lines of the batch log."""
+        """Return the parameters given as options, and the first lines of the batch log."""
         rng = self.rng
         from_file = {"D": self.degree, "T": self.tracked}
         options = {}
@@ -441,7 +453,7 @@ class Generator:
     # Lines
 
     def event(self, judged):
-        """Return the next line of a log, dirty or not."""
+        """Return the next line of a log, valid or dirty."""
         rng = self.rng
         if rng.random() < self.dirt:
             return self.dirty_line()
@@ -451,7 +463,7 @@ class Generator:
         return self.friendship("befriend" if chance < 0.93 else "unfriend")
 
     def laid_out(self, members, style=None):
-        """Return the bytes of an object, with the spacing of a style."""
+        """Return an object with the spacing of a style."""
         style = style or self.style
         if style == "mixed":
             style = self.rng.choice(STYLES[:3])
@@ -468,7 +480,7 @@ class Generator:
         return f"{around}{{{body}}}{around}".encode()
 
     def members(self, event_type, fields):
-        """Return the members of an event in any order, often with extra ones."""
+        """Return the members of an event in any order, often with additional ones."""
         rng = self.rng
         members = [('"event_type"', f'"{event_type}"')]
         members += [(f'"{name}"', value) for name, value in fields.items()]
@@ -476,13 +488,13 @@ class Generator:
             return members
         if rng.random() < 0.5:
             rng.shuffle(members)
-        if rng.random() < 0.3:  # names and constants may be escaped like any string
+        if rng.random() < 0.3:  # names and event types may have escapes too
             at = rng.randrange(len(members))
             name, value = members[at]
             if name == '"event_type"':
                 value = escaped_text(rng, event_type)
             members[at] = (escaped_text(rng, name[1:-1]), value)
-        if rng.random() < 0.3:  # the last of several members with one name counts
+        if rng.random() < 0.3:  # the last of two members with the same name counts
             at = rng.randrange(len(members))
             stale = (members[at][0], rng.choice(('"stale"', "null", '"1"', "7", '""')))
             members.insert(rng.randint(0, at), stale)
@@ -500,7 +512,7 @@ class Generator:
         return self.users[int(len(self.users) * self.rng.random() ** 1.3)]
 
     def time(self):
-        """Return the next timestamp as text; how time advances depends on the log."""
+        """Return the next timestamp as text, by the time mode of the log."""
         rng = self.rng
         if rng.random() < 0.01:
             return rng.choice(FAR_TIMESTAMPS)
@@ -515,7 +527,7 @@ class Generator:
         return spell_time(rng, time_us)
 
     def friendship(self, event_type):
-        """Return a befriend or unfriend, including repeats, strangers and self-friendships."""
+        """Return a befriend or unfriend; users may be repeated, unknown or the same."""
         rng = self.rng
         a, b = self.user(), self.user()
         if a == b and event_type == "befriend":
@@ -523,7 +535,7 @@ class Generator:
         fields = {"timestamp": None, "id1": spell_id(rng, a), "id2": spell_id(rng, b)}
         if rng.random() < 0.9:
             fields["timestamp"] = f'"{self.time()}"'
-        else:  # it is ignored, so it may be anything, or missing
+        else:  # it is not used, so it may be invalid or missing
             fields["timestamp"] = rng.choice(('"yesterday"', "null", "5"))
             if rng.random() < 0.5:
                 del fields["timestamp"]
@@ -571,12 +583,12 @@ class Generator:
         return [rng.randint(0, 10_000) * step for _ in range(12)]
 
     def outlier(self):
-        """Return an amount well above the others, or the largest possible one."""
+        """Return an amount far above the others, or the largest amount."""
         factor = self.rng.choice((2, 5, 10, 10**9))
         return min(LARGEST_UNITS, max(self.palette) * factor + 1)
 
     def aimed_units(self, buyer):
-        """Return an amount on the buyer's threshold or next to it, None if there is none."""
+        """Return an amount at or near the buyer's threshold; None if there is none."""
         units = [int(purchase[3] * 10**6) for purchase in self.detector.window(buyer)]
         n = len(units)
         if n < 2:
@@ -590,10 +602,10 @@ class Generator:
         aimed = threshold + self.rng.choice((0, 0, 0, 1, 1, -1, 2, 10_000, 10**9))
         return aimed if 0 <= aimed <= LARGEST_UNITS else None
 
-    # Invalid lines
+    # Dirty lines
 
     def dirty_line(self):
-        """Return a line that is (nearly always) rejected, for any of the reasons."""
+        """Return a line that is nearly always rejected, for any of the reasons."""
         rng = self.rng
         event_type = rng.choice(("purchase", "purchase", "befriend", "unfriend"))
         if event_type == "purchase":
@@ -622,7 +634,7 @@ class Generator:
         return line[: self.rng.randrange(1, len(line))]
 
     def dirty_damaged(self, event_type, fields):
-        """Return a line with one character changed: it may even stay valid."""
+        """Return a line with one byte changed; it may still be valid."""
         line = bytearray(self.laid_out(self.members(event_type, fields)))
         line[self.rng.randrange(len(line))] = self.rng.choice(b' ",:{}[]\\0159aeZ-+.\x00\xe9')
         return bytes(line)
@@ -642,7 +654,7 @@ class Generator:
         return self.laid_out(self.members(event_type, fields))
 
     def dirty_fields(self, event_type, fields):
-        """Return a line with one or several wrong fields: the order of the checks matters."""
+        """Return a line with wrong fields, often several, so the order of checks matters."""
         rng = self.rng
         for name in rng.sample(list(fields), rng.choice((1, 1, 2, len(fields)))):
             kind = name.rstrip("12")
@@ -660,7 +672,7 @@ class Generator:
         return self.laid_out(self.members(event_type, fields))
 
     def dirty_value(self, _event_type, _fields):
-        """Return a purchase whose timestamp or amount has the right type but a bad value."""
+        """Return a purchase with an invalid timestamp or amount of the right type."""
         rng = self.rng
         time = json_text(self.time(), True)
         amount = spell_amount(rng, rng.choice(self.palette))
@@ -677,11 +689,11 @@ class Generator:
         return self.laid_out(self.members("befriend", fields))
 
     def dirty_too_long(self, event_type, fields):
-        """Return a line that is too long if the limit is small, else any event."""
+        """Return a line about as long as a small limit, else a valid event."""
         line = self.laid_out(self.members(event_type, fields))
         if self.max_line == DEFAULT_MAX_LINE:
             return line
-        excess = self.rng.choice((0, 1, 1, 50))  # a line exactly at the limit is valid
+        excess = self.rng.choice((0, 1, 1, 50))  # at the limit it is valid
         return line + b" " * (self.max_line + excess - len(line))
 
 

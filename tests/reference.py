@@ -1,8 +1,8 @@
-"""All of docs/semantics.md in plain, slow Python: what the package is tested against.
+"""All of docs/semantics.md in plain Python, slow and simple, for tests to compare with.
 
-Nothing here is clever. Amounts are Fractions, a network is a set found by breadth-first
-search, and all purchases are kept and sorted again for each verdict. It shares no code
-with the package, so they do not share mistakes either.
+Amounts are Fractions, a network is a set found by visiting every friend, every purchase is
+kept, and all of a network are sorted for each verdict. It shares no code with the package,
+so an error in one is not also in the other.
 """
 
 import json
@@ -33,11 +33,11 @@ REASONS = (
 
 
 class ParameterError(Exception):
-    """Raised if D, T or k is missing or invalid, before anything is written."""
+    """D, T or k is missing or invalid: the run ends before it writes anything."""
 
 
-class Reject(Exception):  # noqa: N818 - a verdict about a line, not a fault
-    """Raised if a line is not a valid event; `reason` is one of REASONS."""
+class Reject(Exception):  # noqa: N818 - about a line, not an error of the program
+    """A line is not a valid event; `reason` is one of REASONS."""
 
     def __init__(self, reason):
         super().__init__(reason)
@@ -70,7 +70,7 @@ class Flag:
 
 @dataclass
 class Result:
-    """What a run writes (`output`), its flags, rejects and counts."""
+    """The output of a run as bytes, its flags, rejects and counts."""
 
     output: bytes
     flags: list[Flag]
@@ -82,13 +82,13 @@ class Result:
 
 
 class ReferenceDetector:
-    """The friendships and purchases so far, and the verdict on the next purchase."""
+    """Keeps friendships and purchases, and judges the next purchase."""
 
     def __init__(self, degree, tracked, sigmas=3):
         self.degree = option_in_range("degree", degree, 1)
         self.tracked = option_in_range("tracked", tracked, 2)
         self.sigmas = parse_sigmas(sigmas)
-        self.friends_of = {}  # user -> set of users; its keys are the known users
+        self.friends_of = {}  # user -> set of users; the keys are all users
         self.purchases_of = {}  # user -> list of (time_us, seq, user, amount)
         self.purchases = 0
         self.befriends = 0
@@ -96,12 +96,12 @@ class ReferenceDetector:
 
     @property
     def users(self):
-        """Return the number of known users."""
+        """The number of users."""
         return len(self.friends_of)
 
     @property
     def friendships(self):
-        """Return the number of pairs that are friends now."""
+        """The number of friendships."""
         return sum(len(friends) for friends in self.friends_of.values()) // 2
 
     def befriend(self, a, b):
@@ -113,27 +113,27 @@ class ReferenceDetector:
         self.befriends += 1
 
     def unfriend(self, a, b):
-        """End a friendship, if there is one; unknown users stay unknown."""
+        """End a friendship, if there is one; this adds no user."""
         if a in self.friends_of and b in self.friends_of:
             self.friends_of[a].discard(b)
             self.friends_of[b].discard(a)
         self.unfriends += 1
 
     def record(self, user, amount, time_us):
-        """Keep a purchase; `seq` is its position in the order of reading."""
+        """Keep a purchase; `seq` is its place in the order in which purchases are read."""
         self.friends_of.setdefault(user, set())
         seq = self.purchases
         self.purchases_of.setdefault(user, []).append((time_us, seq, user, amount))
         self.purchases += 1
 
     def purchase(self, user, amount, time_us):
-        """Judge a purchase against the state before it, then record it."""
+        """Judge a purchase by the state before it, then record it."""
         flag = self.judge(user, amount)
         self.record(user, amount, time_us)
         return flag
 
     def network(self, user):
-        """Return the users at distance 1 to D from the user, who is not among them."""
+        """Return the users at distance 1 to D from the user, without the user."""
         seen = {user}
         rim = {user}
         distance = 0
@@ -144,9 +144,10 @@ class ReferenceDetector:
         return seen - {user}
 
     def window(self, user):
-        """Return the latest T purchases of the network: (time_us, seq, user, amount).
+        """Return the latest T purchases of the network, newest first.
 
-        The latest is first: the highest timestamp, and among equal ones the last read.
+        Each is (time_us, seq, user, amount). Of two with equal timestamps, the one read last
+        is the later one.
         """
         theirs = [p for other in self.network(user) for p in self.purchases_of.get(other, ())]
         theirs.sort(reverse=True)  # seq is unique: users and amounts are never compared
@@ -162,16 +163,16 @@ class ReferenceDetector:
         variance = sum((x - mean) ** 2 for x in amounts) / n
         if not exceeds(amount, mean, variance, self.sigmas):
             return None
-        # floor(100 sqrt(v)) equals floor(sqrt(10000 v)), and isqrt of its floor is the same.
+        # floor(100 sqrt(v)) = floor(sqrt(10000 v)) = isqrt(floor(10000 v))
         mean_text = cents_text(floor(mean * 100))
         sd_text = cents_text(isqrt(floor(variance * 10000)))
         return Flag(0, user, amount, n, mean, variance, mean_text, sd_text)
 
 
 def exceeds(amount, mean, variance, sigmas):
-    """Return whether amount > mean + sigmas sqrt(variance), without taking the root.
+    """Return whether amount > mean + sigmas sqrt(variance), without a square root.
 
-    As sigmas >= 0, this requires amount - mean > 0, and then both sides can be squared.
+    As sigmas >= 0, this needs amount - mean > 0; then both sides can be squared.
     """
     difference = amount - mean
     return difference > 0 and difference**2 > sigmas**2 * variance
@@ -186,7 +187,7 @@ def cents_text(cents):
 
 
 def option_in_range(name, value, lowest):
-    """Return a parameter given as an option: an int within its range."""
+    """Return a parameter that was given as an option: an int within its range."""
     if type(value) is not int or not lowest <= value <= MAX_PARAMETER:
         raise ParameterError(f"{name}: {value!r} is not an integer from {lowest} to 2^31 - 1")
     return value
@@ -216,7 +217,7 @@ def parameter_from_file(fields, name, lowest):
     is_text_of_digits = type(value) is str and re.fullmatch(r"[0-9]+", value)
     if type(value) is JsonInteger or is_text_of_digits:
         digits = value.lstrip("0")
-        # The largest parameter has ten digits; int() refuses texts of thousands of digits.
+        # The largest parameter has ten digits; int() refuses texts that are very long.
         if 1 <= len(digits) <= 10 and lowest <= int(digits) <= MAX_PARAMETER:
             return int(digits)
     raise ParameterError(f"batch log: {name} is not an integer from {lowest}: {value!r:.99}")
@@ -237,25 +238,25 @@ def parameter_fields(line, max_line):
 
 
 class JsonNumber(str):
-    """The text of a JSON number, as it was written."""
+    """The text of a JSON number, as written."""
 
     __slots__ = ()
 
 
 class JsonInteger(JsonNumber):
-    """The text of a JSON number without fraction and exponent."""
+    """The text of a JSON number without fraction and exponent, as written."""
 
     __slots__ = ()
 
 
 class JsonObject(list):
-    """The members of a JSON object: (name, value) pairs in their order."""
+    """The members of a JSON object: (name, value) pairs in order."""
 
     __slots__ = ()
 
 
 def refuse_constant(_name):
-    """Reject NaN and Infinity: Python's json accepts them, but they are not JSON."""
+    """Refuse NaN and Infinity, which Python's json accepts."""
     raise Reject("not_json")
 
 
@@ -266,7 +267,7 @@ DECODER = json.JSONDecoder(
     parse_constant=refuse_constant,
 )
 
-# A whole JSON string, so that its content does not pass for structure; or structure.
+# A whole JSON string, so that its content is not taken for structure, or a bracket or comma.
 STRUCTURE = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[][{},]', re.DOTALL)
 
 
@@ -283,7 +284,7 @@ def nesting_depth(line):
 
 
 def has_lone_surrogate(value):
-    """Return whether a string in a decoded value, or a name, has half a surrogate pair."""
+    """Return whether a string in a decoded value, or a name, has a lone surrogate."""
     todo = [value]
     while todo:
         one = todo.pop()
@@ -296,7 +297,7 @@ def has_lone_surrogate(value):
 
 
 def parse_json(line):
-    """Return the value of a line, numbers as text, objects as pairs."""
+    """Return the value of a line, with numbers as texts and objects as pairs."""
     try:
         text = line.decode("utf-8")
     except UnicodeDecodeError:
@@ -305,7 +306,7 @@ def parse_json(line):
     if line.count(b"[") + line.count(b"{") > 100:
         if nesting_depth(line) > MAX_DEPTH:
             raise Reject("not_json")
-        # The decoder recurses; less than 1,024 levels may be left of the limit.
+        # The decoder recurses, and less than 1,024 may be left of the limit.
         sys.setrecursionlimit(recursion_limit + 5 * MAX_DEPTH)
     try:
         value = DECODER.decode(text)
@@ -320,7 +321,7 @@ def parse_json(line):
 
 
 def parse_object(line, max_line):
-    """Return the fields of a line that is a JSON object; the last of equal names counts."""
+    """Return the fields of a JSON object; the last of two with the same name counts."""
     if len(line) > max_line:
         raise Reject("line_too_long")
     value = parse_json(line)
@@ -330,14 +331,14 @@ def parse_object(line, max_line):
 
 
 def field(fields, name):
-    """Return a field that its event needs."""
+    """Return a field, which must be present."""
     if name not in fields:
         raise Reject("missing_field")
     return fields[name]
 
 
 def parse_id(value):
-    """Return a user's id: a string as it is, or the decimal text of an integer."""
+    """Return a user_id: a string as it is, or the decimal text of an integer."""
     if type(value) is JsonInteger:
         return "0" if value == "-0" else str(value)
     if type(value) is not str:
@@ -356,7 +357,7 @@ EPOCH_DAY = date(1970, 1, 1).toordinal()
 
 
 def parse_timestamp(text):
-    """Return the instant of a timestamp, in microseconds since 1970-01-01 UTC."""
+    """Return a timestamp in microseconds since 1970-01-01 UTC."""
     match = TIMESTAMP.fullmatch(text)
     if not match:
         raise Reject("bad_timestamp")
@@ -380,7 +381,7 @@ AMOUNT = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?
 
 
 def parse_amount(text):
-    """Return the exact value of an amount: >= 0, below 10^12, a multiple of 10^-6."""
+    """Return an amount exactly: from 0 to below 10^12, a multiple of 10^-6."""
     match = AMOUNT.fullmatch(text)
     if not match:
         raise Reject("bad_amount")
@@ -388,9 +389,9 @@ def parse_amount(text):
     digits = (match[2] or "") + decimals
     significant = digits.strip("0")
     if significant == "":
-        return Fraction(0)  # whatever its sign and exponent
+        return Fraction(0)  # with any sign and exponent
     exponent_digits = (match[6] or "").lstrip("0")
-    # No line is long enough for its digits to compensate such an exponent.
+    # No text has enough digits to bring such an exponent back into range.
     if match[1] == "-" or len(exponent_digits) > 20:
         raise Reject("bad_amount")
     exponent = int(exponent_digits or "0")
@@ -408,7 +409,7 @@ def parse_amount(text):
 def parse_event(line, max_line=1 << 20):
     """Return ("purchase", user, amount, time_us) or ("befriend" or "unfriend", a, b).
 
-    Raises Reject with the reason if it is not a valid event.
+    Raises Reject with the reason if the line is not a valid event.
     """
     fields = parse_object(line, max_line)
     event_type = fields.get("event_type")
@@ -434,12 +435,12 @@ def parse_event(line, max_line=1 << 20):
     raise Reject("bad_event_type")
 
 
-# Two logs to the flagged purchases
+# From two logs to the flagged purchases
 
 
 def numbered_lines(log, max_line):
     """Return (number, bytes) of the lines that are not skipped, without line ends."""
-    # Empty text after the last LF is not a line; as a blank one it is skipped anyway.
+    # If the log ends with LF, the last of these is empty and skipped as a blank line.
     unended = [line.removesuffix(b"\r") for line in log.removeprefix(BOM).split(b"\n")]
     return [
         (number, line)
@@ -449,7 +450,7 @@ def numbered_lines(log, max_line):
 
 
 def split_members(inside):
-    """Return the text between an object's braces, split at its top-level commas."""
+    """Split the text between the braces of an object at its top-level commas."""
     parts = []
     start = depth = 0
     for token in STRUCTURE.finditer(inside):
@@ -464,13 +465,13 @@ def split_members(inside):
 
 
 def member_name(member):
-    """Return the name of a member, unescaped."""
+    """Return the name of a member, without escapes."""
     name, _end = DECODER.raw_decode(member.decode("utf-8").lstrip(" \t\r\n"))
     return name
 
 
 def flagged_line(line, mean_text, sd_text):
-    """Return an output line: the input with mean and sd before the closing brace."""
+    """Return an output line: the input line with mean and sd before its closing brace."""
     opening, closing = line.index(b"{"), line.rindex(b"}")
     members = split_members(line[opening + 1 : closing])
     kept = [member for member in members if member_name(member) not in ("mean", "sd")]
@@ -479,7 +480,7 @@ def flagged_line(line, mean_text, sd_text):
 
 
 def detect(batch, stream, *, degree=None, tracked=None, sigmas="3", max_line=1 << 20):
-    """Replay both logs: the batch log builds the state, the stream log is judged too."""
+    """Replay both logs; only the purchases of the stream log are judged."""
     batch_lines = numbered_lines(batch, max_line)
     fields = parameter_fields(batch_lines[0][1], max_line) if batch_lines else None
     if degree is None:

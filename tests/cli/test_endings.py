@@ -1,10 +1,11 @@
-"""How a run ends when more than one thing happens, and what it leaves alone."""
+"""Exit statuses when a run has more than one problem, and other edge cases."""
 
 import signal
 import sys
 
 import pytest
-from cli.commandline import BATCH, FLAGS, STREAM, befriend, purchase, rows
+from cli.commandline import BATCH, FLAGS, STREAM, rows
+from lines import befriend, purchase
 
 from fastanomaly import FeedError
 from fastanomaly.cli import sweep
@@ -20,7 +21,7 @@ IGNORING_SIGINT = (
 )
 
 
-def test_a_blank_first_line_beyond_the_limit_is_too_long(folder, run):
+def test_a_blank_first_line_beyond_the_limit_is_rejected(folder, run):
     (folder / "batch.json").write_bytes(b" " * 101 + b"\n" + befriend("a", "b"))
     options = ("--max-line", "100", "-D1", "-T2", "--rejects", "rejects.tsv")
     assert run("detect", *LOGS, "out.json", *options).status == 0
@@ -30,8 +31,10 @@ def test_a_blank_first_line_beyond_the_limit_is_too_long(folder, run):
     assert (folder / "out.json").read_bytes() == FLAGS
 
 
-@pytest.mark.parametrize(("garbage", "status"), [(b"", 1), (b"garbage\n", 3)])
-def test_a_summary_that_fails_hides_no_other_status(folder, run, garbage, status):
+@pytest.mark.parametrize(
+    ("garbage", "status"), [(b"", 1), (b"garbage\n", 3)], ids=["done", "strict"]
+)
+def test_a_failed_summary_does_not_hide_another_status(folder, run, garbage, status):
     (folder / "stream.json").write_bytes(STREAM + garbage)
     options = ("--strict", "--summary-json", "no folder/summary.json")
     ended = run("detect", *LOGS, "out.json", *options)
@@ -51,7 +54,7 @@ def test_an_ignored_interrupt_stays_ignored(folder, start):
     assert process.wait() == 0
 
 
-def test_simulate_writes_plain_text_alone(folder, run):
+def test_simulate_refuses_compressed_logs(folder, run):
     for name in ("new.gz", "new.zst"):
         ended = run("simulate", "new.json", name, "--batch-events", "10")
         assert ended.status == 2
@@ -59,15 +62,17 @@ def test_simulate_writes_plain_text_alone(folder, run):
         assert not (folder / "new.json").exists()
 
 
-@pytest.mark.parametrize(("cause", "status"), [(KeyboardInterrupt(), 130), (MemoryError(), 1)])
-def test_a_bulk_call_that_ends_early(monkeypatch, capsys, cause, status):
-    """An interrupt in the middle of a judgement is an interrupt, and no fault."""
-
+@pytest.mark.parametrize(
+    ("cause", "status"),
+    [(KeyboardInterrupt(), 130), (MemoryError(), 1)],
+    ids=["interrupt", "memory"],
+)
+def test_a_failed_sweep_has_the_status_of_its_cause(monkeypatch, capsys, cause, status):
     def feed(*_, **__):
         raise FeedError("line 5: no more", None, 4) from cause
 
     monkeypatch.setattr(sweep, "run", feed)
     assert main(["sweep", "batch", "stream", "-D", "1", "-T", "2"]) == status
-    said = capsys.readouterr().err
-    assert ("stopped by SIGINT" in said) == (status == 130)
-    assert ("line 5: no more" in said) == (status == 1)
+    err = capsys.readouterr().err
+    assert ("stopped by SIGINT" in err) == (status == 130)
+    assert ("line 5: no more" in err) == (status == 1)

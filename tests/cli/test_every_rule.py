@@ -1,6 +1,6 @@
 """Every rule about lines, ids, timestamps and amounts, and every exit status.
 
-The rules are looked at through a few runs that hold all examples of a kind.
+To be fast, one run has all examples of a rule, and each test checks one of them.
 """
 
 import contextlib
@@ -17,13 +17,13 @@ from cli.commandline import (
     FLAGS,
     PATIENCE,
     STREAM,
-    befriend,
     check_manners,
-    purchase,
     rows,
     run_command,
     wait_until,
 )
+from cli.flags import wait_for_flags
+from lines import befriend, purchase
 from reference import REASONS
 
 MAX_LINE = 4096
@@ -31,17 +31,22 @@ TIME = '"2017-06-13 11:33:01"'
 
 
 def buys(timestamp=TIME, user='"1"', amount='"5.00"'):
-    """A purchase's line, each value as JSON text."""
+    """Return a purchase as a line; the values are JSON."""
     return f'{{"event_type":"purchase","timestamp":{timestamp},"id":{user},"amount":{amount}}}'
 
 
 def friends(one, other, kind="befriend"):
-    """A friendship event's line, each id as JSON text."""
+    """Return a befriend or unfriend as a line; the ids are JSON."""
     return f'{{"event_type":"{kind}", "id1":{one}, "id2":{other}}}'
 
 
+def short_ids(cases):
+    """Return a short test id for each case, from its first value."""
+    return [case[0].strip('"')[:24] or "empty" for case in cases]
+
+
 def run_on(folder, lines):
-    """Run on a stream log of these lines; return the rejects by line number, and counts."""
+    """Run on these lines as the stream log; return rejects by line number, and the summary."""
     (folder / "batch").write_bytes(b'{"D":1,"T":2}')
     data = [line if isinstance(line, bytes) else line.encode() for line in lines]
     (folder / "stream").write_bytes(b"\n".join(data))
@@ -53,7 +58,7 @@ def run_on(folder, lines):
     return found, json.loads((folder / "summary").read_bytes())
 
 
-# Lines that are rejected: reason, line, and what the detail names.
+# Lines that are rejected: reason, line, and a part of the detail.
 
 REJECTED = [
     ("line_too_long", " " * (MAX_LINE + 1), "limit"),
@@ -180,7 +185,7 @@ REJECTED = [
     ("bad_amount", buys(amount='"\N{ARABIC-INDIC DIGIT TWO}"'), "amount: "),
     ("bad_amount", buys(amount=r'"1\u0000"'), "amount: "),
     ("self_friendship", friends('"1"', '"1"'), 'id1 and id2: "1"'),
-    # The first check that fails is the reason.
+    # The reason is the first check that fails.
     ("line_too_long", b"\xff" + buys().encode() * 99, "limit"),
     ("invalid_utf8", b"[\xff", "byte 2"),
     ("wrong_type", buys("5", "null", "-1"), "timestamp: 5"),
@@ -190,11 +195,11 @@ REJECTED = [
     ("missing_field", '{"event_type":"befriend","id2":""}', "id1: missing"),
     ("bad_id", friends('""', "null"), "id1: empty"),
     ("wrong_type", friends("null", '""'), "id1: null"),
-    # Of a name that occurs twice, the last value counts.
+    # The last of two values with the same name counts.
     ("bad_id", buys()[:-1] + ',"id":""}', "id: empty"),
     ("bad_amount", buys()[:-1] + r',"\u0061mount":-2}', "amount: -2"),
     ("bad_event_type", buys()[:-1] + ',"event_type":"x"}', 'event_type: "x"'),
-    # What else is in the line, however odd, does not hide what is wrong.
+    # Other unusual values in the line do not change the reason.
     ("bad_event_type", '{"x":1e400,"event_type":"x"}', 'event_type: "x"'),
     ("bad_timestamp", buys('"now"', amount="1e400"), 'timestamp: "now"'),
     ("wrong_type", buys(user="9" * 30, amount="null"), "amount: null"),
@@ -258,12 +263,16 @@ REJECTED += [
 
 @pytest.fixture(scope="module")
 def rejected(tmp_path_factory):
-    """The rejects and the summary of a run on all the lines that are to be rejected."""
+    """The rejects and the summary of a run on all lines of REJECTED."""
     return run_on(tmp_path_factory.mktemp("rejected"), [case[1] for case in REJECTED])
 
 
-@pytest.mark.parametrize("number", range(1, len(REJECTED) + 1))
-def test_rejected(rejected, number):
+@pytest.mark.parametrize(
+    "number",
+    range(1, len(REJECTED) + 1),
+    ids=[f"{number}-{case[0]}" for number, case in enumerate(REJECTED, 1)],
+)
+def test_invalid_lines_are_rejected_for_their_reason(rejected, number):
     reason, line, named = REJECTED[number - 1]
     row = rejected[0].get(number)
     assert row is not None, f"accepted: {line}"
@@ -271,12 +280,12 @@ def test_rejected(rejected, number):
     assert named in row[3].decode(), line
 
 
-def test_every_reason_is_met_and_counted(rejected):
+def test_every_reason_is_counted(rejected):
     found, summary = rejected
     reasons = [row[2].decode() for row in found.values()]
     assert summary["rejected"] == {reason: reasons.count(reason) for reason in set(reasons)}
     assert set(reasons) == set(REASONS)
-    # Nobody becomes known by a rejected line.
+    # A rejected line adds no user.
     assert (summary["events"], summary["users"]) == (0, 0)
 
 
@@ -309,23 +318,23 @@ ACCEPTED = [
 
 @pytest.fixture(scope="module")
 def accepted(tmp_path_factory):
-    """The rejects and the summary of a run on all the lines that are to be accepted."""
+    """The rejects and the summary of a run on all lines of ACCEPTED."""
     return run_on(tmp_path_factory.mktemp("accepted"), ACCEPTED)
 
 
 @pytest.mark.parametrize("number", range(1, len(ACCEPTED) + 1))
-def test_accepted(accepted, number):
+def test_valid_lines_are_accepted(accepted, number):
     assert accepted[0].get(number) is None, ACCEPTED[number - 1]
 
 
 def test_accepted_lines_are_counted(accepted):
     summary = accepted[1]
     assert (summary["purchases"], summary["befriends"], summary["unfriends"]) == (12, 4, 4)
-    # "1", "2", "0" and U+0000; the unfriended that were never seen are not known.
+    # "1", "2", "0" and U+0000; an unfriend adds no user.
     assert (summary["users"], summary["friendships"]) == (4, 0)
 
 
-# Ids: two of one user make a self-friendship, two of different users do not.
+# Ids: a befriend with two ids of one user is a self-friendship.
 
 SAME_USER = [
     ("2", '"2"'),
@@ -379,24 +388,26 @@ DIFFERENT_USERS = [
 
 @pytest.fixture(scope="module")
 def pairs(tmp_path_factory):
-    """The rejects and the summary of befriends of all pairs of ids."""
+    """The rejects and the summary of a run on befriends with all pairs of ids."""
     lines = [friends(*pair) for pair in SAME_USER + DIFFERENT_USERS]
     return run_on(tmp_path_factory.mktemp("pairs"), lines)
 
 
-@pytest.mark.parametrize("number", range(1, len(SAME_USER) + 1))
-def test_ids_of_one_user(pairs, number):
+@pytest.mark.parametrize("number", range(1, len(SAME_USER) + 1), ids=short_ids(SAME_USER))
+def test_ids_of_one_user_are_equal(pairs, number):
     row = pairs[0].get(number)
     assert row is not None, SAME_USER[number - 1]
     assert row[2] == b"self_friendship"
 
 
-@pytest.mark.parametrize("number", range(1, len(DIFFERENT_USERS) + 1))
-def test_ids_of_different_users(pairs, number):
+@pytest.mark.parametrize(
+    "number", range(1, len(DIFFERENT_USERS) + 1), ids=short_ids(DIFFERENT_USERS)
+)
+def test_ids_of_different_users_differ(pairs, number):
     assert pairs[0].get(number + len(SAME_USER)) is None, DIFFERENT_USERS[number - 1]
 
 
-# Amounts: who is flagged beside them tells what was understood.
+# Amounts: flags of other purchases show which value was read.
 
 AMOUNTS = [
     ("0", "0"),
@@ -441,9 +452,10 @@ LARGEST_AMOUNT = Decimal("999999999999.999999")
 
 @pytest.fixture(scope="module")
 def flagged(tmp_path_factory):
-    """Who is flagged: buyers of the amount itself, and of a millionth more.
+    """The flagged users of a run with k = 0.
 
-    Each one's friend has bought twice at that amount, as spelled, and k is 0.
+    For each amount, a friend makes two purchases of it, as spelled. Then "equal N" buys at the
+    same amount, and "more N" at a millionth more.
     """
     folder = tmp_path_factory.mktemp("amounts")
     batch = [b'{"D":1,"T":2}\n']
@@ -462,15 +474,15 @@ def flagged(tmp_path_factory):
     return {json.loads(line)["id"] for line in (folder / "out").read_bytes().splitlines()}
 
 
-@pytest.mark.parametrize("number", range(len(AMOUNTS)))
-def test_amounts(flagged, number):
+@pytest.mark.parametrize("number", range(len(AMOUNTS)), ids=short_ids(AMOUNTS))
+def test_amounts_are_read_exactly(flagged, number):
     spelled, value = AMOUNTS[number]
-    assert f"equal {number}" not in flagged, f"{spelled} counts less than {value}"
+    assert f"equal {number}" not in flagged, f"{spelled} was read as less than {value}"
     if Decimal(value) < LARGEST_AMOUNT:
-        assert f"more {number}" in flagged, f"{spelled} counts more than {value}"
+        assert f"more {number}" in flagged, f"{spelled} was read as more than {value}"
 
 
-# Timestamps: which purchases are the latest two tells what was understood.
+# Timestamps: the mean of the latest two purchases shows which instant was read.
 
 TIMESTAMPS = [  # and the same instant in UTC
     ("2017-06-13 11:33:01", "2017-06-13 11:33:01"),
@@ -502,18 +514,18 @@ FAR = ("0001-01-01 00:00:00+23:59", "9999-12-31 23:59:59.999999-23:59")
 
 @pytest.fixture(scope="module")
 def latest(tmp_path_factory):
-    """What the latest two of three purchases have as mean, by name of their network."""
+    """The mean of the latest two of three purchases, by buyer."""
     folder = tmp_path_factory.mktemp("timestamps")
     batch = [b'{"D":1,"T":2}\n']
     names = []
     for number, (spelled, instant) in enumerate(TIMESTAMPS):
         time = datetime.fromisoformat(instant).replace(tzinfo=UTC)
         before, after = ((time + timedelta(microseconds=n)).isoformat() for n in (-1, 1))
-        # Later than a microsecond before: else the latest two are 2 and 4.
+        # If later than `before`, the latest two are 1 and 4, else 2 and 4.
         low = [(1, spelled), (2, before), (4, after)]
-        # Earlier than a microsecond after: else the latest two are not 4 and 8.
+        # If earlier than `after`, the latest two are 4 and 8.
         high = [(4, after), (8, after), (1, spelled)]
-        # Equal to it: read between the two, it comes between the two.
+        # If equal to both others, the latest two are those read last, 2 and 4.
         equal = [(1, instant), (2, spelled), (4, instant)]
         for kind, bought in (("low", low), ("high", high), ("equal", equal)):
             name = f"{kind} {number}"
@@ -529,8 +541,8 @@ def latest(tmp_path_factory):
     return {flag["id"]: flag["mean"] for flag in flags}
 
 
-@pytest.mark.parametrize("number", range(len(TIMESTAMPS)))
-def test_timestamps(latest, number):
+@pytest.mark.parametrize("number", range(len(TIMESTAMPS)), ids=short_ids(TIMESTAMPS))
+def test_timestamps_are_read_as_their_instant(latest, number):
     assert latest[f"low {number}"] == "2.50", TIMESTAMPS[number]
     assert latest[f"high {number}"] == "6.00", TIMESTAMPS[number]
     assert latest[f"equal {number}"] == "3.00", TIMESTAMPS[number]
@@ -552,8 +564,9 @@ LOGS = ("batch.json", "stream.json")
         (STREAM, (*LOGS, "out.json", "-D0"), 2),
         (STREAM + b"garbage\n", (*LOGS, "out.json", "--strict"), 3),
     ],
+    ids=["done", "rejects", "output", "input", "usage", "value", "strict"],
 )
-def test_exit_status(folder, run, stream, args, status):
+def test_each_ending_has_its_exit_status(folder, run, stream, args, status):
     (folder / "stream.json").write_bytes(stream)
     assert run("detect", *args).status == status
 
@@ -562,7 +575,7 @@ STOPS = [(signal.SIGINT, 130), (signal.SIGTERM, 143)]
 
 
 def check_stopped(process, signum, status):
-    """Send the signal, and see the process end by it."""
+    """Send a signal and check that the process is stopped by it."""
     process.send_signal(signum)
     assert process.wait(PATIENCE) == status
     err = process.stderr.read().decode()
@@ -581,10 +594,9 @@ def test_stopped_while_waiting_for_the_stream_log(folder, start, signum, status,
     feed = process.stdin if path == "-" else (folder / path).open("wb", buffering=0)
     with contextlib.closing(feed):
         feed.write(STREAM * 2 + b"\n" + STREAM + STREAM[:50])
-        out = folder / "out"
-        wait_until(lambda: out.exists() and len(out.read_bytes()) >= 3 * len(FLAGS), "flags")
+        wait_for_flags(folder, 3)
         check_stopped(process, signum, status)
-    assert out.read_bytes() == FLAGS * 3
+    assert (folder / "out").read_bytes() == FLAGS * 3
     summary = json.loads((folder / "summary").read_bytes())
     assert (summary["ended"], summary["flags"]) == (f"stopped by {signum.name}", 3)
 
@@ -601,7 +613,7 @@ def test_stopped_while_waiting_for_the_batch_log(folder, start, signum, status):
 
 
 @pytest.mark.parametrize(("signum", "status"), STOPS)
-def test_stopped_in_a_line_that_is_too_long(folder, start, signum, status):
+def test_stopped_within_a_line_that_is_too_long(folder, start, signum, status):
     process = start("detect", "batch.json", "-", "out", "--rejects", "rejects")
     process.stdin.write(STREAM + b"garbage\n")
     process.stdin.write(b"x" * 5_000_000)
@@ -613,8 +625,8 @@ def test_stopped_in_a_line_that_is_too_long(folder, start, signum, status):
 
 
 @pytest.mark.parametrize(("signum", "status"), STOPS)
-def test_stopped_at_work(folder, start, signum, status):
-    # More than is read at once, and it does not end: the run is judging or reading.
+def test_stopped_while_judging(folder, start, signum, status):
+    # An endless log: the run always has lines to read or judge.
     process = start("detect", "batch.json", "-", "out")
     feeder = subprocess.Popen(["yes", STREAM[:-1]], stdout=process.stdin)
     try:
@@ -629,9 +641,9 @@ def test_stopped_at_work(folder, start, signum, status):
 
 
 @pytest.mark.parametrize(("signum", "status"), STOPS)
-def test_stopped_while_waiting_for_somebody_to_open_a_fifo(folder, start, signum, status):
+def test_stopped_while_waiting_for_a_writer_of_a_fifo(folder, start, signum, status):
     os.mkfifo(folder / "fifo")
     process = start("detect", "batch.json", "fifo", "out")
-    wait_until((folder / "out").exists, "the output, which is made when the batch log is open")
+    wait_until((folder / "out").exists, "the output, created after the batch log is open")
     check_stopped(process, signum, status)
     assert (folder / "out").read_bytes() == b""

@@ -1,22 +1,15 @@
-"""detect on logs that go on: pipes, FIFOs, growing files, rotation, truncation."""
+"""detect on logs that are still written: pipes, FIFOs, growing files, log rotation."""
 
 import os
 import signal
 import time
 
 import pytest
-from cli.commandline import FLAGS, STREAM, wait_until
+from cli.commandline import FLAGS, STREAM
+from cli.flags import flags, wait_for_flags
+from cli.wronguse import check_refused
 
 FOLLOW = ("--follow", "--until-idle", "1.5")
-
-
-def flags(folder):
-    path = folder / "out"
-    return path.read_bytes() if path.exists() else b""
-
-
-def wait_for_flags(folder, count):
-    wait_until(lambda: flags(folder) == FLAGS * count, f"{count} flags")
 
 
 def append(path, data):
@@ -29,7 +22,7 @@ def finish(process, folder, count):
     assert flags(folder) == FLAGS * count
 
 
-def test_a_file_that_grows(folder, start):
+def test_a_growing_file_is_followed(folder, start):
     process = start("detect", "batch.json", "stream.json", "out", *FOLLOW)
     wait_for_flags(folder, 1)
     for count in (2, 3):
@@ -37,17 +30,17 @@ def test_a_file_that_grows(folder, start):
         time.sleep(0.05)
         append(folder / "stream.json", STREAM[40:])
         wait_for_flags(folder, count)
-    append(folder / "stream.json", STREAM[:-1])  # a last line without its end
+    append(folder / "stream.json", STREAM[:-1])  # the last line has no line end
     finish(process, folder, 4)
 
 
-def test_rotation_by_rename(folder, start):
+def test_a_renamed_log_is_read_to_its_end_and_the_new_one_followed(folder, start):
     log = folder / "stream.json"
     process = start("detect", "batch.json", "stream.json", "out", *FOLLOW)
     wait_for_flags(folder, 1)
     with log.open("ab", buffering=0) as writer:
         log.rename(folder / "stream.json.1")
-        writer.write(STREAM)  # who writes does not know yet
+        writer.write(STREAM)  # the writer has not reopened the log yet
         wait_for_flags(folder, 2)
         (folder / "fresh").write_bytes(STREAM)
         (folder / "fresh").rename(log)
@@ -57,7 +50,7 @@ def test_rotation_by_rename(folder, start):
     finish(process, folder, 5)
 
 
-def test_truncation(folder, start):
+def test_a_truncated_log_is_read_from_its_start(folder, start):
     process = start("detect", "batch.json", "stream.json", "out", *FOLLOW)
     append(folder / "stream.json", STREAM)
     wait_for_flags(folder, 2)
@@ -67,7 +60,7 @@ def test_truncation(folder, start):
     finish(process, folder, 4)
 
 
-def test_a_file_that_is_still_to_come(folder, start):
+def test_a_log_that_is_created_later_is_followed(folder, start):
     process = start("detect", "batch.json", "later.json", "out", "--follow")
     time.sleep(0.2)
     (folder / "later.json").write_bytes(STREAM)
@@ -77,19 +70,19 @@ def test_a_file_that_is_still_to_come(folder, start):
     assert flags(folder) == FLAGS
 
 
-def test_a_fifo_with_one_writer_after_the_other(folder, start):
+def test_a_fifo_is_read_from_one_writer_after_another(folder, start):
     os.mkfifo(folder / "fifo")
     process = start("detect", "batch.json", "fifo", "out", *FOLLOW)
     for count in (1, 2, 3):
         with (folder / "fifo").open("wb", buffering=0) as fifo:
-            fifo.write(STREAM + STREAM[:9])  # cut off: no part of the next writer's line
+            fifo.write(STREAM + STREAM[:9])  # not joined with the next writer's line
         wait_for_flags(folder, count)
-        time.sleep(0.2)  # else the next one's lines may be read before this one's end is seen
+        time.sleep(0.2)  # the run must see the end before the next writer opens
     finish(process, folder, 3)
     assert b"3 lines rejected: not_json 3" in process.stderr.read()
 
 
-def test_each_flag_is_written_at_once(folder, start):
+def test_each_flag_is_written_immediately(folder, start):
     process = start("detect", "batch.json", "-", "-", "--quiet")
     for _ in range(5):
         process.stdin.write(STREAM)
@@ -98,26 +91,26 @@ def test_each_flag_is_written_at_once(folder, start):
     assert process.wait(300) == 0
 
 
-def test_a_pipe_that_falls_silent(folder, start):
+def test_an_idle_pipe_ends_the_run(folder, start):
     process = start("detect", "batch.json", "-", "out", "--until-idle", "0.5")
     process.stdin.write(STREAM)
     finish(process, folder, 1)
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "x", "nan", "inf"])
-def test_how_long_is_idle(folder, run, seconds):
-    ended = run("detect", "batch.json", "stream.json", "out", f"--until-idle={seconds}")
-    assert (ended.status, f"{seconds!r} is not a number of seconds" in ended.err) == (2, True)
+def test_invalid_idle_times_are_refused(folder, run, seconds):
+    arguments = ("detect", "batch.json", "stream.json", "out", f"--until-idle={seconds}")
+    check_refused(folder, run, arguments, f"{seconds!r} is not a number of seconds")
 
 
 @pytest.mark.parametrize("path", ["-", "stream.json.gz"])
-def test_what_cannot_be_followed(folder, run, path):
-    ended = run("detect", "batch.json", path, "out", "--follow")
-    assert (ended.status, f"{path}: only a plain file" in ended.err) == (2, True)
+def test_only_plain_files_are_followed(folder, run, path):
+    arguments = ("detect", "batch.json", path, "out", "--follow")
+    check_refused(folder, run, arguments, f"{path}: only a plain file")
 
 
 @pytest.mark.parametrize("rotation", ["rename", "truncate", "replace"])
-def test_going_on_after_a_rotation_while_nobody_read(folder, start, rotation):
+def test_a_run_resumes_after_the_log_was_rotated(folder, start, rotation):
     log = folder / "stream.json"
     options = ("--checkpoint", "kept", *FOLLOW)
     process = start("detect", "batch.json", "stream.json", "out", *options)
@@ -137,7 +130,7 @@ def test_going_on_after_a_rotation_while_nobody_read(folder, start, rotation):
     assert (b"reading the present file from its beginning" in err) == (rotation != "rename")
 
 
-def test_a_followed_run_is_never_finished(folder, start):
+def test_a_followed_run_continues_when_it_is_repeated(folder, start):
     options = ("--checkpoint", "kept", *FOLLOW)
     for count in (1, 2, 3):
         process = start("detect", "batch.json", "stream.json", "out", *options)

@@ -1,4 +1,4 @@
-"""What the world may do to a run: absurd input, failing disks, closed and slow pipes."""
+"""fastanomaly detect under hostile conditions: extreme input, full disks, broken pipes."""
 
 import contextlib
 import gzip
@@ -24,24 +24,24 @@ from cli.commandline import (
     STREAM,
     check_manners,
     file_size_limit,
-    purchase,
     rows,
     wait_until,
     zstd_module,
 )
+from lines import purchase
 from randomlogs import random_logs
 
 LOGS = ("batch.json", "stream.json")
 MIB = 1 << 20
-LIMIT = MIB  # of a line's length, by default
+LIMIT = MIB  # the default of --max-line
 
 needs_dev_full = pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full")
 
 
-# Absurd input
+# Extreme input
 
 
-def test_a_million_lines_of_garbage(folder, run):
+def test_a_million_lines_of_garbage_are_rejected(folder, run):
     garbage = (b"garbage", b"[]", b"\xff", b"{}", b'{"event_type":"purchase"}')
     count = 1_000_000
     block = b"".join(line + b"\n" for line in garbage)
@@ -63,9 +63,9 @@ def test_a_million_lines_of_garbage(folder, run):
     assert raws == set(enumerate(garbage))
 
 
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
-def test_a_line_of_100_megabytes(folder, run, line_end):
-    # A period that no size of a read is a multiple of would show any block out of place.
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
+def test_a_line_of_100_megabytes_is_rejected(folder, run, line_end):
+    # No read size is a multiple of the pattern's length, so a block out of order is noticed.
     pattern = bytes(range(256)).replace(b"\n", b"")
     length = 100_000_000
     line = (pattern * (length // len(pattern) + 1))[:length]
@@ -87,7 +87,7 @@ def test_a_line_of_100_megabytes(folder, run, line_end):
     assert summary["rejected"] == {"line_too_long": 1}
     if not SANITIZED:
         assert summary["peak_memory_bytes"] < 64_000_000
-    # Such files are not kept for people to look at.
+    # Too large to keep.
     stream.unlink()
     rejects.unlink()
 
@@ -99,10 +99,10 @@ def test_a_long_line_is_skipped_without_a_rejects_file(folder, run):
     assert "stream.json, line 2: line_too_long" in ended.err
 
 
-@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"])
+@pytest.mark.parametrize("line_end", [b"\n", b"\r\n"], ids=["lf", "crlf"])
 @pytest.mark.parametrize("length", [LIMIT - 1, LIMIT, LIMIT + 1, LIMIT + 2, 3 * LIMIT])
-def test_lines_about_as_long_as_the_limit_and_a_read(folder, run, line_end, length):
-    # A read brings a mebibyte too, so that line ends fall before, between and after reads.
+def test_only_lines_beyond_the_limit_are_rejected(folder, run, line_end, length):
+    # A read has the same size, so line ends are before, at and after the end of a read.
     line = STREAM[:-1].ljust(length)
     (folder / "stream.json").write_bytes((line + line_end) * 2 + STREAM)
     run("detect", *LOGS, "out.json", "--rejects", "rejects.tsv")
@@ -119,7 +119,7 @@ def test_lines_about_as_long_as_the_limit_and_a_read(folder, run, line_end, leng
 @pytest.mark.parametrize(
     "line",
     [
-        b'"' + rb"\"" * (LIMIT // 2 - 1),  # every quote may begin a string that has no end
+        b'"' + rb"\"" * (LIMIT // 2 - 1),  # each quote may start an unclosed string
         b'"' * (LIMIT - 1),
         rb"\\" * (LIMIT // 2),
         b'{"a":' * (LIMIT // 5),
@@ -143,7 +143,7 @@ def test_lines_about_as_long_as_the_limit_and_a_read(folder, run, line_end, leng
         "zeros",
     ],
 )
-def test_lines_that_are_hard_to_read(folder, run, line):
+def test_lines_that_are_hard_to_parse_are_rejected(folder, run, line):
     (folder / "stream.json").write_bytes(line + b"\n" + STREAM)
     options = ("--rejects", "rejects.tsv", "--quiet")
     ended = run("detect", *LOGS, "out.json", *options, patience=20)
@@ -155,7 +155,7 @@ def test_lines_that_are_hard_to_read(folder, run, line):
     assert len(ended.err) < 2000
 
 
-def test_events_with_very_many_members(folder, run):
+def test_an_event_may_have_very_many_members(folder, run):
     many = b"".join(b'"%d": "\\"{", ' % n for n in range(50_000))
     line = b"{" + many + STREAM[1:-1].replace(b'"id"', b'"mean": 1, "id"') + b"\n"
     (folder / "stream.json").write_bytes(line)
@@ -163,7 +163,7 @@ def test_events_with_very_many_members(folder, run):
     assert (folder / "out.json").read_bytes() == b"{" + many + FLAGS[1:]
 
 
-# Compressed logs that break off
+# Damaged compressed logs
 
 
 def gzip_cut_in_the_trailer(lines):
@@ -192,18 +192,18 @@ def gzip_with_a_wrong_length(lines):
     return bytes(packed)
 
 
-# What a decompressor was given at once together with damaged data is lost. So there is
-# something between the flags and the damage that takes much room, whatever compresses it.
+# A decompressor drops what it was given together with damaged data. So there is a large
+# incompressible line between the flagged purchases and the damage.
 PADDING = os.urandom(500_000).hex().encode() + b"\n"
 
 
 def gzip_with_damaged_data(lines):
     packer = zlib.compressobj(wbits=31)
     packed = packer.compress(lines + PADDING) + packer.flush(zlib.Z_SYNC_FLUSH)
-    return packed + b"\xff" * 1000  # a block of a kind that is not
+    return packed + b"\xff" * 1000  # an invalid block type
 
 
-def gzip_with_something_after_it(lines):
+def gzip_with_other_bytes_after_it(lines):
     return gzip.compress(lines) + b"something else"
 
 
@@ -216,10 +216,10 @@ def gzip_with_something_after_it(lines):
         gzip_with_a_wrong_checksum,
         gzip_with_a_wrong_length,
         gzip_with_damaged_data,
-        gzip_with_something_after_it,
+        gzip_with_other_bytes_after_it,
     ],
 )
-def test_damaged_gzip(folder, run, damaged):
+def test_damaged_gzip_is_an_error(folder, run, damaged):
     (folder / "stream.json.gz").write_bytes(damaged(STREAM + STREAM))
     ended = run("detect", "batch.json", "stream.json.gz", "out.json")
     assert ended.status == 1
@@ -227,7 +227,7 @@ def test_damaged_gzip(folder, run, damaged):
     assert (folder / "out.json").read_bytes() == FLAGS * 2
 
 
-def test_gzip_that_is_none(folder, run):
+def test_plain_text_with_a_gzip_suffix_is_an_error(folder, run):
     (folder / "stream.json.gz").write_bytes(STREAM)
     ended = run("detect", "batch.json", "stream.json.gz", "out.json")
     assert ended.status == 1
@@ -235,7 +235,7 @@ def test_gzip_that_is_none(folder, run):
 
 
 @pytest.mark.parametrize("suffix", [".gz", ".zst"])
-def test_a_compressed_log_of_no_bytes_is_cut_short(folder, run, suffix):
+def test_an_empty_compressed_log_is_an_error(folder, run, suffix):
     if suffix == ".zst":
         zstd_module()
     (folder / f"stream{suffix}").write_bytes(b"")
@@ -244,7 +244,7 @@ def test_a_compressed_log_of_no_bytes_is_cut_short(folder, run, suffix):
     assert f"error: stream{suffix}: " in ended.err
 
 
-def test_damaged_gzip_as_batch_log(folder, run):
+def test_a_damaged_batch_log_is_an_error(folder, run):
     (folder / "batch.json.gz").write_bytes(gzip_cut_in_the_trailer(BATCH))
     ended = run("detect", "batch.json.gz", "stream.json", "out.json")
     assert ended.status == 1
@@ -253,13 +253,13 @@ def test_damaged_gzip_as_batch_log(folder, run):
 
 
 @pytest.mark.parametrize("damage", ["cut short", "cut in a line", "damaged", "continued"])
-def test_damaged_zstd(folder, run, damage):
+def test_damaged_zstd_is_an_error(folder, run, damage):
     zstd = zstd_module()
     whole = zstd.compress(STREAM * 2)
     packer = zstd.ZstdCompressor()
     part = packer.compress(STREAM * 2 + PADDING + STREAM[:40], mode=packer.FLUSH_BLOCK)
     data = {
-        # The first frame is whole, and after it comes what is not a frame.
+        # A whole frame, then part of another.
         "cut short": whole + whole[:9],
         "cut in a line": part,
         "damaged": part + b"\xff" * 1000,
@@ -272,7 +272,7 @@ def test_damaged_zstd(folder, run, damage):
     assert (folder / "out.json").read_bytes() == FLAGS * 2
 
 
-def test_a_log_that_breaks_off_in_a_line_that_is_too_long(folder, run):
+def test_a_compressed_log_cut_within_a_long_line_is_an_error(folder, run):
     packed = gzip.compress(STREAM + b"garbage\n" + b"x" * (5 * MIB))[:-8]
     (folder / "stream.json.gz").write_bytes(packed)
     args = ("batch.json", "stream.json.gz", "out.json", "--rejects", "rejects.tsv")
@@ -283,17 +283,17 @@ def test_a_log_that_breaks_off_in_a_line_that_is_too_long(folder, run):
     assert [row[4] for row in rows(folder / "rejects.tsv")] == [b"garbage"]
 
 
-# Files that are not there, or not files
+# Missing files and folders
 
 
 @pytest.mark.parametrize("place", [0, 1])
-@pytest.mark.parametrize("kind", ["missing", "directory", "below a file", "too long a name"])
-def test_inputs_that_cannot_be_opened(folder, run, place, kind):
+@pytest.mark.parametrize("kind", ["missing", "directory", "below a file", "name too long"])
+def test_inputs_that_cannot_be_opened_are_refused(folder, run, place, kind):
     names = {
         "missing": "missing.json",
         "directory": "folder",
         "below a file": "batch.json/log",
-        "too long a name": "x" * 5000,
+        "name too long": "x" * 5000,
     }
     (folder / "folder").mkdir()
     args = [*LOGS, "out.json"]
@@ -306,7 +306,7 @@ def test_inputs_that_cannot_be_opened(folder, run, place, kind):
 
 @pytest.mark.parametrize("option", [None, "--rejects", "--summary-json"])
 @pytest.mark.parametrize("kind", ["directory", "missing folder", "below a file"])
-def test_outputs_that_cannot_be_created(folder, run, option, kind):
+def test_outputs_that_cannot_be_created_are_an_error(folder, run, option, kind):
     name = {
         "directory": "folder",
         "missing folder": "missing/file",
@@ -326,13 +326,14 @@ def test_outputs_that_cannot_be_created(folder, run, option, kind):
         ("sweep", "absent", "absent", "-D1", "-T2", "--agreement", "missing/file.csv"),
         ("explain", "absent", "absent", "--line", "1", "--picture", "missing/file.svg"),
     ],
+    ids=lambda command: f"{command[0]} {command[-2]}",
 )
-def test_a_folder_that_is_missing_is_told_before_a_log_is_read(run, command):
+def test_a_missing_folder_is_reported_before_a_log_is_read(run, command):
     ended = run(*command)
     assert (ended.status, f"{command[-1]}: No such file" in ended.err) == (1, True)
 
 
-def test_a_folder_that_is_a_file_or_a_loop_is_told_as_such(folder, run):
+def test_a_folder_that_is_a_file_or_a_loop_is_reported(folder, run):
     (folder / "loop").symlink_to("loop")
     for name, reason in [
         ("batch.json/file.csv", "Not a directory"),
@@ -343,14 +344,14 @@ def test_a_folder_that_is_a_file_or_a_loop_is_told_as_such(folder, run):
     assert not (folder / "flags").exists()
 
 
-def test_an_output_stays_when_the_other_cannot_be_created(folder, run):
+def test_an_output_is_kept_if_the_other_cannot_be_created(folder, run):
     (folder / "out.json").write_bytes(b"kept\n")
     assert run("detect", *LOGS, "out.json", "--rejects", "missing/file").status == 1
     assert (folder / "out.json").read_bytes() == b"kept\n"
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
-def test_no_permission(folder, run):
+@pytest.mark.skipif(os.geteuid() == 0, reason="root has every permission")
+def test_missing_permissions_are_reported(folder, run):
     (folder / "out.json").write_bytes(b"kept\n")
     (folder / "out.json").chmod(0o400)
     ended = run("detect", *LOGS, "out.json")
@@ -364,14 +365,16 @@ def test_no_permission(folder, run):
 
 
 @pytest.mark.parametrize(
-    "name", [b"a b", b"new\nline\ttab", b"back\\slash", b"\xff\xfe", b"-x"]
+    "name",
+    [b"a b", b"new\nline\ttab", b"back\\slash", b"\xff\xfe", b"-x"],
+    ids=["space", "control characters", "backslash", "not UTF-8", "dash"],
 )
-def test_odd_names(folder, run, name):
+def test_unusual_file_names_work(folder, run, name):
     batch, stream, out, rejects = (b"./" + name + end for end in (b"1", b"2", b"3", b"4"))
     try:
         (folder / os.fsdecode(batch)).write_bytes(BATCH)
     except OSError:
-        pytest.skip("this file system does not take such names")
+        pytest.skip("this file system does not allow such names")
     (folder / os.fsdecode(stream)).write_bytes(STREAM + b"garbage\n")
     options = (b"--rejects=" + rejects, b"--summary-json=" + name)
     ended = run("detect", batch, stream, out, *options)
@@ -385,7 +388,7 @@ def test_odd_names(folder, run, name):
     assert run("detect", batch, stream, b"missing/" + name).status == 1
 
 
-def test_names_after_two_dashes(folder, run):
+def test_arguments_after_two_dashes_are_file_names(folder, run):
     (folder / "-D").write_bytes(STREAM)
     assert run("detect", "--", "batch.json", "-D", "--help").status == 0
     assert (folder / "--help").read_bytes() == FLAGS
@@ -396,7 +399,7 @@ def test_names_after_two_dashes(folder, run):
 
 @needs_dev_full
 @pytest.mark.parametrize("option", [None, "--rejects", "--summary-json"])
-def test_full_device(folder, run, option):
+def test_a_full_device_is_reported(folder, run, option):
     (folder / "stream.json").write_bytes(STREAM + b"garbage\n")
     full = "/dev/full"
     ended = run("detect", *LOGS, *([full] if option is None else ["out.json", option, full]))
@@ -408,7 +411,7 @@ def test_full_device(folder, run, option):
 
 
 @needs_dev_full
-def test_full_device_as_standard_output(folder, run):
+def test_a_full_standard_output_is_reported(folder, run):
     with open("/dev/full", "wb") as full:
         ended = run("detect", *LOGS, "-", stdout=full)
     assert ended.status == 1
@@ -417,7 +420,7 @@ def test_full_device_as_standard_output(folder, run):
 
 
 @needs_dev_full
-def test_nothing_to_write_to_a_full_device(folder, run):
+def test_a_full_device_is_no_error_if_nothing_is_written(folder, run):
     (folder / "stream.json").write_bytes(purchase(2, "29.10"))
     assert run("detect", *LOGS, "/dev/full", "--rejects", "rejects.tsv").status == 0
 
@@ -425,7 +428,7 @@ def test_nothing_to_write_to_a_full_device(folder, run):
 @pytest.mark.parametrize(
     "size", [80 * len(FLAGS) + 50, 80 * len(FLAGS), 80 * len(FLAGS) - 1, 50, 0]
 )
-def test_full_disk_leaves_whole_flags(folder, run, size):
+def test_a_full_disk_leaves_whole_flags(folder, run, size):
     (folder / "stream.json").write_bytes(STREAM * 1000)
     (folder / "out.json").write_bytes(b"old\n")
     ended = run("detect", *LOGS, "out.json", under=file_size_limit(size))
@@ -434,8 +437,8 @@ def test_full_disk_leaves_whole_flags(folder, run, size):
     assert (folder / "out.json").read_bytes() == FLAGS * (size // len(FLAGS))
 
 
-def test_full_disk_in_a_later_block(folder, run):
-    # More than one read, so that the failing write is not the first.
+def test_a_disk_that_fills_up_later_leaves_whole_flags(folder, run):
+    # More than one read, so the first write succeeds.
     (folder / "stream.json").write_bytes(STREAM * 30_000)
     size = 3_000_000
     ended = run("detect", *LOGS, "out.json", under=file_size_limit(size))
@@ -443,7 +446,7 @@ def test_full_disk_in_a_later_block(folder, run):
     assert (folder / "out.json").read_bytes() == FLAGS * (size // len(FLAGS))
 
 
-def test_full_disk_leaves_whole_rejects(folder, run):
+def test_a_full_disk_leaves_whole_rejects(folder, run):
     (folder / "stream.json").write_bytes(STREAM + b"garbage\n" * 1000)
     ended = run(
         "detect", *LOGS, "out.json", "--rejects", "rejects.tsv", under=file_size_limit(10_000)
@@ -457,7 +460,7 @@ def test_full_disk_leaves_whole_rejects(folder, run):
     assert (folder / "rejects.tsv").stat().st_size > 9_900
 
 
-def test_full_disk_in_a_line_that_is_too_long(folder, run):
+def test_a_full_disk_leaves_no_part_of_a_line_that_is_too_long(folder, run):
     (folder / "stream.json").write_bytes(b"garbage\n" + b"x" * (5 * MIB) + b"\n" + STREAM)
     limit = file_size_limit(3 * MIB)
     ended = run("detect", *LOGS, "out.json", "--rejects", "rejects.tsv", under=limit)
@@ -469,8 +472,8 @@ def test_full_disk_in_a_line_that_is_too_long(folder, run):
 # Pipes
 
 
-@pytest.mark.parametrize("args", [("-",), ("out.json", "--rejects", "-")])
-def test_nobody_reads_standard_output(folder, run, args):
+@pytest.mark.parametrize("args", [("-",), ("out.json", "--rejects", "-")], ids=" ".join)
+def test_standard_output_that_nobody_reads_is_reported(folder, run, args):
     (folder / "stream.json").write_bytes(STREAM + b"garbage\n")
     reader, writer = os.pipe()
     os.close(reader)
@@ -480,7 +483,7 @@ def test_nobody_reads_standard_output(folder, run, args):
     assert "error: -: Broken pipe" in ended.err
 
 
-def test_the_reader_of_standard_output_goes_away(folder, start):
+def test_a_reader_that_closes_standard_output_is_reported(folder, start):
     process = start("detect", "batch.json", "-", "-")
     process.stdin.write(STREAM)
     assert read_until(process.stdout, len(FLAGS)) == FLAGS
@@ -492,7 +495,7 @@ def test_the_reader_of_standard_output_goes_away(folder, start):
     assert "error: -: Broken pipe" in err
 
 
-def test_nobody_reads_standard_error(folder, start):
+def test_standard_error_that_nobody_reads_keeps_the_status(folder, start):
     reader, writer = os.pipe()
     os.close(reader)
     process = start("detect", "batch.json", "missing.json", "out", stderr=writer)
@@ -500,7 +503,7 @@ def test_nobody_reads_standard_error(folder, start):
     assert process.wait(PATIENCE) == 2
 
 
-def test_closed_standard_input(folder, run):
+def test_closed_standard_input_fails_only_if_it_is_read(folder, run):
     ended = run("detect", "-", "stream.json", "out.json", under=NO_STDIN)
     assert ended.status == 2
     assert "error: -: " in ended.err
@@ -512,7 +515,7 @@ def test_closed_standard_input(folder, run):
     assert (folder / "out.json").read_bytes() == FLAGS
 
 
-def test_closed_standard_output(folder, run):
+def test_closed_standard_output_fails_only_if_it_is_written(folder, run):
     ended = run("detect", *LOGS, "-", under=NO_STDOUT)
     assert ended.status == 1
     assert "error: -: " in ended.err
@@ -520,9 +523,9 @@ def test_closed_standard_output(folder, run):
     assert (folder / "out.json").read_bytes() == FLAGS
 
 
-def test_closed_standard_error(folder, run):
+def test_with_standard_error_closed_messages_go_nowhere(folder, run):
     (folder / "stream.json").write_bytes(STREAM + b"garbage\n")
-    # What cannot be said is not said elsewhere: neither among the flags nor in a file.
+    # Messages must not go to the flags or to another file instead.
     ended = run("detect", *LOGS, "-", under=NO_STDERR)
     assert (ended.status, ended.out) == (0, FLAGS)
     ended = run("detect", "-", "stream.json", "out.json", stdin=BATCH, under=NO_STDERR)
@@ -535,18 +538,18 @@ def test_closed_standard_error(folder, run):
 
 
 def read_until(pipe, length):
-    """Read that many bytes from a pipe that stays open."""
+    """Read `length` bytes from a pipe that stays open."""
     data = b""
     while len(data) < length:
         ready, _, _ = select.select([pipe], [], [], PATIENCE)
-        assert ready, f"no more than {data!r} came"
+        assert ready, f"no data after {data!r}"
         piece = os.read(pipe.fileno(), length - len(data))
-        assert piece, f"the pipe was closed after {data!r}"
+        assert piece, f"pipe closed after {data!r}"
         data += piece
     return data
 
 
-def test_flags_come_while_standard_input_stays_open(folder, start):
+def test_flags_are_written_while_standard_input_is_open(folder, start):
     args = ("batch.json", "-", "-", "--rejects", "rejects.tsv", "--quiet")
     process = start("detect", *args)
     for _ in range(3):
@@ -562,7 +565,7 @@ def test_flags_come_while_standard_input_stays_open(folder, start):
     assert [row[1] for row in rows(folder / "rejects.tsv")] == [b"5"]
 
 
-def test_flags_of_a_compressed_log_come_while_it_is_written(folder, start):
+def test_flags_are_written_while_a_compressed_log_is_open(folder, start):
     os.mkfifo(folder / "fifo.gz")
     process = start("detect", "batch.json", "fifo.gz", "-", "--quiet")
     packer = zlib.compressobj(wbits=31)
@@ -574,14 +577,14 @@ def test_flags_of_a_compressed_log_come_while_it_is_written(folder, start):
     assert process.wait(PATIENCE) == 0
 
 
-def test_standard_input_that_does_not_wait(folder, start):
-    # Whoever shares the pipe may have set it so. No data yet is not the end of the log.
+def test_a_nonblocking_standard_input_is_read_to_its_end_or_reported(folder, start):
+    # Another process that shares the pipe may have set it so. No data yet is no end of file.
     reader, writer = os.pipe()
     os.set_blocking(reader, False)
     process = start("detect", "batch.json", "-", "out", stdin=reader)
     os.close(reader)
     wait_until((folder / "out").exists, "the output")
-    time.sleep(0.1)  # the next that the run does is to read
+    time.sleep(0.1)  # the run is about to read
     with contextlib.suppress(BrokenPipeError):
         os.write(writer, STREAM)
     os.close(writer)
@@ -595,11 +598,11 @@ def test_standard_input_that_does_not_wait(folder, start):
 
 
 def feed_in_packets(start, log, size, *args):
-    """Run with a log on standard input of which each read brings that many bytes."""
+    """Run with a log on standard input; each read gets `size` bytes."""
     try:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     except (AttributeError, OSError):
-        pytest.skip("no sockets here that keep packets apart")
+        pytest.skip("needs Unix sockets that keep packets apart")
     with ours:
         with theirs:
             process = start("detect", *args, stdin=theirs)
@@ -609,16 +612,11 @@ def feed_in_packets(start, log, size, *args):
     check_manners(0, process.stderr.read().decode())
 
 
-@pytest.mark.parametrize(
-    "seed", [34, 118, 132, 4]
-)  # the first three limit the length of lines
-def test_one_byte_at_a_time(tmp_path, start, seed):
+@pytest.mark.parametrize("seed", [34, 118, 132, 4])  # the first three have a small max_line
+def test_reads_of_one_byte_give_the_same_flags(tmp_path, start, seed):
     logs = random_logs(seed)
-    expected = reference.detect(
-        logs.batch, logs.stream, sigmas=logs.sigmas, max_line=logs.max_line, **logs.options
-    )
-    options = [f"--{name}={value}" for name, value in logs.options.items()]
-    options += ["-k", logs.sigmas, "--max-line", str(logs.max_line), "--rejects", "rejects"]
+    expected = reference.detect(logs.batch, logs.stream, **logs.arguments)
+    options = [*logs.command_line, "--rejects", "rejects"]
     (tmp_path / "batch").write_bytes(logs.batch)
     (tmp_path / "stream").write_bytes(logs.stream)
     for log, args in ((logs.batch, ("-", "stream")), (logs.stream, ("batch", "-"))):
@@ -630,7 +628,7 @@ def test_one_byte_at_a_time(tmp_path, start, seed):
 
 @pytest.mark.parametrize("size", [1, 2, 3, 5, 7, 11, 64, 1000])
 def test_long_lines_in_reads_of_any_size(folder, start, size):
-    # Carriage returns at every distance from the limit and from the ends of reads.
+    # Carriage returns around the limit and around the ends of reads.
     limit = 12
     lines = [b"x" * length for length in (11, 12, 13, 14, 40)]
     lines += [line[:at] + b"\r" + line[at:] for line in lines for at in (1, -1)]

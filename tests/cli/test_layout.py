@@ -1,4 +1,4 @@
-"""The challenge's layout: run.sh in its place, and where its grader copies it."""
+"""The layout of the challenge: run.sh in the project, and in the grader's copy of it."""
 
 import shutil
 import subprocess
@@ -12,13 +12,13 @@ PARTS += ["log_input", "log_output", "insight_testsuite"]
 
 pytestmark = pytest.mark.skipif(
     not all((ROOT / part).exists() for part in PARTS),
-    reason="the tests are not in a checkout: there is no run.sh beside them",
+    reason="not a checkout: there is no run.sh next to the tests",
 )
 
 
 @pytest.fixture
 def project(tmp_path):
-    """A copy of the project, set up as far as the original is."""
+    """A copy of the project, with the same environment."""
     project = tmp_path / "a project"
     project.mkdir()
     for part in PARTS:
@@ -35,7 +35,7 @@ def run(*command, **options):
     return subprocess.run(arguments, check=False, capture_output=True, text=True, **options)
 
 
-def test_run_sh_does_the_main_job_from_any_folder(project, tmp_path):
+def test_run_sh_works_from_any_folder(project, tmp_path):
     done = run(project / "run.sh", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert "flagged" in done.stderr
@@ -44,7 +44,7 @@ def test_run_sh_does_the_main_job_from_any_folder(project, tmp_path):
     assert all(line.endswith('"}') and '", "mean": "' in line for line in flagged)
 
 
-def test_run_sh_passes_options_and_statuses_on(project):
+def test_run_sh_passes_on_options_and_exit_statuses(project):
     assert run(project / "run.sh", "-D", "0").returncode == 2
     assert not (project / "log_output" / "flagged_purchases.json").exists()
     done = run(project / "run.sh", "--quiet", "-k", "1000")
@@ -52,7 +52,7 @@ def test_run_sh_passes_options_and_statuses_on(project):
     assert (project / "log_output" / "flagged_purchases.json").read_bytes() == b""
 
 
-def test_the_grader_can_copy_four_things_and_run_there(project):
+def test_the_grader_can_run_its_copy(project):
     done = run("bash", project / "insight_testsuite" / "run_tests.sh")
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[PASS]: latest_three" in done.stdout
@@ -60,7 +60,7 @@ def test_the_grader_can_copy_four_things_and_run_there(project):
     assert "setting up" not in done.stderr
 
 
-def test_the_grader_sees_a_wrong_answer(project):
+def test_the_grader_reports_a_wrong_answer(project):
     tests = project / "insight_testsuite" / "tests"
     (tests / "latest_three" / "log_output" / "flagged_purchases.json").write_text("{}\n")
     done = run("bash", project / "insight_testsuite" / "run_tests.sh")
@@ -69,7 +69,7 @@ def test_the_grader_sees_a_wrong_answer(project):
     assert done.stdout.endswith("1 passed, 1 failed\n")
 
 
-def test_run_sh_alone_says_what_it_misses(tmp_path):
+def test_run_sh_alone_reports_what_is_missing(tmp_path):
     shutil.copy(ROOT / "run.sh", tmp_path)
     done = run("bash", tmp_path / "run.sh")
     assert done.returncode == 1

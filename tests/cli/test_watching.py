@@ -1,4 +1,4 @@
-"""Watching a run: metrics, JSON lines, the health line."""
+"""fastanomaly detect: metrics, messages as JSON lines, the health line."""
 
 import json
 import re
@@ -11,7 +11,8 @@ import urllib.error
 import urllib.request
 
 import pytest
-from cli.commandline import FLAGS, STREAM, wait_until
+from cli.commandline import STREAM, wait_until
+from cli.flags import wait_for_flags
 from prometheus_client.parser import text_string_to_metric_families
 
 STREAMS = STREAM * 3 + b"garbage\n"
@@ -41,18 +42,18 @@ def check_samples(found):
     assert found["fastanomaly_state_bytes", "users"] > 0
 
 
-def test_a_file(folder, run):
+def test_metrics_in_a_file(folder, run):
     (folder / "stream.json").write_bytes(STREAMS)
-    options = ("--metrics", "told.prom", "--checkpoint", "kept")
+    options = ("--metrics", "metrics.prom", "--checkpoint", "kept")
     assert run("detect", "batch.json", "stream.json", "out", *options).status == 0
-    found = samples((folder / "told.prom").read_text())
+    found = samples((folder / "metrics.prom").read_text())
     check_samples(found)
     assert found["fastanomaly_checkpoints_total",] == 1
     assert 0 <= found["fastanomaly_checkpoint_age_seconds",] < 600
     assert found["fastanomaly_checkpoint_duration_seconds",] > 0
 
 
-def test_a_port(folder, start):
+def test_metrics_on_a_port(folder, start):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     options = ("--metrics", f"{port}")
@@ -72,20 +73,20 @@ def test_a_port(folder, start):
     assert process.wait(300) == 0
 
 
-@pytest.mark.parametrize("where", ["99999", "missing/told.prom"])
-def test_metrics_that_cannot_be_told(folder, run, where):
+@pytest.mark.parametrize("where", ["99999", "missing/metrics.prom"])
+def test_metrics_that_cannot_be_written_are_an_error(folder, run, where):
     ended = run("detect", "batch.json", "stream.json", "out", "--metrics", where)
     assert ended.status in (1, 2)
     assert where in ended.err
     assert not (folder / "out").exists()
 
 
-def test_without_the_extra(folder):
+def test_without_prometheus_client_the_extra_is_named(folder):
     code = (
         "import sys; sys.modules['prometheus_client'] = None\n"
         "from fastanomaly.cli.main import main; sys.exit(main(sys.argv[1:]))"
     )
-    arguments = ("detect", "batch.json", "stream.json", "out", "--metrics", "told")
+    arguments = ("detect", "batch.json", "stream.json", "out", "--metrics", "metrics")
     ended = subprocess.run(
         [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, check=False
     )
@@ -97,7 +98,7 @@ def entries(err):
     return [json.loads(line) for line in err.splitlines()]
 
 
-def test_json_lines(folder, run):
+def test_messages_as_json_lines(folder, run):
     (folder / "stream.json").write_bytes(STREAMS)
     ended = run("detect", "batch.json", "stream.json", "out", "--log-format", "json")
     (entry,) = entries(ended.err)
@@ -111,14 +112,13 @@ def test_json_lines(folder, run):
 
 
 @pytest.mark.parametrize("form", ["text", "json"])
-def test_the_health_line(folder, start, form):
+def test_sigusr1_prints_a_health_line(folder, start, form):
     options = ("--log-format", form, "--checkpoint", "kept", "--every", "1")
     process = start("detect", "batch.json", "-", "out", *options)
     process.stdin.write(STREAMS)
-    wait_until((folder / "out").exists, "the output")
-    wait_until(lambda: (folder / "out").read_bytes() == FLAGS * 3, "flags")
+    wait_for_flags(folder, 3)
     wait_until(lambda: any((folder / "kept").glob("checkpoint-*[0-9]")), "a checkpoint")
-    time.sleep(0.5)  # until who wrote it has ended
+    time.sleep(0.5)  # until the process that wrote it has ended
     process.send_signal(signal.SIGUSR1)
     line = process.stderr.readline().decode()
     if form == "json":

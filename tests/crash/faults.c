@@ -1,11 +1,11 @@
-/* A preloaded library: the n-th system call on a checkpoint fails, or the process dies.
+/* A library to preload: the n-th call that writes a checkpoint fails or kills the process.
 
-   FAULT_AT=n        which call; a child continues its parent's count
-   FAULT_KIND        fail: ENOSPC; tear: write half, then die; kill: die before the call;
-                     after: die after it
-   FAULT_MARK=FILE   created when it happens
-   Counted are writes, flushes and renames of a file with "/checkpoint-" in its name, and
-   flushes of a folder. Dying is SIGKILL; a child kills the first process too. */
+   FAULT_AT=n        which call; a child process continues the count of its parent
+   FAULT_KIND        fail: the call fails with ENOSPC; tear: it writes half, then the process
+                     is killed; kill: killed before the call; after: killed after the call
+   FAULT_MARK=FILE   a file that is created when the fault happens
+   Calls that count: write and fsync of a file with "/checkpoint-" in its path, fsync of a
+   folder, and every rename. A child process is killed together with the first process. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -28,7 +28,7 @@ static void die(void) {
     kill(getpid(), SIGKILL);
 }
 
-/* Returns the kind of fault if it is due now, else ""; does not return from "kill". */
+/* Count a call; return the kind of its fault, or "". Dies here if the kind is "kill". */
 static const char *fault(void) {
     const char *at = getenv("FAULT_AT"), *kind = getenv("FAULT_KIND");
     calls++;

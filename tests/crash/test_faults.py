@@ -40,7 +40,7 @@ def logs(tmp_path_factory):
 
 
 @pytest.mark.parametrize("kind", ["fail", "tear", "kill", "after"])
-def test_a_fault_at_each_call(library, logs, tmp_path, kind):
+def test_a_run_resumes_after_a_fault_at_any_call(library, logs, tmp_path, kind):
     expected = outputs(logs)
     command = [*COMMAND, *OPTIONS, "--every", "250"]
     at = 0

@@ -34,7 +34,7 @@ def undisturbed(tmp_path_factory):
 
 
 @pytest.mark.parametrize("every", ["300", "0.01s"])
-def test_killed_at_random_moments(undisturbed, tmp_path, every):
+def test_a_run_resumes_after_kills_at_random_moments(undisturbed, tmp_path, every):
     folder, expected, seconds = undisturbed
     for name in ("batch.json", "stream.json"):
         (tmp_path / name).symlink_to(folder / name)

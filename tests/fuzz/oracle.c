@@ -1,7 +1,7 @@
-/* What a line of plain members means, written from docs/semantics.md without regard to
- * speed: the fuzzer holds the scanner against it, and test_corpus.py holds it against
- * orjson. Plain: one object whose values are strings of ASCII without escapes, numbers,
- * true, false or null. Of other lines it says that they are no plain events. */
+/* The event of a plain line, written from docs/semantics.md without regard to speed. The
+ * fuzzer compares the scanner with it, and test_corpus.py compares it with orjson. Plain: one
+ * object whose values are ASCII strings without escapes, numbers, true, false or null. Other
+ * lines are not plain events. */
 
 #include "oracle.h"
 
@@ -142,7 +142,7 @@ static int moment(text t, int64_t *time_us) {
     return 1;
 }
 
-/* The value as digits and a power of ten, to any length; then in units of 10^-6. */
+/* Read digits of any length and a power of ten, then convert to units of 10^-6. */
 static int amount(text t, int64_t *units) {
     int64_t power = 0, exponent = 0, sum = 0;
     int negative = 0, count = 0, after_point = 0, nonzero = 0, exponent_sign = 1;
@@ -173,7 +173,7 @@ static int amount(text t, int64_t *units) {
     *units = 0;
     if (!nonzero) return 1;
     if (negative) return 0;
-    /* power: of the last digit that is not zero */
+    /* the power of ten of the last digit that is not zero */
     const char *point = memchr(t.at, '.', (size_t) (digits_end - t.at));
     if (point == NULL) point = digits_end;
     power = last < point ? point - last - 1 : -(last - point);

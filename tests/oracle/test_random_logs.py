@@ -1,4 +1,4 @@
-"""Compare engine and reference on random logs: every byte, every reject, every count."""
+"""The engine agrees with the reference on random logs: output, rejects and counts."""
 
 import os
 
@@ -15,7 +15,7 @@ CHUNK = 100
 
 
 def replayed(logs, folder, method):
-    """Return output, rejects as (log, line, reason, raw) and the summary of a real run."""
+    """Return the output, rejects as (log, line, reason, raw) and the summary of a run."""
     paths = [folder / name for name in ("batch", "stream", "out", "rejects")]
     paths[0].write_bytes(logs.batch)
     paths[1].write_bytes(logs.stream)
@@ -23,11 +23,9 @@ def replayed(logs, folder, method):
     detect(
         *map(str, paths[:3]),
         rejects=str(paths[3]),
-        sigmas=logs.sigmas,
-        max_line=logs.max_line,
         method=method,
         summary=summary,
-        **logs.options,
+        **logs.arguments,
     )
     rejects = []
     for line in paths[3].read_bytes().split(b"\n")[:-1]:
@@ -40,9 +38,7 @@ def replayed(logs, folder, method):
 def test_agrees_with_the_reference(first_seed, tmp_path):
     for seed in range(first_seed, min(first_seed + CHUNK, LOGS)):
         logs = random_logs(seed)
-        expected = reference.detect(
-            logs.batch, logs.stream, sigmas=logs.sigmas, max_line=logs.max_line, **logs.options
-        )
+        expected = reference.detect(logs.batch, logs.stream, **logs.arguments)
         for method in ("auto", "ball"):
             output, rejects, summary = replayed(logs, tmp_path, method)
             which = f"seed {seed}, method {method}"

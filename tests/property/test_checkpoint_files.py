@@ -1,4 +1,4 @@
-"""Files of a state that somebody made up, with checksums that hold: no harm comes of them."""
+"""Invalid state files with correct checksums are refused, or give a valid state."""
 
 import io
 import json
@@ -20,8 +20,8 @@ EDGES = [0, 1, 2, 3, -1, -2, 127, 2**31 - 1, -(2**31), 2**63 - 1, -(2**63), 10**
 
 
 @cache
-def sound():
-    """A header and arrays of a state with everything in it."""
+def valid_state():
+    """Return the header and the arrays of a state with a hub, a long ring and texts."""
     detector = Detector(2, 300)
     for friend in range(1, 80):  # a hub
         detector.befriend("hub", friend)
@@ -44,7 +44,7 @@ def sound():
 
 
 def file_of(header, arrays):
-    """The file of a header and arrays, with all lengths and checksums right."""
+    """Return the file of a header and arrays, with correct lengths and checksums."""
     body = b""
     entries = []
     for entry in header["arrays"]:
@@ -59,7 +59,7 @@ def file_of(header, arrays):
 
 
 def load(data):
-    """Load it; whatever it is, it is a state that holds together, or it is refused."""
+    """Load a file: check that it is refused, or that its state is valid and can be used."""
     try:
         detector = read_detector("made up", io.BytesIO(data))[0]
     except CheckpointError:
@@ -73,8 +73,8 @@ def load(data):
     return detector
 
 
-def test_what_is_sound_is_loaded():
-    header, arrays = sound()
+def test_a_valid_file_is_loaded():
+    header, arrays = valid_state()
     detector = load(file_of(header, arrays))
     assert detector is not None
     assert detector.counts.kept == 308
@@ -85,8 +85,8 @@ numbers = st.sampled_from(EDGES) | st.integers(-(2**63), 2**63 - 1) | st.integer
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_other_numbers(data):
-    header, arrays = sound()
+def test_changed_numbers_are_refused_or_valid(data):
+    header, arrays = valid_state()
     arrays = dict(arrays)
     for _ in range(data.draw(st.integers(1, 3))):
         name = data.draw(st.sampled_from(sorted(arrays)))
@@ -102,8 +102,8 @@ def test_other_numbers(data):
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_other_lengths(data):
-    header, arrays = sound()
+def test_changed_lengths_are_refused_or_valid(data):
+    header, arrays = valid_state()
     arrays = dict(arrays)
     name = data.draw(st.sampled_from(sorted(arrays)))
     change = data.draw(st.integers(-64, 64))
@@ -117,8 +117,8 @@ json_values = st.none() | st.booleans() | numbers | st.text(max_size=5) | st.flo
 
 @settings(deadline=None)
 @given(data=st.data())
-def test_other_headers(data):
-    header, arrays = sound()
+def test_changed_headers_are_refused_or_valid(data):
+    header, arrays = valid_state()
     header = json.loads(json.dumps(header))
     where = data.draw(st.sampled_from(["state", "detector", "arrays", "top"]))
     if where == "arrays":
@@ -137,6 +137,6 @@ def test_other_headers(data):
 
 @settings(deadline=None)
 @given(data=st.binary(max_size=200), head=st.booleans())
-def test_other_bytes(data, head):
+def test_random_bytes_are_refused(data, head):
     start = START.pack(b"fastanomaly ckpt", 1, zlib.crc32(data), len(data)) if head else b""
     assert load(start + data) is None

@@ -1,4 +1,4 @@
-"""The detector beside the reference over every operation, checked at each step."""
+"""The detector agrees with the reference after every operation."""
 
 import pickle
 import tempfile
@@ -20,8 +20,8 @@ NUMBERS = [1, 2, 3, 4, -5, 999999999999999999, 1000000000000000000]
 users = st.sampled_from(USERS)
 pairs = st.lists(users, min_size=2, max_size=2, unique=True)
 times = st.integers(0, 8) | st.sampled_from([-(2**63), 2**63 - 1])
-# Few values make constant windows and equalities at the threshold; the largest make the
-# sums outgrow 128 bits.
+# With few values, windows are often constant and amounts equal the threshold; sums of the
+# largest exceed 128 bits.
 amounts = st.sampled_from([0, 1, 5 * 10**6, 10**7, 20 * 10**6, 10**18 - 1]) | st.integers(
     0, 10**18 - 1
 )
@@ -37,7 +37,7 @@ rows = st.lists(
 
 
 def text_of(units):
-    """An amount as the logs spell it."""
+    """Return an amount as in a log."""
     return f"{units // 10**6}.{units % 10**6:06d}"
 
 
@@ -63,10 +63,10 @@ class Machine(RuleBasedStateMachine):
         self.detector.unfriend(*pair)
         self.reference.unfriend(*pair)
 
-    @rule(way=st.sampled_from(["file", "pickle"]))
-    def save_and_load(self, way):
+    @rule(how=st.sampled_from(["file", "pickle"]))
+    def save_and_load(self, how):
         before = repr(self.detector), self.detector.method, self.detector.counts
-        if way == "pickle":
+        if how == "pickle":
             self.detector = pickle.loads(pickle.dumps(self.detector))
         else:
             with tempfile.TemporaryDirectory() as folder:

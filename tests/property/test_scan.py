@@ -1,4 +1,4 @@
-"""The scanner declines a line or agrees with orjson's way, bit by bit."""
+"""The scanner declines a line or agrees with the decoder, which uses orjson."""
 
 import json
 
@@ -28,7 +28,7 @@ SPACINGS = {
 
 @pytest.mark.parametrize("spacing", SPACINGS.values(), ids=SPACINGS)
 @pytest.mark.parametrize("event", EVENTS, ids=lambda event: event["event_type"])
-def test_usual_lines_are_accepted(event, spacing):
+def test_usual_lines_are_scanned(event, spacing):
     line = spacing(event).encode()
     assert scan(line) == decode(line)
     assert isinstance(scan(line), tuple)
@@ -43,8 +43,9 @@ def test_usual_lines_are_accepted(event, spacing):
         {"id": "x" * 1000},
         {"timestamp": "2017-06-13T11:33:01.123456+05:30"},
     ],
+    ids=["integers", "zero", "more members", "long id", "offset"],
 )
-def test_unusual_plain_lines_are_accepted_too(changes):
+def test_unusual_plain_lines_are_scanned(changes):
     line = json.dumps(EVENTS[0] | changes).encode()
     assert isinstance(scan(line), tuple)
     assert scan(line) == decode(line)
@@ -92,7 +93,7 @@ blanks = st.sampled_from(["", "", " ", "  ", "\t", "\r", "\x0b"])
 
 @st.composite
 def lines(draw):
-    """Lines near those that the scanner accepts."""
+    """Draw lines that are similar to those that the scanner accepts."""
     kind = draw(st.sampled_from(EVENTS))
     members = [(name, json.dumps(value)) for name, value in kind.items()]
     for _ in range(draw(st.integers(0, 3))):
@@ -124,7 +125,7 @@ def test_the_scanner_declines_or_agrees(line):
 
 
 def large_text(seed):
-    """More than is scanned in one go, and by one thread, with dirty lines among the others."""
+    """Return a text that several threads scan in several parts, with dirty lines."""
     parts: list[bytes] = []
     while sum(map(len, parts)) < 300_000:
         logs = random_logs(f"{seed} {len(parts)}")
@@ -133,7 +134,7 @@ def large_text(seed):
 
 
 def outcome(detector, feeds):
-    """Flags, rejects and counts, wherever the lines stood in what was fed at once."""
+    """Return the flags and rejects of all feeds, and the counts."""
     flags, rejected = [], []
     for fed in feeds:
         flags += [tuple(flag) for flag in fed.flags]
@@ -142,7 +143,7 @@ def outcome(detector, feeds):
 
 
 @pytest.mark.parametrize("seed", range(3))
-def test_scanned_ahead_or_line_by_line_all_is_the_same(seed):
+def test_lines_scanned_ahead_give_the_same_as_single_lines(seed):
     text = large_text(seed)
     one, other = Detector(2, 5, 1), Detector(2, 5, 1)
     at_once = outcome(one, [one.feed(text)])
@@ -156,7 +157,7 @@ def test_scanned_ahead_or_line_by_line_all_is_the_same(seed):
     one._check()
 
 
-def test_stopping_while_lines_are_scanned_ahead():
+def test_strict_stops_while_lines_are_scanned_ahead():
     text = large_text("stop")
     first = Detector(2, 5).feed(text).rejected[0]
     for _ in range(20):

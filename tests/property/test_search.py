@@ -1,4 +1,4 @@
-"""The search from both sides beside the whole-ball way: equal answers, and bounded work."""
+"""The search from both sides: the flags of the whole-ball method, with bounded work."""
 
 import random
 
@@ -11,7 +11,7 @@ UNIT = 10**6
 
 
 def friendships(shape, users, rng):
-    """Pairs of friends in a graph of that shape."""
+    """Return pairs of friends in a graph of a shape."""
     if shape == "chain":
         return [(user, user + 1) for user in range(users - 1)]
     if shape == "star":
@@ -30,7 +30,7 @@ def friendships(shape, users, rng):
 
 
 def events(shape, users, purchases, rng, late=0.2, ties=True):
-    """Columns: the friendships, then purchases with edits among them."""
+    """Return columns: the friendships, then purchases with some befriends and unfriends."""
     pairs = [(a, b) for a, b in friendships(shape, users, rng) if a != b]
     rows = [(BEFRIEND, 0, a, b, 0) for a, b in pairs]
     for moment in range(purchases):
@@ -45,7 +45,7 @@ def events(shape, users, purchases, rng, late=0.2, ties=True):
 
 
 def answers(columns, degree, tracked, method, sigmas=0):
-    """All verdicts, as good as all purchases being flagged, and the work they took."""
+    """Return the flags, of nearly all purchases if sigmas is 0, and the work."""
     detector = Detector(degree, tracked, sigmas, method=method)
     flags = detector.feed_columns(*columns)
     detector._check()
@@ -64,7 +64,7 @@ SHAPES = ["random", "chain", "star", "two stars", "clique", "pieces", "heavy-tai
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("degree", [1, 2, 3, 4, 7, 2**31 - 1])
-def test_both_ways_agree(shape, degree):
+def test_both_methods_give_the_same_flags(shape, degree):
     for seed in range(3):
         rng = random.Random(f"{shape} {degree} {seed}")
         columns = events(shape, rng.choice([30, 200]), 400, rng)
@@ -76,8 +76,8 @@ def test_both_ways_agree(shape, degree):
 
 
 @pytest.mark.parametrize("late", [0.0, 0.1, 1.0])
-def test_purchases_beyond_the_recency_log(late):
-    """The log keeps the newest 65,536: searches that need more find it in the rings."""
+def test_purchases_beyond_the_recency_log_are_found_in_the_rings(late):
+    """The recency log has the newest 65,536 purchases."""
     rng = random.Random(f"late {late}")
     columns = events("pieces", 2000, 100_000, rng, late=late)
     past = [column[:-300] for column in columns]
@@ -96,8 +96,8 @@ def test_purchases_beyond_the_recency_log(late):
 
 
 @pytest.mark.parametrize("method", ["auto", "ball"])
-def test_a_walk_that_ends_at_the_logs_bound(method):
-    """A network too large to mark first, whose purchases the log has dropped."""
+def test_a_walk_to_the_end_of_the_recency_log(method):
+    """The network is too large to mark first, and the log has dropped its purchases."""
     users, strangers = 70_000, 66_000
     hub, buyer = users, users + 1
     detector = Detector(2, 50, 0, method=method)
@@ -125,13 +125,13 @@ def test_a_walk_that_ends_at_the_logs_bound(method):
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("degree", [1, 2, 3, 5])
-def test_work_is_never_much_more_than_the_balls(shape, degree):
+def test_work_is_bounded_by_that_of_the_ball_method(shape, degree):
     rng = random.Random(f"work {shape} {degree}")
     columns = events(shape, 1000, 2000, rng)
     _, both = answers(columns, degree, 20, "auto")
     _, ball = answers(columns, degree, 20, "ball")
     purchases = int((columns[0] == PURCHASE).sum())
-    # The walk may cost what merging would, where it promises to cost less; T steps are free.
+    # The walk may cost as much as merging if it is expected to cost less, plus T steps.
     assert both <= 26 * ball + 2 * 20 * purchases
 
 
@@ -144,8 +144,8 @@ def test_work_does_not_grow_with_the_degree():
     assert ball >= 5 * work[4]
 
 
-def test_equal_events_cost_about_equal_work():
-    """Not quite: where among a hub's friends a scan may stop is up to a secret hash."""
+def test_equal_events_need_about_equal_work():
+    """Not exactly: a random hash decides where the scan of a hub's friends stops."""
     columns = events("heavy-tailed", 300, 1000, random.Random("equal"))
     (found, work), (again, other) = (answers(columns, 3, 20, "auto") for _ in range(2))
     assert found == again

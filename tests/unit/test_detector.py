@@ -1,4 +1,4 @@
-"""The API people import: what it takes, gives and refuses."""
+"""The Detector: arguments, results and errors."""
 
 import copy
 import pickle
@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from lines import befriend
 
 from fastanomaly import (
     BEFRIEND,
@@ -35,7 +36,7 @@ TIME = "2017-06-13 11:33:01"
 
 
 def with_friend(*amounts, degree=2, tracked=50, sigmas=3):
-    """A detector in which "buyer" has one friend, who made these purchases."""
+    """Return a detector in which "buyer" has one friend, "friend", with these purchases."""
     detector = Detector(degree, tracked, sigmas)
     detector.befriend("buyer", "friend")
     for second, amount in enumerate(amounts):
@@ -43,7 +44,7 @@ def with_friend(*amounts, degree=2, tracked=50, sigmas=3):
     return detector
 
 
-def test_a_flag_says_everything():
+def test_a_flag_has_the_purchase_and_its_statistics():
     flag = with_friend("16.83", "59.28", "11.20").purchase(
         "buyer", "1601.83", "2017-06-13 11:33:02"
     )
@@ -51,12 +52,8 @@ def test_a_flag_says_everything():
     assert str(flag.amount) == "1601.83"
     assert flag.timestamp == datetime(2017, 6, 13, 11, 33, 2, tzinfo=UTC)
     assert flag.exact_mean == Fraction(8731, 300)
-    assert (
-        flag.exact_variance
-        == Fraction(8731, 300) ** 2 * 0
-        + sum((Fraction(x) - Fraction(8731, 300)) ** 2 for x in ("16.83", "59.28", "11.20"))
-        / 3
-    )
+    squares = [(Fraction(x) - flag.exact_mean) ** 2 for x in ("16.83", "59.28", "11.20")]
+    assert flag.exact_variance == sum(squares) / 3
     assert (flag.log, flag.line, flag.raw) == (None, None, None)
     with pytest.raises(ValueError, match="was not read from a line"):
         flag.to_line()
@@ -82,14 +79,16 @@ def test_sums_beyond_128_bits_are_exact():
     assert flag.exact_variance == Fraction(10**18 - 1, 2 * 10**6) ** 2
 
 
-def test_fewer_than_two_purchases_judge_nothing():
+def test_a_verdict_needs_two_purchases():
     assert with_friend().purchase("buyer", "1e11", TIME) is None
     assert with_friend("1").purchase("buyer", "1e11", TIME) is None
     assert Detector(1, 2).purchase("stranger", "1e11", TIME) is None
 
 
 @pytest.mark.parametrize(
-    "amount", ["16.83", 16.83, Decimal("16.83"), "16.830000", "+1683e-2", Decimal("1.683E+1")]
+    "amount",
+    ["16.83", 16.83, Decimal("16.83"), "16.830000", "+1683e-2", Decimal("1.683E+1")],
+    ids=repr,
 )
 def test_amounts_of_any_type(amount):
     detector = with_friend("0", "0")
@@ -123,7 +122,7 @@ def test_whole_amounts():
         (b"1", TypeError),
     ],
 )
-def test_bad_amounts(amount, error):
+def test_bad_amounts_are_refused(amount, error):
     detector = with_friend()
     with pytest.raises(error, match="amount: "):
         detector.record("buyer", amount, TIME)
@@ -131,7 +130,7 @@ def test_bad_amounts(amount, error):
 
 
 class Loud(str):
-    """A text that shows itself differently, as members of enums do."""
+    """A str whose str() differs, as with members of enums."""
 
     __slots__ = ()
 
@@ -139,7 +138,7 @@ class Loud(str):
         return self.upper()
 
 
-def test_values_of_other_types_that_are_texts_or_integers():
+def test_subclasses_of_str_and_integers_of_numpy():
     detector = Detector(1, 2)
     detector.befriend(Loud("red"), np.int64(7))  # type: ignore[arg-type]
     assert detector.network(7) == ["red"]
@@ -164,6 +163,7 @@ def test_amounts_are_exact_in_any_context():
         datetime(2017, 6, 13, 11, 33, 1),
         datetime(2017, 6, 13, 13, 33, 1, tzinfo=timezone(timedelta(hours=2))),
     ],
+    ids=str,
 )
 def test_timestamps_of_any_type(timestamp):
     flag = with_friend("0", "0").purchase("buyer", "1", timestamp)
@@ -181,7 +181,7 @@ def test_timestamps_of_any_type(timestamp):
         (None, TypeError),
     ],
 )
-def test_bad_timestamps(timestamp, error):
+def test_bad_timestamps_are_refused(timestamp, error):
     with pytest.raises(error, match="timestamp: "):
         with_friend().record("buyer", "1", timestamp)
 
@@ -197,7 +197,7 @@ def test_bad_timestamps(timestamp, error):
         (b"a", TypeError),
     ],
 )
-def test_bad_users(user, error):
+def test_bad_user_ids_are_refused(user, error):
     detector = Detector(1, 2)
     for call in (
         lambda: detector.befriend(user, "a"),
@@ -211,7 +211,7 @@ def test_bad_users(user, error):
     assert detector.counts == Counts(0, 0, 0, 0, 0, 0, 0)
 
 
-def test_nobody_befriends_themself():
+def test_a_self_friendship_is_refused():
     detector = Detector(1, 2)
     with pytest.raises(ValueError, match="'2' cannot befriend themself"):
         detector.befriend("2", 2)
@@ -219,7 +219,7 @@ def test_nobody_befriends_themself():
     assert detector.counts == Counts(0, 0, 1, 0, 0, 0, 0)
 
 
-def test_integers_are_their_decimal_text():
+def test_integer_ids_equal_their_decimal_text():
     detector = Detector(1, 2)
     detector.befriend(2, -(10**30))
     detector.befriend("02", 2)
@@ -227,7 +227,7 @@ def test_integers_are_their_decimal_text():
     assert detector.counts.users == 3
 
 
-def test_networks_reach_as_far_as_the_degree():
+def test_a_network_has_the_users_within_the_degree():
     detector = Detector(3, 2)
     for user in range(9):
         detector.befriend(user, user + 1)
@@ -239,21 +239,21 @@ def test_networks_reach_as_far_as_the_degree():
 
 
 @pytest.mark.parametrize("degree", [2**31 - 1, "2147483647"])
-def test_a_degree_beyond_the_graph_reaches_all_of_it(degree):
+def test_a_large_degree_includes_all_connected_users(degree):
     detector = Detector(degree, 2)
     for user in range(100):
         detector.befriend(user, user + 1)
     assert len(detector.network(50)) == 100
 
 
-def test_late_purchases_take_their_place():
+def test_late_purchases_are_ordered_by_timestamp():
     detector = Detector(1, 2)
     detector.befriend("buyer", "friend")
     for amount, time in (("5", 50), ("1", 10), ("3", 30), ("4", 40), ("2", 20)):
         detector.record("friend", amount, time)
     flag = detector.purchase("buyer", "100", 0)
     assert (flag.n, flag.mean, flag.sd) == (2, "4.50", "0.50")
-    # Of equal timestamps the one read first is the earlier, and falls out first.
+    # Of two equal timestamps, the purchase read first is the earlier and is dropped first.
     detector.record("friend", "6", 50)
     assert detector.purchase("buyer", "100", 0).mean == "5.50"
     detector.record("friend", "9", 49)
@@ -277,14 +277,15 @@ def test_late_purchases_take_their_place():
         ((1, 2, "three"), "sigmas: 'three'"),
         ((1, 2, None), "sigmas: expected int, str, Decimal or float, got NoneType"),
     ],
+    ids=lambda value: f"{value!r:.20}" if isinstance(value, tuple) else value.split(":")[0],
 )
-def test_parameters_out_of_range(arguments, message):
+def test_bad_parameters_are_refused(arguments, message):
     with pytest.raises(ParameterError, match=message):
         Detector(*arguments)
     assert issubclass(ParameterError, UsageError)
 
 
-def test_parameters_can_be_read_back():
+def test_parameters_are_attributes():
     detector = Detector("2", "50", "2.5")
     assert (detector.degree, detector.tracked) == (2, 50)
     assert detector.sigmas == Decimal("2.5")
@@ -295,9 +296,11 @@ def test_parameters_can_be_read_back():
 
 
 @pytest.mark.parametrize(
-    "clone", [copy.copy, copy.deepcopy, lambda detector: pickle.loads(pickle.dumps(detector))]
+    "clone",
+    [copy.copy, copy.deepcopy, lambda detector: pickle.loads(pickle.dumps(detector))],
+    ids=["copy", "deepcopy", "pickle"],
 )
-def test_clones_go_their_own_way(clone):
+def test_copies_are_independent(clone):
     detector = Detector(2, 50, "2.5", method="ball")
     detector.befriend("ann", 2)
     cloned = clone(detector)
@@ -307,15 +310,15 @@ def test_clones_go_their_own_way(clone):
     assert cloned.method == "ball"
 
 
-def test_lines_of_anything_that_has_bytes():
-    line = b'{"event_type":"befriend","id1":"a","id2":"b"}\n'
+def test_lines_from_buffers():
+    line = befriend("a", "b")
     for lines in (
         array("B", line * 2),
         np.frombuffer(line * 2, np.uint8),
         [line, memoryview(line)],
     ):
         detector = Detector(1, 2)
-        assert detector.feed(lines).lines == 2  # type: ignore[arg-type]
+        assert detector.feed(lines).lines == 2
         assert detector.counts.befriends == 2
     for wrong in ([1, 2], [None]):
         with pytest.raises(TypeError, match="lines: expected bytes or str"):
@@ -346,6 +349,7 @@ LINES = [
         [line + b"\n" for line in LINES],
         (line.decode() for line in LINES),
     ],
+    ids=["bytes", "crlf", "bytearray", "memoryview", "str", "list", "with ends", "iterator"],
 )
 def test_lines_in_any_form(lines):
     detector = Detector(1, 50)
@@ -359,20 +363,20 @@ def test_lines_in_any_form(lines):
     assert detector.counts.events == 4
 
 
-def test_lines_are_recorded_or_judged():
+def test_lines_can_be_recorded_without_judging():
     detector = Detector(1, 50)
     assert detector.feed(LINES, judge=False).flags == []
     assert len(detector.feed(LINES[-1]).flags) == 1
 
 
-def test_strict_stops_after_the_first_rejected_line():
+def test_strict_stops_after_a_rejected_line():
     detector = Detector(1, 50)
     fed = detector.feed(LINES, strict=True)
     assert (fed.lines, len(fed.rejected), len(fed.flags)) == (5, 1, 0)
     assert detector.counts.purchases == 2
 
 
-def test_a_limit_on_the_length_of_lines():
+def test_lines_beyond_max_line_are_rejected():
     fed = Detector(1, 50).feed(LINES, max_line=len(LINES[0]))
     assert [(r.line, r.reason) for r in fed.rejected] == [
         (2, "line_too_long"),
@@ -395,9 +399,11 @@ COLUMNS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize(
-    "ids", [np.array, list, lambda ids: [f"user {i}" if i else "" for i in ids]]
+    "ids",
+    [np.array, list, lambda ids: [f"user {i}" if i else "" for i in ids]],
+    ids=["array", "list", "texts"],
 )
-def test_columns(ids):
+def test_columns_of_events(ids):
     detector = Detector(1, 50)
     columns = {**COLUMNS, "users": ids(COLUMNS["users"]), "friends": ids(COLUMNS["friends"])}
     flags = detector.feed_columns(**columns)
@@ -408,14 +414,13 @@ def test_columns(ids):
 
 
 @pytest.mark.parametrize("user", [2**63, 2**64, -(2**63), 10**18])
-def test_columns_of_ids_of_any_size(user):
+def test_columns_of_large_ids(user):
     detector = Detector(1, 50)
     detector.feed_columns([BEFRIEND], [0], [user], [1], [0])
     assert detector.network(1) == [str(user)]
 
 
-def test_columns_that_are_written_to_meanwhile():
-    """Whatever another thread puts into a column, the state stays whole."""
+def test_another_thread_that_changes_a_column_leaves_the_state_valid():
     rows = 300_000
     detector = Detector(1, 2)
     columns: dict[str, Any] = {name: np.zeros(rows, np.int64) for name in COLUMNS}
@@ -442,7 +447,7 @@ def test_columns_that_are_written_to_meanwhile():
         thread.join()
 
 
-def test_columns_that_are_only_recorded_or_empty():
+def test_columns_can_be_recorded_only_or_empty():
     detector = Detector(1, 50)
     assert detector.feed_columns(**COLUMNS, judge=False).rows.size == 0
     empty: dict[str, Any] = {name: [] for name in COLUMNS}
@@ -463,15 +468,16 @@ def test_columns_that_are_only_recorded_or_empty():
         ({"times_us": [[0] * 6]}, "times_us has 2 dimensions"),
         ({"users": ["1", "2", "", "1", "1", "1"]}, "row 2: users: user id: empty"),
     ],
+    ids=lambda value: "" if isinstance(value, dict) else value[:32],
 )
-def test_columns_that_are_no_events(change, message):
+def test_invalid_columns_are_refused(change, message):
     detector = Detector(1, 50)
     with pytest.raises(ValueError, match=message):
         detector.feed_columns(**{**COLUMNS, **change})
     assert detector.counts == Counts(0, 0, 0, 0, 0, 0, 0)
 
 
-def test_columns_of_wrong_types():
+def test_columns_of_wrong_types_are_refused():
     with pytest.raises(TypeError, match="amounts_units holds float64, not integers"):
         Detector(1, 50).feed_columns(**{**COLUMNS, "amounts_units": [0.5] * 6})
     with pytest.raises(
@@ -480,7 +486,7 @@ def test_columns_of_wrong_types():
         Detector(1, 50).feed_columns(**{**COLUMNS, "users": [1.5] * 6})
 
 
-def test_one_thread_at_a_time():
+def test_a_second_thread_is_refused():
     detector = Detector(1, 2)
     rows = 300_000
     columns = (np.zeros(rows, np.uint8), *[np.arange(rows)] * 3, np.zeros(rows, np.int64))
@@ -502,7 +508,7 @@ def test_one_thread_at_a_time():
     detector._check()
 
 
-def test_hubs_stay_right_while_they_grow_and_shrink():
+def test_a_hub_is_correct_while_it_grows_and_shrinks():
     detector = Detector(1, 2)
     friends = set()
     for step in range(3000):
@@ -519,7 +525,7 @@ def test_hubs_stay_right_while_they_grow_and_shrink():
     assert set(detector.network("hub")) == friends
 
 
-def test_importing_is_light():
+def test_the_import_loads_no_large_module():
     code = (
         "import sys, fastanomaly; print(sorted({'numpy', 'tqdm', 'gzip'} & set(sys.modules)))"
     )
@@ -529,21 +535,20 @@ def test_importing_is_light():
     assert out.stdout == "[]\n"
 
 
-def test_small_things():
+def test_the_version_reasons_and_cents():
     assert __version__.count(".") == 2
     assert len(set(REASONS)) == 11
     assert [cents_text(cents) for cents in (0, 9, 2910)] == ["0.00", "0.09", "29.10"]
 
 
-def test_parameters_can_be_set_between_purchases():
-    """The state does not depend on them: D, k and the method count from the next purchase."""
+def test_degree_sigmas_and_method_can_be_set_between_purchases():
     detector = Detector(1, 10, 3)
     chain = ["a", "b", "c", "d"]
     for user, friend in pairwise(chain):
         detector.befriend(user, friend)
     for second, user in enumerate(["b", "c", "c", "d"]):
         detector.record(user, 10 + second, second)
-    assert detector.purchase("a", 1000, 9) is None  # one purchase of friends: no verdict
+    assert detector.purchase("a", 1000, 9) is None  # one purchase in the network: no verdict
     detector.degree = "2"
     for method in ("auto", "ball"):
         detector.method = method
@@ -560,8 +565,8 @@ def test_parameters_can_be_set_between_purchases():
         assert getattr(detector, name) == before
 
 
-def test_memory_tells_where_the_bytes_are():
-    """The bounds are those of docs/design.md, on a graph large enough to show them."""
+def test_memory_is_within_the_bounds_of_the_design():
+    """The bounds are in docs/design.md; the graph is large enough to reach them."""
     users, rng = 20_000, np.random.default_rng(0)
     detector = Detector(3, 50)
     a = (rng.random(10 * users) ** 3 * users).astype(np.int64)
@@ -584,7 +589,7 @@ def test_memory_tells_where_the_bytes_are():
     assert 1001 <= detector.memory().ids <= 1200
 
 
-def test_some_users():
+def test_sample_users_are_evenly_spaced():
     detector = Detector(1, 2)
     assert detector.sample_users(5) == []
     for user in range(10):

@@ -16,9 +16,9 @@ MODULES = [
 
 
 @pytest.mark.parametrize("name", MODULES)
-def test_examples(name):
+def test_examples_run(name):
     assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
-def test_there_are_examples():
+def test_the_detector_has_examples():
     assert doctest.testmod(importlib.import_module("fastanomaly.detector")).attempted >= 5

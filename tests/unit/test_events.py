@@ -1,4 +1,4 @@
-"""What is said of a rejected line."""
+"""The reason and the detail of rejected lines."""
 
 import pytest
 import reference
@@ -35,8 +35,10 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize(("line", "reason", "detail"), CASES)
-def test_reasons_and_details(line, reason, detail):
+@pytest.mark.parametrize(
+    ("line", "reason", "detail"), CASES, ids=[f"{case[1]}-{case[2]:.24}" for case in CASES]
+)
+def test_rejected_lines_have_a_reason_and_a_detail(line, reason, detail):
     (rejected,) = Detector(1, 2).feed(line).rejected
     assert rejected.reason == reason
     assert rejected.detail.startswith(detail)
@@ -48,7 +50,7 @@ def test_every_reason_is_described():
     assert REASONS == reference.REASONS
 
 
-def test_long_values_are_cut():
+def test_long_values_are_shortened():
     line = PURCHASE % (b'"%b"' % (b"x" * 500), b"1", b"1")
     (rejected,) = Detector(1, 2).feed(line).rejected
     assert len(rejected.detail) < 100

@@ -1,4 +1,4 @@
-"""A checkpoint's state of a run is used only if a run can have stored it."""
+"""The run state in a checkpoint is refused unless a run can have written it."""
 
 import contextlib
 import copy
@@ -24,7 +24,7 @@ STATE = {
 
 
 def members(value, path=()):
-    """The path to everything inside."""
+    """Yield the path to each value, at any depth."""
     items = value.items() if isinstance(value, dict) else enumerate(value)
     for name, inner in items:
         yield (*path, name)
@@ -32,11 +32,12 @@ def members(value, path=()):
             yield from members(inner, (*path, name))
 
 
-# Any text will do for the names and the words in it.
+# The paths of the job are left out: any text is valid there.
 STRUCTURE = [path for path in members(STATE) if path[0] != "job" or path == ("job",)]
 
 
 def changed(path, value):
+    """Return a copy of the state with one value replaced."""
     state = copy.deepcopy(STATE)
     parent: Any = state
     for name in path[:-1]:
@@ -45,13 +46,13 @@ def changed(path, value):
     return state
 
 
-def test_the_state_of_a_run_is_returned():
+def test_a_valid_run_state_is_accepted():
     assert check_run_state(copy.deepcopy(STATE))._asdict() == STATE
 
 
 @pytest.mark.parametrize("path", STRUCTURE, ids=str)
 @pytest.mark.parametrize("value", [True, "1", {}, [], -1, 2**70, float("nan")], ids=str)
-def test_one_thing_changed(path, value):
+def test_a_wrong_value_is_refused(path, value):
     if (path, value) in [
         (("done",), True),
         (("sources", 0, "done"), True),
@@ -67,7 +68,7 @@ def test_one_thing_changed(path, value):
 
 
 @pytest.mark.parametrize("name", list(STATE))
-def test_a_member_missing(name):
+def test_a_missing_member_is_refused(name):
     state = copy.deepcopy(STATE)
     del state[name]
     with pytest.raises(ValueError, match=name):
@@ -82,7 +83,7 @@ json = st.recursive(
 
 
 @given(path=st.sampled_from(STRUCTURE), value=json)
-def test_anything_else_is_refused_or_sound(path, value):
+def test_any_value_is_refused_or_accepted_unchanged(path, value):
     for state in (changed(path, value), value):
         with contextlib.suppress(ValueError):
             assert check_run_state(state)._asdict() == state

@@ -1,4 +1,4 @@
-"""Reading ahead: whatever happens to the thread, no block is lost or given out twice."""
+"""Reading ahead: no block is lost or returned twice, even if the thread fails."""
 
 import threading
 
@@ -20,7 +20,7 @@ def source(tmp_path):
 
 
 def blocks(ahead):
-    """The blocks of ten bytes up to the end."""
+    """Return all blocks of ten bytes."""
     return list(iter(lambda: ahead.read(10), b""))
 
 
@@ -29,13 +29,13 @@ def test_blocks_come_in_order(source):
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(5, "Input/output error"), MemoryError(), ValueError()]
+    "error", [OSError(5, "Input/output error"), MemoryError(), ValueError()], ids=repr
 )
 def test_an_error_in_the_thread_reaches_the_reader(source, monkeypatch, error):
     ahead = ReadAhead(source)
     assert ahead.read(10) == BLOCKS[0]
     assert ahead.read(10) == BLOCKS[1]
-    ahead._thread.join()  # it has read the third block
+    ahead._thread.join()  # the third block has been read
 
     def fail(size):
         raise error
@@ -55,7 +55,7 @@ def test_a_thread_that_ends_before_it_reads_is_an_error(source, monkeypatch):
         ahead.read(10)
 
 
-def test_where_no_thread_can_start_the_reader_goes_on_without(source, monkeypatch):
+def test_a_reader_works_without_a_thread(source, monkeypatch):
     def refuse(thread):
         raise RuntimeError("can't start new thread")
 

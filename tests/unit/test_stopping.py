@@ -1,4 +1,4 @@
-"""Stopping: no signal is missed, whenever it comes."""
+"""Stop signals: none is missed, at any moment."""
 
 import os
 import random
@@ -25,7 +25,7 @@ def wait_on(signals, fd, seconds):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_before_the_wait(pipe, signum):
+def test_a_signal_before_a_wait_stops_it(pipe, signum):
     with StopSignals() as signals:
         signal.raise_signal(signum)
         with pytest.raises(Stopped) as stopped:
@@ -33,7 +33,7 @@ def test_a_signal_before_the_wait(pipe, signum):
     assert stopped.value.exit_status == 128 + signum
 
 
-def test_a_signal_at_any_moment_about_the_wait(pipe):
+def test_a_signal_around_the_start_of_a_wait_stops_it(pipe):
     choose = random.Random(1)
     for _ in range(300):
         with StopSignals() as signals:
@@ -46,7 +46,7 @@ def test_a_signal_at_any_moment_about_the_wait(pipe):
             thread.join()
 
 
-def test_what_can_be_read_and_what_cannot(pipe):
+def test_a_wait_tells_whether_there_is_input(pipe):
     with StopSignals() as signals:
         assert not signals.wait(pipe[0], 0.001)
         os.write(pipe[1], b"x")
