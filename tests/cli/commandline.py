@@ -64,20 +64,6 @@ def file_size_limit(size):
     return (sys.executable, "-c", code)
 
 
-def purchase(user, amount, timestamp="2017-06-13 11:33:02"):
-    """Return the line of a purchase."""
-    text = (
-        f'{{"event_type":"purchase", "timestamp":"{timestamp}", "id": "{user}", '
-        f'"amount": "{amount}"}}\n'
-    )
-    return text.encode()
-
-
-def befriend(one, other):
-    """Return the line of a befriend."""
-    return f'{{"event_type":"befriend", "id1":"{one}", "id2":"{other}"}}\n'.encode()
-
-
 @dataclass
 class Ended:
     """How a process ended."""

@@ -79,8 +79,7 @@ def test_other_paths_of_the_same_files_are_the_same_job(folder, run):
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("suffix", ["", ".gz"], ids=["plain", "gz"])
-def test_a_stopped_run_resumes(folder, start, run, signum, suffix):
+def test_a_stopped_run_resumes(folder, start, run, signum):
     options = ("out", "--rejects", "rejects", "--summary-json", "summary", *KEEP)
     os.mkfifo(folder / "pipe")
     process = start("detect", "batch.json", "pipe", *options)
