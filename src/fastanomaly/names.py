@@ -5,12 +5,44 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol
 
 STANDARD = "-"
 """The name of standard input and standard output."""
 
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
+
+
+class Endpoint(Protocol):
+    """What a source and a sink have in common.
+
+    Attributes
+    ----------
+    path : str
+        Its name as given; messages, flags and rejected lines have it.
+    """
+
+    path: str
+
+    def close(self) -> None:
+        """Close it; calling it again does nothing."""
+        ...
+
+    @staticmethod
+    def identity(path: str) -> str:
+        """Return a name that tells it from others, whatever the working folder."""
+        ...
+
+    @staticmethod
+    def check_position(position: object) -> None:
+        """Check what a checkpoint claims to be from `snapshot`.
+
+        Raises
+        ------
+        ValueError
+            If it cannot have come from there.
+        """
+        ...
 
 
 def registered(kinds: Mapping[str, str], name: str) -> Any:

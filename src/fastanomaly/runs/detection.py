@@ -249,7 +249,8 @@ def _open_sources(
             tick=_TICK_SECONDS,
             position=state.position,
         )
-        state.source = stack.enter_context(open_source(path, options))
+        state.source = open_source(path, options)
+        stack.callback(state.source.close)
     for state in states:
         if state.source is not None and state.source.notice:
             hooks.on_notice(state.source.notice)
@@ -264,7 +265,10 @@ def _open_outputs(
     checkpoints: Checkpoints | None,
 ) -> Outputs:
     """Open the sinks; all are checked before what they hold is cut."""
-    sinks = [stack.enter_context(open_sink(path, hooks.waiter)) for path in job.outputs]
+    sinks = []
+    for path in job.outputs:
+        sinks.append(open_sink(path, hooks.waiter))
+        stack.callback(sinks[-1].close)
     if checkpoints is not None and saved is None:
         checkpoints.forget()
     positions = [None, None]

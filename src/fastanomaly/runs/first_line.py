@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from itertools import chain
 
 from fastanomaly.errors import ParameterError
@@ -14,7 +15,7 @@ _BLANK = b" \t\r\n"
 
 def read_parameters(path: str, given: Mapping[str, int], max_line: int) -> dict[str, int]:
     """Return the D and T of a batch log, or those given; see `take_parameters`."""
-    with open_source(path, SourceOptions(max_line)) as source:
+    with closing(open_source(path, SourceOptions(max_line))) as source:
         return take_parameters(path, source.blocks(), given, max_line)[2]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 
 from fastanomaly.detector import Detector
@@ -194,7 +194,7 @@ def replay_logs(
     """
     with ExitStack() as stack:
         past, present = (
-            stack.enter_context(open_source(path, SourceOptions(max_line)))
+            stack.enter_context(closing(open_source(path, SourceOptions(max_line))))
             for path in (batch, stream)
         )
         blocks, line, found = take_parameters(batch, past.blocks(), given or {}, max_line)

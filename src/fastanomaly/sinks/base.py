@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
-from fastanomaly.names import registered
+from fastanomaly.names import Endpoint, registered
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from fastanomaly.results import Flag
     from fastanomaly.rules.rejects import Rejected
     from fastanomaly.waiting import Waiter
@@ -23,31 +21,15 @@ SINKS = {
 """By scheme, what writes to a name such as ``scheme:rest``: module and class. "" is files."""
 
 
-class Sink(Protocol):
-    """Takes flags, or rejected lines, and encodes them; a context manager that closes it.
+class Sink(Endpoint, Protocol):
+    """Takes flags, or rejected lines, and encodes them.
 
     `__init__(path, waiter)` opens it, leaves what it holds as it is, and raises
     `OutputError` if it cannot be opened. Then a run calls `check_resume` and `resume` once,
     and after them the writing methods.
-
-    Attributes
-    ----------
-    path : str
-        Its name as given.
     """
 
-    path: str
-
     def __init__(self, path: str, waiter: Waiter | None = None) -> None: ...
-
-    def __enter__(self) -> Sink: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
     def check_resume(self, position: Any) -> None:
         """Check that what `resume` keeps is there; nothing changes.
@@ -93,26 +75,6 @@ class Sink(Protocol):
         """Make what has been written survive a crash of the machine.
 
         Called in a forked child, which must not change the sink otherwise.
-        """
-        ...
-
-    def close(self) -> None:
-        """Close it; calling it again does nothing."""
-        ...
-
-    @staticmethod
-    def identity(path: str) -> str:
-        """Return a name that tells this sink from others, whatever the working folder."""
-        ...
-
-    @staticmethod
-    def check_position(position: object) -> None:
-        """Check what is claimed to be from `snapshot`.
-
-        Raises
-        ------
-        ValueError
-            If no sink of this kind returned it.
         """
         ...
 

@@ -8,21 +8,18 @@ import os
 import stat
 import sys
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from contextlib import closing
 
 from fastanomaly.errors import OutputError, UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.sinks.paths import output_error
 from fastanomaly.waiting import Waiter
 
-if TYPE_CHECKING:
-    from types import TracebackType
-
 _FIFO_SECONDS = 0.02
 
 
 class LineFile:
-    """An output of lines, unbuffered; a context manager.
+    """An output of lines, unbuffered.
 
     Opening it leaves an existing file as it is, until `cut`.
 
@@ -60,17 +57,6 @@ class LineFile:
             self.regular = path != STANDARD and stat.S_ISREG(os.fstat(self._fd).st_mode)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise output_error(path, error) from error
-
-    def __enter__(self) -> LineFile:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close it."""
@@ -175,6 +161,6 @@ def print_text(text: str) -> None:
 
 def write_whole(path: str, data: bytes) -> None:
     """Write a file in one go; raises OutputError."""
-    with LineFile(path) as file:
+    with closing(LineFile(path)) as file:
         file.cut()
         file.write([data])

@@ -11,8 +11,6 @@ from fastanomaly.names import STANDARD
 from fastanomaly.sinks.files import LineFile
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from fastanomaly.results import Flag
     from fastanomaly.rules.rejects import Rejected
     from fastanomaly.waiting import Waiter
@@ -41,17 +39,6 @@ class LineSink:
     def __init__(self, path: str, waiter: Waiter | None = None) -> None:
         self.path = path
         self._file = LineFile(path, waiter)
-
-    def __enter__(self) -> LineSink:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close it."""

@@ -8,11 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
-from fastanomaly.names import registered
+from fastanomaly.names import Endpoint, registered
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from fastanomaly.waiting import Waiter
 
 SOURCES = {
@@ -71,35 +69,23 @@ class SourceOptions(NamedTuple):
     position: Any = None
 
 
-class Source(Protocol):
-    """A source of log lines; a context manager that closes it.
+class Source(Endpoint, Protocol):
+    """A source of log lines.
 
     `__init__(path, options)` opens it and raises `LogOpenError` if it cannot.
 
     Attributes
     ----------
-    path : str
-        Its name as given; flags and rejected lines have it.
     follows : bool
         Whether more may come after the end.
     notice : str
         What the operator should know after opening, or "".
     """
 
-    path: str
     follows: bool
     notice: str
 
     def __init__(self, path: str, options: SourceOptions) -> None: ...
-
-    def __enter__(self) -> Source: ...
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None: ...
 
     def blocks(self) -> Iterator[Lines]:
         """Yield the lines in order, as blocks; an empty block when nothing came for a tick.
@@ -121,26 +107,6 @@ class Source(Protocol):
 
     def progress(self) -> Progress:
         """Return how much has been read."""
-        ...
-
-    def close(self) -> None:
-        """Close it; calling it again does nothing."""
-        ...
-
-    @staticmethod
-    def identity(path: str) -> str:
-        """Return a name that tells this source from others, whatever the working folder."""
-        ...
-
-    @staticmethod
-    def check_position(position: object) -> None:
-        """Check what is claimed to be from `snapshot`.
-
-        Raises
-        ------
-        ValueError
-            If no source of this kind returned it.
-        """
         ...
 
 

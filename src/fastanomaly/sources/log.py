@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from fastanomaly.errors import LogOpenError, LogReadError, UsageError
 from fastanomaly.names import STANDARD
@@ -17,9 +17,6 @@ from fastanomaly.sources.compressed import Reader, decompressing, is_compressed
 from fastanomaly.sources.files import InputFile, ReadAhead
 from fastanomaly.sources.following import FollowedFile
 from fastanomaly.waiting import Waiter
-
-if TYPE_CHECKING:
-    from types import TracebackType
 
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 21
@@ -85,17 +82,6 @@ class LogSource:
         self._reader = _reader(path, self._file)
         if options.position is not None:
             self._go_to(Position(*options.position))
-
-    def __enter__(self) -> LogSource:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Close the log, except standard input."""
