@@ -94,8 +94,8 @@ def read_header(name: str, file: BinaryIO) -> dict[str, Any]:
     _, version, crc, length = _START.unpack(start)
     if version != FORMAT:
         raise CheckpointError(
-            f"{name}: written by a newer fastanomaly, in format {version}; "
-            f"this version reads format {FORMAT}"
+            f"{name}: written by {'a newer' if version > FORMAT else 'another'} fastanomaly, "
+            f"in format {version}; this version reads format {FORMAT}"
         )
     text = file.read(min(length, _LARGEST_HEADER))
     if len(text) < length:
