@@ -1,4 +1,4 @@
-"""Draw the numbers of scale.py: the cost of a judged purchase by number of users."""
+"""Draw the numbers of scale.py: the cost per judged purchase by number of users."""
 
 import json
 from pathlib import Path
@@ -31,7 +31,7 @@ def draw(numbers: Path, picture: Path) -> None:
             draw_degree(field, [found[key] for key in sorted(found) if key[0] == degree])
             field.set_title(f"D = {degree}")
             field.set_xlabel("users")
-        fields[0][0].set_ylabel("µs a judged purchase")
+        fields[0][0].set_ylabel("µs per judged purchase")
         handles, labels = fields[0][0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="lower center", ncols=4, frameon=False)
         figure.tight_layout(rect=(0, 0.08, 1, 1))

@@ -1,4 +1,4 @@
-"""Measure the cost of a judged purchase for up to 10 million users and a hub of a million.
+"""Measure the cost of judging a purchase for up to 10 million users and a hub of a million.
 
 Run it as `python benchmarks/scale.py --users 10000000`: it loads that many users, ten
 friendships and ten purchases each through the columns of `Detector.feed_columns`, judges
