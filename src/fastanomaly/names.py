@@ -30,7 +30,7 @@ class Endpoint(Protocol):
 
     @staticmethod
     def identity(path: str) -> str:
-        """Return a name that tells it from others, whatever the working folder."""
+        """Return a name that is its own, whatever the working folder."""
         ...
 
     @staticmethod

@@ -1,4 +1,4 @@
-"""The state of a run beside its detector: what a checkpoint stores, checked when read."""
+"""The state of a run, without its detector: what a checkpoint stores, checked when read."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class RunState(NamedTuple):
     Attributes
     ----------
     job : dict
-        What tells the job from others.
+        What distinguishes the job from others.
     done : bool
         Whether both logs have been read to their ends.
     sources : list of dict
@@ -136,10 +136,10 @@ def json_text(text: str | None) -> str | None:
 
 
 def source_identity(path: str) -> str | None:
-    """Return what tells a source from others, as a checkpoint stores it."""
+    """Return what distinguishes a source from others, as a checkpoint stores it."""
     return json_text(source_kind(path).identity(path))
 
 
 def sink_identity(path: str) -> str | None:
-    """Return what tells a sink from others, as a checkpoint stores it."""
+    """Return what distinguishes a sink from others, as a checkpoint stores it."""
     return json_text(sink_kind(path).identity(path))

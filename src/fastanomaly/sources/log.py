@@ -174,7 +174,7 @@ class LogSource:
         """Yield blocks of whole lines, and long lines.
 
         A block is what one read returned, up to its last line end. A line that began in
-        the block before comes first, alone: so no block is copied.
+        the block before is given first, as a block of its own: no block is copied.
         """
         yield from self._file_blocks()
         while self._file.open_next():

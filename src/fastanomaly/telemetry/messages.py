@@ -57,7 +57,7 @@ def write_message(text: str, level: str = "info", **values: object) -> None:
         Lines for people, without the program's name.
     level : {"info", "warning", "error"}, default "info"
     **values
-        Members of the JSON line beside time, level and message.
+        Members of the JSON line, in addition to time, level and message.
     """
     if _logger is not None:
         _logger.log(_LEVELS[level], "%s", text, extra={"values": values})
