@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Any
 from fastanomaly.names import STANDARD
 
 if TYPE_CHECKING:
-    import threading
-
     from fastanomaly.waiting import Waiter
 
 
@@ -82,10 +80,6 @@ class InputFile(io.RawIOBase):
         rest = max(0.0, self._read_at + self._until_idle - time.monotonic())
         return rest if self._tick is None else min(rest, self._tick)
 
-    def read_now(self, size: int) -> bytes:
-        """Read a regular file without waiting."""
-        return self._file.read(size)
-
     def readinto(self, buffer: Any) -> int:
         """Read into a buffer, through ticks."""
         while (data := self.read(len(buffer))) is None:
@@ -131,59 +125,3 @@ class InputFile(io.RawIOBase):
 def open_without_waiting(path: str, flags: int) -> int:
     """Open a file; a FIFO without waiting for its other end."""
     return os.open(path, flags | os.O_NONBLOCK)
-
-
-class ReadAhead:
-    """Reads the next block of a regular file in a thread while the current one is used."""
-
-    def __init__(self, file: InputFile) -> None:
-        self._file = file
-        self._thread: threading.Thread | None = None
-        self._result: bytes | BaseException | None = None  # what the thread left
-
-    def read(self, size: int) -> bytes | None:
-        """Read a block, and start on the next one if this one was full."""
-        piece = self._file.read(size) if self._thread is None else self._finish()
-        if piece is not None and len(piece) == size:
-            self._start(size)
-        return piece
-
-    def _start(self, size: int) -> None:
-        """Start the thread; if none can be had, the next block is read when it is due."""
-        import threading  # noqa: PLC0415 - imported late: it slows the start
-
-        thread = threading.Thread(target=self._read_next, args=(size,))
-        try:
-            thread.start()
-        except RuntimeError:  # the system's limit of threads or of memory
-            return
-        self._thread = thread
-
-    def _read_next(self, size: int) -> None:
-        try:
-            self._result = self._file.read_now(size)
-        except BaseException as error:  # whatever it is, the reader must see it
-            self._result = error
-
-    def _finish(self) -> bytes:
-        """Return the block that the thread has read.
-
-        Raises
-        ------
-        BaseException
-            Whatever error the thread ended with.
-        """
-        assert self._thread is not None
-        self._file.read(0)  # for a signal that came in the meantime
-        self._thread.join()
-        self._thread = None
-        result, self._result = self._result, None
-        if isinstance(result, bytes):
-            return result
-        # A thread that left nothing ran out of memory before it called `_read_next`.
-        raise MemoryError if result is None else result
-
-    def close(self) -> None:
-        """Wait for the thread."""
-        if self._thread is not None:
-            self._thread.join()

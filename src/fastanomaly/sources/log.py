@@ -14,7 +14,7 @@ from fastanomaly.errors import LogOpenError, LogReadError, UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.sources.base import Lines, LongLine, Progress, SourceOptions
 from fastanomaly.sources.compressed import Reader, decompressing, is_compressed
-from fastanomaly.sources.files import InputFile, ReadAhead
+from fastanomaly.sources.files import InputFile
 from fastanomaly.sources.following import FollowedFile
 from fastanomaly.waiting import Waiter
 
@@ -268,9 +268,6 @@ class LogSource:
 def _reader(path: str, file: InputFile) -> Reader:
     if is_compressed(path):
         return decompressing(path, file)
-    if file.regular and not isinstance(file, FollowedFile):
-        ahead = ReadAhead(file)
-        return Reader(ahead.read, ahead.close, (OSError,))
     return Reader(file.read, lambda: None, (OSError,))
 
 
