@@ -53,6 +53,8 @@ class Part(NamedTuple):
         At a stop: the line that comes next.
     pieces : iterator of bytes or None
         The text of a line that is too long; what is not read of it is skipped.
+    failed : bool
+        Whether feeding failed after these lines; the error is raised next.
     """
 
     fed: Fed
@@ -60,6 +62,7 @@ class Part(NamedTuple):
     unread: int = 0
     before: bytes | None = None
     pieces: Iterator[bytes] | None = None
+    failed: bool = False
 
 
 def feed_blocks(
@@ -122,7 +125,7 @@ def feed_blocks(
             if failure is not None or (options.strict and fed.rejected):
                 end = _end_of_lines(text, start, fed.lines)
             line += fed.lines
-            yield Part(fed, options.judge, len(view) - end)
+            yield Part(fed, options.judge, len(view) - end, failed=failure is not None)
             if failure is not None:
                 raise failure
             start = end

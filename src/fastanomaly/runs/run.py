@@ -132,7 +132,9 @@ class Run:
         self._has_fed = True
         self.current.line += part.fed.lines
         self.current.unread = part.unread
-        if self.checkpoints is not None and self.checkpoints.due(part.fed.lines):
+        if part.failed or self.checkpoints is None:
+            return
+        if self.checkpoints.due(part.fed.lines):
             self.checkpoints.begin(self.detector, self.state(), self._outputs.sinks())
 
     def _count(self) -> None:
