@@ -13,6 +13,10 @@ STANDARD = "-"
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 
 
+COUNT_LIMIT = 2**62
+"""Beyond every file's size and every count."""
+
+
 class Endpoint(Protocol):
     """What a source and a sink have in common.
 
@@ -43,6 +47,18 @@ class Endpoint(Protocol):
             If it cannot have come from there.
         """
         ...
+
+
+def check_count(name: str, value: object, least: int = 0) -> None:
+    """Check a count or an offset that was stored in a checkpoint.
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole number from `least` to below 2^62; names both.
+    """
+    if type(value) is not int or not least <= value < COUNT_LIMIT:
+        raise ValueError(f"{name}: {value!r:.40}")
 
 
 def registered(kinds: Mapping[str, str], name: str) -> Any:

@@ -6,13 +6,12 @@ import os
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fastanomaly.names import COUNT_LIMIT, check_count
 from fastanomaly.sinks.base import sink_kind
 from fastanomaly.sources.base import source_kind
 
 if TYPE_CHECKING:
     from fastanomaly.sources.base import Source
-
-_LIMIT = 2**62  # beyond every file's size and every count
 
 
 class SourceState:
@@ -97,7 +96,7 @@ def check_run_state(value: object) -> RunState:
     for source, log in zip(sources, ("batch", "stream"), strict=True):
         if not isinstance(source, dict):
             raise ValueError(f"sources: {source!r:.40}")
-        _whole("line", _member(source, "line", int), 1)
+        check_count("line", _member(source, "line", int), 1)
         _member(source, "done", bool)
         if "position" not in source:
             raise ValueError("position: missing")
@@ -109,9 +108,9 @@ def check_run_state(value: object) -> RunState:
         if value[position] is not None or sink == "out" or job.get(sink) is not None:
             sink_kind(str(job.get(sink))).check_position(value[position])
     for count in _member(value, "rejected", dict).values():
-        _whole("rejected", count)
+        check_count("rejected", count)
     _member(value, "first_rejected", str, NoneType)
-    if not 0 <= _member(value, "seconds", int, float) < _LIMIT:
+    if not 0 <= _member(value, "seconds", int, float) < COUNT_LIMIT:
         raise ValueError(f"seconds: {value['seconds']}")
     return RunState(**{name: value[name] for name in RunState._fields})
 
@@ -123,11 +122,6 @@ def _member(parent: dict[str, Any], name: str, *kinds: type) -> Any:
     if type(parent[name]) not in kinds:
         raise ValueError(f"{name}: {parent[name]!r:.40}")
     return parent[name]
-
-
-def _whole(name: str, value: object, least: int = 0) -> None:
-    if type(value) is not int or not least <= value < _LIMIT:
-        raise ValueError(f"{name}: {value!r:.40}")
 
 
 def json_text(text: str | None) -> str | None:

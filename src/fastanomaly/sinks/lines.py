@@ -7,15 +7,13 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from fastanomaly.names import STANDARD
+from fastanomaly.names import STANDARD, check_count
 from fastanomaly.sinks.files import LineFile
 
 if TYPE_CHECKING:
     from fastanomaly.results import Flag
     from fastanomaly.rules.rejects import Rejected
     from fastanomaly.waiting import Waiter
-
-_LARGEST = 2**62  # beyond every file's size
 
 
 class LineSink:
@@ -81,8 +79,7 @@ class LineSink:
     @staticmethod
     def check_position(position: object) -> None:
         """Raise ValueError unless it is what `snapshot` returns."""
-        if type(position) is not int or not 0 <= position < _LARGEST:
-            raise ValueError(f"position: {position!r:.40}")
+        check_count("position", position)
 
 
 def _columns(rejected: Rejected) -> bytes:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from fastanomaly.errors import LogOpenError, LogReadError, UsageError
-from fastanomaly.names import STANDARD
+from fastanomaly.names import STANDARD, check_count
 from fastanomaly.sources.base import Lines, LongLine, Progress, SourceOptions
 from fastanomaly.sources.compressed import Reader, decompressing, is_compressed
 from fastanomaly.sources.files import InputFile
@@ -21,7 +21,6 @@ from fastanomaly.waiting import Waiter
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 21
 _TAIL = 4096
-_LARGEST = 2**62  # beyond every file's size
 
 
 class Position(NamedTuple):
@@ -117,8 +116,7 @@ class LogSource:
         if not isinstance(file, list) or len(file) != 2:
             raise ValueError(f"position: file {file!r:.40}")
         for number in (offset, *file, tail_bytes, tail_crc):
-            if type(number) is not int or not 0 <= number < _LARGEST:
-                raise ValueError(f"position: {number!r:.40}")
+            check_count("position", number)
 
     def _go_to(self, position: Position) -> None:
         """Continue at a position; a pipe has none and continues where it is."""
