@@ -159,10 +159,13 @@ class Detector:
         Parameters
         ----------
         path : str or path-like
-            An existing file is replaced once the new one is complete and on the disk.
+            An existing file is replaced once the new one is complete and on the disk, and
+            its mode is kept. Of a symbolic link, the file that it leads to is replaced.
 
         Raises
         ------
+        OutputError
+            If the path leads to a device, a FIFO, a folder or an open file (``/dev/fd/N``).
         OSError
             If it cannot be written; an existing file is then unchanged.
 
@@ -559,10 +562,11 @@ class Detector:
 
 def save_detector(detector: Detector, path: str, **more: object) -> None:
     """Write a detector's state to a file, with more members in its header; see `save`."""
-    from fastanomaly.state_file import write_file, write_state  # noqa: PLC0415 - imported late
+    from fastanomaly.sinks.replacing import replace_file  # noqa: PLC0415 - imported late
+    from fastanomaly.state_file import write_state  # noqa: PLC0415
 
     header = detector._header(**more)
-    write_file(path, lambda fd: write_state(fd, detector._engine, header))
+    replace_file(path, lambda fd: write_state(fd, detector._engine, header))
 
 
 def read_detector(

@@ -11,12 +11,16 @@ import os
 import sys
 from array import array
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, BinaryIO, Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
+
+from fastanomaly.sinks.files import LineFile
+from fastanomaly.sinks.paths import check_outputs
 
 __all__ = ["DIRTY_LINES", "Simulation", "simulate"]
 
@@ -235,16 +239,18 @@ def simulate(batch: Path, stream: Path, options: Simulation | None = None) -> No
     Parameters
     ----------
     batch, stream : str or path-like
-        The files to write; existing ones are replaced. They must not be the same file.
+        The files to write, ``-`` for standard output; existing ones are overwritten. They
+        must not be the same file.
     options : Simulation, optional
         By default those of the published sample.
 
     Raises
     ------
-    ValueError
-        If both paths lead to one file; nothing has been written.
-    OSError
-        If a file cannot be created or written.
+    UsageError
+        If both paths lead to one file, or one is a folder or ends in ``.gz`` or ``.zst``;
+        nothing has been written.
+    OutputError
+        If a file cannot be created or written; the message names it.
 
     Notes
     -----
@@ -261,13 +267,15 @@ def simulate(batch: Path, stream: Path, options: Simulation | None = None) -> No
     {"D":"2", "T":"50"}
     """
     options = Simulation() if options is None else options
-    if _are_one_file(batch, stream):
-        raise ValueError(f"the batch and the stream log are the same file: {batch}")
+    batch, stream = os.fspath(batch), os.fspath(stream)
+    check_outputs([], [batch, stream])
     generator = _Generator(options)
-    with open(batch, "wb") as log:
-        log.write(b'{"D":"%d", "T":"%d"}\n' % (options.degree, options.tracked))
+    with closing(LineFile(batch)) as log:
+        log.cut()
+        log.write([b'{"D":"%d", "T":"%d"}\n' % (options.degree, options.tracked)])
         generator.write(log, options.batch_events)
-    with open(stream, "wb") as log:
+    with closing(LineFile(stream)) as log:
+        log.cut()
         generator.write(log, options.stream_events)
 
 
@@ -286,10 +294,10 @@ class _Generator:
         # again is in it again.
         self.friendships: array[int] = array("q")
 
-    def write(self, log: BinaryIO, lines: int) -> None:
+    def write(self, log: LineFile, lines: int) -> None:
         while lines > 0:
             count = min(lines, CHUNK_LINES)
-            log.write(b"".join(self._next_lines(count)))
+            log.write([b"".join(self._next_lines(count))])
             lines -= count
 
     def _next_lines(self, count: int) -> list[bytes]:
@@ -473,10 +481,3 @@ def _timestamps(seconds: Integers) -> list[bytes]:
 
 def _is_finite(value: Any) -> bool:
     return isinstance(value, (int, float)) and abs(value) <= sys.float_info.max
-
-
-def _are_one_file(one: Path, other: Path) -> bool:
-    """Return whether both paths are one regular file; a device may be written twice."""
-    if os.path.exists(one) and os.path.exists(other):
-        return os.path.isfile(one) and os.path.samefile(one, other)
-    return os.path.realpath(one) == os.path.realpath(other)

@@ -1,7 +1,6 @@
 """The file of a detector's state: plain arrays with checksums behind a header of JSON.
 
-docs/checkpoints.md describes the layout. A file is written under a temporary name, flushed
-to the disk and then renamed, so its name always stands for a whole file.
+docs/checkpoints.md describes the layout. `fastanomaly.sinks.replacing` writes the files.
 """
 
 from __future__ import annotations
@@ -201,42 +200,3 @@ def _renamed(members: Any, names: dict[str, str]) -> Any:
 
 def _inverse(names: dict[str, str]) -> dict[str, str]:
     return {new: old for old, new in names.items()}
-
-
-def write_file(path: str, write: Callable[[int], None]) -> None:
-    """Write a file so that its name always stands for a whole one.
-
-    Parameters
-    ----------
-    path : str
-        Its name; ``PATH.new`` is used in the meantime.
-    write : callable
-        Writes the contents to a file descriptor.
-
-    Raises
-    ------
-    OSError
-        If it cannot be written; the previous file is unchanged.
-    """
-    temporary = path + ".new"
-    fd = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o666)
-    try:
-        try:
-            write(fd)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    flush_folder(os.path.dirname(path) or ".")
-
-
-def flush_folder(path: str) -> None:
-    """Have the names in a folder written to the disk."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)

@@ -491,7 +491,7 @@ def test_summary_json_that_cannot_be_written_is_an_error(folder, run):
     ended = run("detect", *LOGS, "out.json", "--summary-json", "missing/summary.json")
     assert ended.status == 1
     assert "missing/summary.json" in ended.err
-    assert (folder / "out.json").read_bytes() == FLAGS
+    assert not (folder / "out.json").exists()
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems report it differently")
@@ -562,9 +562,9 @@ def test_gzip_is_known_by_its_suffix(folder, run):
     packed = gzip.compress(BATCH[:half]) + gzip.compress(BATCH[half:])
     (folder / "batch.json.gz").write_bytes(packed)
     (folder / "stream.GZ").write_bytes(gzip.compress(STREAM + b"garbage"))
-    args = ("batch.json.gz", "stream.GZ", "out.json.gz", "--rejects", "rejects.tsv")
+    args = ("batch.json.gz", "stream.GZ", "out.json", "--rejects", "rejects.tsv")
     assert run("detect", *args).status == 0
-    assert (folder / "out.json.gz").read_bytes() == FLAGS  # outputs are never compressed
+    assert (folder / "out.json").read_bytes() == FLAGS
     assert [row[:2] for row in rows(folder / "rejects.tsv")] == [(b"stream.GZ", b"2")]
 
 

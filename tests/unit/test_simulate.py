@@ -13,7 +13,7 @@ from reference import Reject, parse_event
 
 from fastanomaly import simulation
 from fastanomaly.cli import simulate as command
-from fastanomaly.errors import UsageError
+from fastanomaly.errors import OutputError, UsageError
 from fastanomaly.simulation import DIRTY_LINES, Simulation, simulate
 
 START = datetime(2017, 6, 14, 18, 46, 40)
@@ -419,7 +419,7 @@ def test_one_file_for_both_logs_is_refused_and_kept(tmp_path):
 
 
 def test_a_log_that_cannot_be_created_is_an_os_error(tmp_path):
-    with pytest.raises(FileNotFoundError):
+    with pytest.raises(OutputError, match="missing/batch: No such file"):
         simulate(tmp_path / "missing" / "batch", tmp_path / "stream")
 
 
@@ -436,6 +436,7 @@ def test_the_command_has_every_option_and_its_default():
     args = vars(parse("BATCH", "STREAM"))
     assert args.pop("batch") == "BATCH"
     assert args.pop("stream") == "STREAM"
+    assert args.pop("quiet") is False
     assert args == dataclasses.asdict(Simulation())
 
 

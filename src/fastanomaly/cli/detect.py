@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 
 from fastanomaly.cli.options import add_logs, add_max_line, add_parameters, add_quiet, max_line
 from fastanomaly.cli.watch import Watch
-from fastanomaly.errors import FeedError, OutputError, Stopped, StrictError
+from fastanomaly.errors import FeedError, OutputError, Stopped, StrictError, UsageError
 from fastanomaly.runs.detection import detect
 from fastanomaly.runs.stopping import StopSignals
 from fastanomaly.runs.summary import Summary, summary_json, summary_values
 from fastanomaly.sinks.files import write_whole
 from fastanomaly.sinks.paths import check_outputs
 from fastanomaly.telemetry import messages
+from fastanomaly.telemetry.address import parse_target
 from fastanomaly.telemetry.messages import write_message
 
 NAME = "detect"
 HELP = "judge a stream log's purchases and write the flagged ones"
+EXAMPLES = (
+    "fastanomaly detect batch.json stream.json flagged.json",
+    "fastanomaly detect batch.json stream.json.gz - -D 2 -T 50 --rejects rejects.tsv",
+    "fastanomaly detect batch.json live.json out.json --follow --checkpoint kept",
+)
+_EVERY = "30s"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -33,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--metrics",
         metavar="PORT|FILE",
-        help="metrics for Prometheus: at a local port (or HOST:PORT), or in a file",
+        help="metrics for Prometheus: at a local port, HOST:PORT or [IPv6]:PORT, or in a file",
     )
     parser.add_argument(
         "--log-format",
@@ -63,8 +71,7 @@ def _add_live_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--every",
         metavar="N|Ns",
-        default="30s",
-        help="lines or seconds between two checkpoints (default: %(default)s)",
+        help=f"lines or seconds between two checkpoints (default: {_EVERY})",
     )
     parser.add_argument(
         "--fresh", action="store_true", help="start over, whatever the checkpoints hold"
@@ -81,14 +88,30 @@ def _seconds(text: str) -> float:
     return seconds
 
 
+def _check_options(args: argparse.Namespace) -> None:
+    """Check that no option is given that does nothing; raises UsageError."""
+    if args.checkpoint is None:
+        for name, value in (("--every", args.every), ("--fresh", args.fresh)):
+            if value:
+                raise UsageError(f"{name}: has no effect without --checkpoint")
+    if args.until_idle is not None and not args.follow and os.path.isfile(args.stream):
+        raise UsageError(
+            f"--until-idle: has no effect on the file {args.stream} without --follow"
+        )
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     limit = max_line(args)
-    if args.summary_json is not None:
-        outputs = [args.out, args.rejects, args.summary_json]
-        check_outputs(
-            [args.batch, args.stream], [path for path in outputs if path is not None]
-        )
+    _check_options(args)
+    metrics_file = None
+    if args.metrics is not None and parse_target(args.metrics) is None:
+        metrics_file = args.metrics
+    check_outputs(
+        [args.batch, args.stream],
+        [args.out, args.rejects, args.summary_json, metrics_file],
+        replaced=[metrics_file],
+    )
     json = args.log_format == messages.JSON
     if json:
         messages.use_json()
@@ -108,7 +131,7 @@ def run(args: argparse.Namespace) -> int:
                 follow=args.follow,
                 until_idle=args.until_idle,
                 checkpoint=args.checkpoint,
-                every=args.every,
+                every=args.every or _EVERY,
                 fresh=args.fresh,
                 summary=summary,
                 on_read=watch,

@@ -9,13 +9,19 @@ from fastanomaly.cli.options import (
     add_max_line,
     add_other_settings,
     add_parameters,
+    add_quiet,
     explain_options,
+    report_written,
 )
 from fastanomaly.sinks.files import print_text
-from fastanomaly.sinks.paths import check_folders, check_outputs
+from fastanomaly.sinks.paths import check_outputs
 
 NAME = "explain"
 HELP = "explain why a purchase of a stream log is flagged or not"
+EXAMPLES = (
+    "fastanomaly explain batch.json stream.json --flag 1",
+    "fastanomaly explain batch.json stream.json --line 7 --picture why.svg",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -38,15 +44,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameters(parser)
     add_other_settings(parser)
     add_max_line(parser)
+    add_quiet(parser, "do not say which file was written")
 
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     from fastanomaly.runs.explaining import explain  # noqa: PLC0415 - slows the start
 
-    if args.picture is not None:
-        check_outputs([args.batch, args.stream], [args.picture])
-        check_folders([args.picture])
+    check_outputs([args.batch, args.stream], [args.picture])
     found = explain(
         args.batch, args.stream, line=args.line, flag=args.flag, **explain_options(args)
     )
@@ -58,4 +63,5 @@ def run(args: argparse.Namespace) -> int:
         print_text(found.to_text())
     if args.picture is not None:
         found.draw(args.picture)
+        report_written(args, args.picture)
     return 0

@@ -2,36 +2,29 @@
 
 from __future__ import annotations
 
-import argparse
-import os
 from collections.abc import Sequence
 
 from fastanomaly._version import __version__
 from fastanomaly.cli import detect, explain, report, simulate, sweep
+from fastanomaly.cli.parsing import Parser
 from fastanomaly.errors import FeedError, UsageError
 from fastanomaly.telemetry.messages import write_message
 
 COMMANDS = (detect, sweep, explain, report, simulate)
+EXAMPLES = (
+    "fastanomaly simulate batch.json stream.json",
+    "fastanomaly detect batch.json stream.json flagged.json",
+    "fastanomaly detect --help",
+)
 _INTERRUPTED = "stopped by SIGINT"
 
 
-class _HelpFormatter(argparse.HelpFormatter):
-    """Help as wide as the terminal; argparse's own way of asking imports six modules."""
-
-    def __init__(self, prog: str) -> None:
-        try:
-            columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
-        except (OSError, ValueError):
-            columns = 80
-        super().__init__(prog, width=columns - 2)
-
-
-def parser() -> argparse.ArgumentParser:
+def parser() -> Parser:
     """Build the parser of the whole command line."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="fastanomaly",
         description="Is this purchase unusual for this buyer's friends, right now?",
-        formatter_class=_HelpFormatter,
+        examples=EXAMPLES,
     )
     top.add_argument("--version", action="version", version=f"fastanomaly {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
@@ -40,7 +33,7 @@ def parser() -> argparse.ArgumentParser:
             command.NAME,
             help=command.HELP,
             description=command.HELP,
-            formatter_class=_HelpFormatter,
+            examples=command.EXAMPLES,
         )
         command.add_arguments(sub)
         sub.set_defaults(command=command)
@@ -55,8 +48,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv : sequence of str, optional
         The arguments; by default those of the process.
     """
-    args = parser().parse_args(argv)
     try:
+        args = parser().parse_args(argv)
         return int(args.command.run(args))
     except UsageError as error:
         status, message = 2, str(error)

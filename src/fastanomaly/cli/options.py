@@ -1,9 +1,10 @@
 """The options that several commands have, declared and read in one place.
 
-To add a command, write a module of this package with four names, and add it to `COMMANDS` in
+To add a command, write a module of this package with five names, and add it to `COMMANDS` in
 `fastanomaly.cli.main`:
 
 - ``NAME`` and ``HELP``: the command's name, and what it does in one line.
+- ``EXAMPLES``: two or three command lines for its help.
 - ``add_arguments(parser)``: declares its arguments, the shared ones by the functions below.
 - ``run(args)``: does the work and returns the exit status; `main` turns exceptions into
   messages and exit statuses.
@@ -27,6 +28,8 @@ from fastanomaly.rules.parameters import (
     OTHER_TRACKED,
     check_max_line,
 )
+from fastanomaly.sinks.paths import open_descriptor
+from fastanomaly.telemetry.messages import write_message
 
 MAX_RANGE = 10**4
 """The longest range in a list of whole numbers."""
@@ -105,8 +108,15 @@ def add_max_line(parser: argparse.ArgumentParser) -> None:
 
 
 def add_quiet(parser: argparse.ArgumentParser, text: str) -> None:
-    """Declare --quiet, read as `args.quiet`, with its help text."""
-    parser.add_argument("--quiet", action="store_true", help=text)
+    """Declare -q and --quiet, read as `args.quiet`, with its help text."""
+    parser.add_argument("-q", "--quiet", action="store_true", help=text)
+
+
+def report_written(args: argparse.Namespace, *paths: str | None) -> None:
+    """Say on standard error which files were written, unless --quiet or nothing was."""
+    for path in paths:
+        if path is not None and not args.quiet and open_descriptor(path) is None:
+            write_message(f"wrote {path}")
 
 
 def max_line(args: argparse.Namespace) -> int:

@@ -11,13 +11,20 @@ from fastanomaly.cli.options import (
     add_parameters,
     add_quiet,
     explain_options,
+    report_written,
 )
 from fastanomaly.cli.progress import ProgressBar
+from fastanomaly.errors import UsageError
 from fastanomaly.sinks.files import write_whole
-from fastanomaly.sinks.paths import check_folders, check_outputs
+from fastanomaly.sinks.paths import check_outputs, irregular
 
 NAME = "report"
 HELP = "write a report on two logs as one HTML file that opens offline"
+EXAMPLES = (
+    "fastanomaly report batch.json stream.json -o report.html",
+    "fastanomaly report batch.json stream.json -o june.html --title June -D 3 -T 50",
+)
+_SUFFIXES = (".html", ".htm")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -30,7 +37,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameters(parser)
     add_other_settings(parser)
     add_max_line(parser)
-    add_quiet(parser, "no progress bar")
+    add_quiet(parser, "no progress bar, and do not say which file was written")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -38,10 +45,12 @@ def run(args: argparse.Namespace) -> int:
     from fastanomaly.reports.build import report  # noqa: PLC0415 - NumPy slows the start
 
     check_outputs([args.batch, args.stream], [args.out])
-    check_folders([args.out])
+    if irregular(args.out) is None and not args.out.lower().endswith(_SUFFIXES):
+        raise UsageError(f"{args.out}: the suffix must be .html, or a browser shows no page")
     options = explain_options(args)
     with ProgressBar(args.quiet) as progress:
         page = report(args.batch, args.stream, title=args.title, on_read=progress, **options)
     # The paths of the logs are in it, and need not be UTF-8.
     write_whole(args.out, page.encode("utf-8", "backslashreplace"))
+    report_written(args, args.out)
     return 0

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import argparse
 
+from fastanomaly.cli.options import add_quiet, report_written
 from fastanomaly.errors import UsageError
-from fastanomaly.sources.compressed import is_compressed
 
 NAME = "simulate"
 HELP = "generate logs of any size that look like the published sample"
+EXAMPLES = (
+    "fastanomaly simulate batch.json stream.json",
+    "fastanomaly simulate batch.json stream.json --users 1000 --batch-events 20000 --seed 7",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -57,6 +61,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="timestamp of the first event (default: %(default)s)",
     )
     _add(other, "--seed", int, 0, "random seed; equal options and seeds give equal logs")
+    add_quiet(parser, "do not say which files were written")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -65,9 +70,6 @@ def run(args: argparse.Namespace) -> int:
 
     from fastanomaly.simulation import Simulation, simulate  # noqa: PLC0415
 
-    for path in (args.batch, args.stream):
-        if is_compressed(path):
-            raise UsageError(f"{path}: logs are written as plain text, not compressed")
     try:
         options = Simulation(
             **{field.name: getattr(args, field.name) for field in fields(Simulation)}
@@ -75,6 +77,7 @@ def run(args: argparse.Namespace) -> int:
         simulate(args.batch, args.stream, options)
     except ValueError as error:
         raise UsageError(str(error)) from error
+    report_written(args, args.batch, args.stream)
     return 0
 
 

@@ -6,11 +6,18 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from fastanomaly.cli.options import add_logs, add_max_line, add_quiet, max_line, whole_numbers
+from fastanomaly.cli.options import (
+    add_logs,
+    add_max_line,
+    add_quiet,
+    max_line,
+    report_written,
+    whole_numbers,
+)
 from fastanomaly.cli.progress import ProgressBar
 from fastanomaly.errors import UsageError
 from fastanomaly.sinks.files import print_text, write_whole
-from fastanomaly.sinks.paths import check_folders, check_outputs
+from fastanomaly.sinks.paths import check_clashes, check_outputs
 from fastanomaly.telemetry.messages import write_message
 
 if TYPE_CHECKING:
@@ -19,6 +26,11 @@ if TYPE_CHECKING:
 
 NAME = "sweep"
 HELP = "judge a stream log at many settings of D, T and k at once"
+EXAMPLES = (
+    "fastanomaly sweep batch.json stream.json -D 1-6 -T 10,20,50",
+    "fastanomaly sweep batch.json stream.json -D 2 -T 50 -k 2,2.5,3 -o table.csv",
+    "fastanomaly sweep batch.json stream.json -D 1-3 -T 50 --against 2,50,3",
+)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,6 +66,8 @@ def run(args: argparse.Namespace) -> int:
     from fastanomaly.sweeps.judging import sweep  # noqa: PLC0415
 
     longest = max_line(args)
+    if args.quiet and args.against is not None:
+        raise UsageError("--against: has no effect with --quiet")
     degrees = whole_numbers("--degrees", args.degrees)
     tracked = whole_numbers("--tracked", args.tracked)
     sigmas = [k.strip() for k in args.sigmas.split(",")]
@@ -70,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
         )
     against = None if args.against is None else _cell(result, args.against)
     _write_files(args, result)
+    report_written(args, args.out, args.agreement, args.flags_dir)
     if not args.quiet:
         _print_tables(result, against)
     if total := result.rejected.total():
@@ -87,15 +102,19 @@ def _check_files(args: argparse.Namespace, cells: list[Cell]) -> None:
     files = [path for path in (args.out, args.agreement) if path is not None]
     for path in files:
         check_suffix(path)
-    check_outputs([args.batch, args.stream], files)
-    created = args.flags_dir and os.path.abspath(args.flags_dir)
-    check_folders(
-        [path for path in files if os.path.dirname(os.path.abspath(path)) != created]
-    )
-    if args.flags_dir is not None:
-        for cell in cells:
-            check_outputs([args.batch, args.stream], [*files, _flags_path(args, cell)])
-        os.makedirs(args.flags_dir, exist_ok=True)
+    logs = [args.batch, args.stream]
+    if args.flags_dir is None:
+        check_outputs(logs, files)
+        return
+    folder = os.path.abspath(args.flags_dir)
+    inside = [path for path in files if os.path.dirname(os.path.abspath(path)) == folder]
+    if not os.path.isdir(folder):
+        # Created below: what will be in it needs no further check.
+        check_clashes(logs, [*files, *(_flags_path(args, cell) for cell in cells)])
+        check_outputs(logs, [path for path in files if path not in inside])
+    else:
+        check_outputs(logs, [*files, *(_flags_path(args, cell) for cell in cells)])
+    os.makedirs(args.flags_dir, exist_ok=True)
 
 
 def _write_files(args: argparse.Namespace, result: SweepResult) -> None:

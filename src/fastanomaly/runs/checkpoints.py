@@ -13,12 +13,13 @@ import re
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastanomaly.detector import Detector, read_detector, save_detector
 from fastanomaly.errors import CheckpointError, ParameterError, UsageError
 from fastanomaly.runs.run_state import RunState, check_run_state
-from fastanomaly.state_file import flush_folder
+from fastanomaly.sinks.replacing import flush_folder, is_temporary
 
 if TYPE_CHECKING:
     from fastanomaly.sinks.base import Sink
@@ -105,7 +106,10 @@ class Checkpoints:
         # A child of a run that was killed may still be writing: wait for it.
         writing = self._lock_writing()
         for name in os.listdir(self.folder):
-            if name.endswith(".new") and _NAME.fullmatch(name.removesuffix(".new")):
+            checkpoint = name.split(".")[0]
+            if _NAME.fullmatch(checkpoint) and (
+                is_temporary(name, checkpoint) or name == f"{checkpoint}.new"
+            ):
                 os.unlink(self._path(name))
         os.close(writing)
         self._number = max(self._numbers(), default=0)
@@ -113,6 +117,9 @@ class Checkpoints:
 
     def __exit__(self, *_: object) -> None:
         self.wait()
+        # Nobody else waits for this file: whoever may has the lock, which is held here.
+        with suppress(OSError):
+            os.unlink(self._path("writing"))
         os.close(self._lock)
 
     def _path(self, name: str) -> str:
@@ -187,7 +194,11 @@ class Checkpoints:
         """Have a forked child write a checkpoint while the run continues."""
         self.wait()
         self._start()
-        writing = self._lock_writing()
+        try:
+            writing = self._lock_writing()
+        except OSError as error:  # such as no descriptor left
+            self._failed(error.strerror)
+            return
         try:
             self._child = os.fork()
         except OSError:  # no memory for a child: the run writes it

@@ -12,7 +12,7 @@ from contextlib import closing
 
 from fastanomaly.errors import OutputError, UsageError
 from fastanomaly.names import STANDARD
-from fastanomaly.sinks.paths import output_error
+from fastanomaly.sinks.paths import open_descriptor, output_error
 from fastanomaly.waiting import Waiter
 
 _FIFO_SECONDS = 0.02
@@ -26,7 +26,8 @@ class LineFile:
     Parameters
     ----------
     path : str
-        ``-`` for standard output.
+        ``-`` for standard output. ``/dev/stdout``, ``/dev/stderr`` and ``/dev/fd/N`` stand
+        for the open descriptor in the same way: what is behind it is never cut.
     waiter : Waiter, optional
         Waits until a FIFO has a reader.
 
@@ -35,7 +36,7 @@ class LineFile:
     length : int
         Bytes in the file, or written to it.
     regular : bool
-        Whether it is a regular file that can be cut; False for standard output.
+        Whether it is a regular file that can be cut; False for open descriptors.
 
     Raises
     ------
@@ -47,14 +48,13 @@ class LineFile:
         self.path = path
         self.length = 0
         try:
-            if path != STANDARD:
+            descriptor = open_descriptor(path)
+            if descriptor is None:
                 self._fd = _open(path, waiter or Waiter())
-            elif sys.stdout is not None:
-                self._fd = os.dup(sys.stdout.fileno())
             else:
-                raise OSError("standard output is closed")
-            # Others may write to the file behind standard output: its length is theirs.
-            self.regular = path != STANDARD and stat.S_ISREG(os.fstat(self._fd).st_mode)
+                self._fd = _duplicate(descriptor)
+            # Others may write to the file behind a descriptor: its length is theirs.
+            self.regular = descriptor is None and stat.S_ISREG(os.fstat(self._fd).st_mode)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise output_error(path, error) from error
 
@@ -122,6 +122,14 @@ class LineFile:
         """Have a regular file written to the disk."""
         if self.regular:
             os.fsync(self._fd)
+
+
+def _duplicate(descriptor: int) -> int:
+    """Return a copy of an open descriptor."""
+    # If standard output is closed, descriptor 1 can be something else by now.
+    if descriptor == 1 and sys.stdout is None:
+        raise OSError("standard output is closed")
+    return os.dup(sys.stdout.fileno() if descriptor == 1 else descriptor)
 
 
 def _open(path: str, waiter: Waiter) -> int:

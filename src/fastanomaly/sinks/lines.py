@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from fastanomaly.names import STANDARD, check_count
 from fastanomaly.sinks.files import LineFile
+from fastanomaly.sinks.paths import open_descriptor
 
 if TYPE_CHECKING:
     from fastanomaly.results import Flag
@@ -74,7 +75,10 @@ class LineSink:
     @staticmethod
     def identity(path: str) -> str:
         """Return the path without links."""
-        return path if path == STANDARD else os.path.realpath(path)
+        descriptor = open_descriptor(path)
+        if descriptor is None:
+            return os.path.realpath(path)
+        return STANDARD if descriptor == 1 else f"/dev/fd/{descriptor}"
 
     @staticmethod
     def check_position(position: object) -> None:

@@ -1,30 +1,33 @@
 """Metrics of a run for Prometheus: over HTTP, or in a file for the node exporter.
 
-The library prometheus-client writes and serves the format (extra ``metrics``). Its thread
+The library prometheus-client writes the format (extra ``metrics``). The thread of the server
 reads the run's latest `Snapshot`, never the detector itself.
 """
 
 from __future__ import annotations
 
-import re
+import os
 import time
 from collections.abc import Iterator
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastanomaly.errors import UsageError
+from fastanomaly.sinks.replacing import replace_file
+from fastanomaly.telemetry.address import parse_target
+from fastanomaly.telemetry.messages import write_message
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
     from fastanomaly.results import Counts, Latency, Memory
     from fastanomaly.runs.run import Run
+    from fastanomaly.telemetry.server import Server
 
 SECONDS = 0.5
 """How old the metrics may be, apart from the time that a block of a log takes."""
 
 FILE_SECONDS = 5.0
-
-_ADDRESS = re.compile(r"(?:(?P<host>[^/\s]+):)?(?P<port>[0-9]{1,5})")
 
 
 class Snapshot(NamedTuple):
@@ -44,50 +47,49 @@ class Metrics:
     Parameters
     ----------
     target : str
-        A port of this machine, or host and port to serve other machines (``9100``,
-        ``0.0.0.0:9100``); or the path of a file.
+        An address or the path of a file, see `fastanomaly.telemetry.address`. A file is
+        first written by `update`.
 
     Raises
     ------
     UsageError
-        If prometheus-client is not installed.
-    OSError
-        If the port cannot be served or the file cannot be written.
+        If prometheus-client is not installed, or `target` is neither.
+    OutputError
+        If the address cannot be used.
     """
 
     def __init__(self, target: str) -> None:
         try:
             import prometheus_client  # noqa: PLC0415
             import prometheus_client.core  # noqa: PLC0415
+            import prometheus_client.exposition  # noqa: PLC0415
         except ImportError as error:
             raise UsageError(
                 "metrics: need an extra: pip install 'fastanomaly[metrics]'"
             ) from error
+        address = parse_target(target)
         self._client: Any = prometheus_client
         self._registry = prometheus_client.CollectorRegistry()
         self._snapshot: Snapshot | None = None
-        self._snapshot_at = 0.0
-        self._written_at = 0.0
+        self._snapshot_at = self._written_at = -inf
         self._registry.register(self)
-        self._path: str | None = None
-        self._server: Any = None
-        if address := _ADDRESS.fullmatch(target):
-            port = int(address["port"])
-            if port > 65535:
-                raise UsageError(f"metrics: {target}: not a port number")
-            self._server, self._thread = prometheus_client.start_http_server(
-                port, address["host"] or "127.0.0.1", self._registry
-            )
-        else:
-            self._path = target
-            self._write()
+        self._path = target if address is None else None
+        self._has_written = self._is_failing = False
+        self._server: Server | None = None
+        if address is not None:
+            from fastanomaly.telemetry.server import Server  # noqa: PLC0415 - slows the start
+
+            self._server = Server(address, self._answer)
 
     def close(self) -> None:
         """Stop serving."""
         if self._server is not None:
-            self._server.shutdown()
-            self._server.server_close()
-            self._thread.join()
+            self._server.close()
+
+    def _answer(self, accept: str) -> tuple[str, bytes]:
+        """Return the content type and the metrics for an Accept header."""
+        encode, kind = self._client.exposition.choose_encoder(accept)
+        return kind, encode(self._registry)
 
     def update(self, run: Run, now: bool = False) -> None:
         """Take a snapshot of the run if the last one is old, or `now`."""
@@ -117,11 +119,29 @@ class Metrics:
             self._write()
 
     def _write(self) -> None:
+        """Replace the file; after it was written once, a failure is only reported."""
         assert self._path is not None
+        view = memoryview(self._client.generate_latest(self._registry))
+
+        def write(fd: int) -> None:
+            rest = view
+            while rest:
+                rest = rest[os.write(fd, rest) :]
+
         try:
-            self._client.write_to_textfile(self._path, self._registry)
+            replace_file(self._path, write, durable=False)
         except OSError as error:
-            raise OSError(error.errno, error.strerror, self._path) from error
+            if not self._has_written:
+                raise
+            if not self._is_failing:
+                text = error.strerror or str(error)
+                write_message(
+                    f"--metrics: {self._path}: cannot be written: {text}; trying again",
+                    "warning",
+                )
+            self._is_failing = True
+        else:
+            self._has_written, self._is_failing = True, False
 
     def describe(self) -> list[Metric]:
         """Return no metrics: there are none before the first snapshot."""

@@ -1,0 +1,92 @@
+"""argparse with suggestions for typos, examples in the help, and errors of output."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any
+
+from fastanomaly.sinks.files import print_text
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
+
+
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Help as wide as the terminal; argparse's own way of asking imports six modules."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS") or os.get_terminal_size().columns)
+        except (OSError, ValueError):
+            columns = 80
+        super().__init__(prog, width=columns - 2, **options)
+
+
+class Parser(argparse.ArgumentParser):
+    """The parser of the command line, or of one command.
+
+    Parameters
+    ----------
+    examples : sequence of str, optional
+        Command lines for the end of the help.
+    **options
+        See `argparse.ArgumentParser`.
+    """
+
+    def __init__(self, *, examples: Sequence[str] = (), **options: Any) -> None:
+        if examples:
+            options["epilog"] = "examples:\n" + "\n".join(f"  {line}" for line in examples)
+        super().__init__(formatter_class=HelpFormatter, **options)
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse arguments; an unknown one is an error of this parser, with its usage."""
+        words = sys.argv[1:] if args is None else list(args)
+        commands = [a for a in self._actions if isinstance(a, argparse._SubParsersAction)]
+        if not commands:
+            self._check_options(words)
+        parsed, unknown = super().parse_known_args(words, namespace)
+        if unknown:
+            self.error(f"unrecognized arguments: {' '.join(unknown)}")
+        return parsed, unknown
+
+    def _check_options(self, words: list[str]) -> None:
+        """Report the first unknown long option, before anything that follows from it."""
+        known = [name for name in self._option_string_actions if name.startswith("--")]
+        for word in words:
+            if word == "--":
+                break
+            name = word.split("=")[0]
+            if not word.startswith("--") or " " in word:
+                continue
+            if not any(option.startswith(name) for option in known):
+                self.error(f"unrecognized option: {name}{suggestion(name, known)}")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Check a choice, such as the command."""
+        if action.choices is not None and value not in action.choices:
+            choices = [str(choice) for choice in action.choices]
+            raise argparse.ArgumentError(
+                action,
+                f"invalid choice: {value!r}{suggestion(str(value), choices)} "
+                f"(choose from {', '.join(choices)})",
+            )
+
+    def _print_message(self, message: str, file: SupportsWrite[str] | None = None) -> None:
+        """Write help and version so that a failure is reported; argparse ignores it."""
+        if message and file is sys.stdout:
+            print_text(message.removesuffix("\n"))
+        else:
+            super()._print_message(message, file)
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """Return ", did you mean ...?" if a known word is close to a mistyped one, or ""."""
+    close = get_close_matches(word, known, n=1)
+    return f", did you mean {close[0]}?" if close else ""
