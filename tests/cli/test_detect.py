@@ -576,12 +576,6 @@ def test_zstd_is_known_by_its_suffix(folder, run):
     assert (folder / "out.json").read_bytes() == FLAGS
 
 
-def test_a_log_without_the_suffix_is_not_decompressed(folder, run):
-    (folder / "stream.json").write_bytes(gzip.compress(STREAM))
-    assert "lines rejected" in run("detect", *LOGS, "out.json").err
-    assert (folder / "out.json").read_bytes() == b""
-
-
 def test_a_dash_is_standard_input_or_output(folder, run):
     ended = run("detect", "-", "stream.json", "-", stdin=BATCH)
     assert (ended.status, ended.out) == (0, FLAGS)

@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from fastanomaly.errors import LogOpenError
+from fastanomaly.names import STANDARD
 
 if TYPE_CHECKING:
     import gzip
     import io
 
+    from fastanomaly.sources.files import InputFile
+
 GZIP = (".gz",)
 ZSTD = (".zst", ".zstd")
 """The suffixes of compressed logs."""
+
+_GZIP_MAGIC = b"\x1f\x8b\x08"
+_ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+_WINDOW_HINT = (
+    "; its window is larger than 2^27 bytes: compress it again with a smaller one, "
+    "or give the output of zstd -dc --long=31"
+)
 
 
 class Reader(NamedTuple):
@@ -39,15 +51,34 @@ def is_compressed(path: str) -> bool:
     return path.lower().endswith(GZIP + ZSTD)
 
 
-def decompressing(path: str, file: io.RawIOBase) -> Reader:
-    """Return a reader of what a compressed file holds.
+def compression(path: str, file: InputFile) -> tuple[str, ...] | None:
+    """Return how a log is compressed: `GZIP`, `ZSTD` or None.
+
+    The suffix says so, and in its absence the first bytes of a regular file.
+    """
+    for suffixes in (GZIP, ZSTD):
+        if path.lower().endswith(suffixes):
+            return suffixes
+    if path == STANDARD or not file.regular:
+        return None
+    try:
+        start = os.pread(file.fileno(), 4, 0)
+    except OSError:  # the first read reports it
+        return None
+    if start.startswith(_GZIP_MAGIC):
+        return GZIP
+    return ZSTD if start == _ZSTD_MAGIC else None
+
+
+def decompressing(path: str, file: io.RawIOBase, kind: tuple[str, ...]) -> Reader:
+    """Return a reader of what a file holds that is compressed in this way.
 
     Raises
     ------
     LogOpenError
         If what decompresses it is not installed.
     """
-    if path.lower().endswith(GZIP):
+    if kind == GZIP:
         return _gzip_reader(file)
     return _zstd_reader(path, file)
 
@@ -83,4 +114,13 @@ def _zstd_reader(path: str, file: io.RawIOBase) -> Reader:
             f"{path}: reading zstd needs an extra: pip install 'fastanomaly[zstd]'"
         ) from error
     unpacked = zstd.ZstdFile(cast("BinaryIO", file))
-    return Reader(unpacked.read1, unpacked.close, (OSError, EOFError, zstd.ZstdError))
+
+    def read(size: int) -> bytes:
+        try:
+            return unpacked.read1(size)
+        except zstd.ZstdError as error:
+            if "too much memory" not in str(error):
+                raise
+            raise OSError(f"{error}{_WINDOW_HINT}") from error
+
+    return Reader(read, unpacked.close, (OSError, EOFError, zstd.ZstdError))

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from fastanomaly.errors import LogOpenError, LogReadError, UsageError
 from fastanomaly.names import STANDARD, check_count
 from fastanomaly.sources.base import Lines, LongLine, Progress, SourceOptions
-from fastanomaly.sources.compressed import Reader, decompressing, is_compressed
+from fastanomaly.sources.compressed import Reader, compression, decompressing, is_compressed
 from fastanomaly.sources.files import InputFile
 from fastanomaly.sources.following import FollowedFile
 from fastanomaly.waiting import Waiter
@@ -50,7 +50,7 @@ class LogSource:
     ----------
     path : str
         ``-`` for standard input; names ending in ``.gz``, ``.zst`` or ``.zstd`` are
-        decompressed.
+        decompressed, and so are files that begin as gzip or zstd data do.
     options : SourceOptions
 
     Raises
@@ -78,7 +78,8 @@ class LogSource:
             self._file = kind(path, waiter, options.tick, options.until_idle)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise LogOpenError(f"{path}: {_reason(error)}") from error
-        self._reader = _reader(path, self._file)
+        self._compression = compression(path, self._file) if not options.follow else None
+        self._reader = _reader(path, self._file, self._compression)
         if options.position is not None:
             self._go_to(Position(*options.position))
 
@@ -120,7 +121,7 @@ class LogSource:
 
     def _go_to(self, position: Position) -> None:
         """Continue at a position; a pipe has none and continues where it is."""
-        if is_compressed(self.path):
+        if self._compression is not None:
             self._skip(position.offset)
         elif isinstance(self._file, FollowedFile) and self._file.regular:
             if not self._matches(position) or not self._file.is_file(position.file):
@@ -154,7 +155,7 @@ class LogSource:
 
     def _tail(self, offset: int) -> bytes:
         """Return the last bytes before an offset, where they can be read again."""
-        if is_compressed(self.path) or not self._file.regular:
+        if self._compression is not None or not self._file.regular:
             return b""
         size = min(offset, _TAIL)
         return os.pread(self._file.fileno(), size, offset - size)
@@ -263,9 +264,9 @@ class LogSource:
         self._offset += length
 
 
-def _reader(path: str, file: InputFile) -> Reader:
-    if is_compressed(path):
-        return decompressing(path, file)
+def _reader(path: str, file: InputFile, kind: tuple[str, ...] | None) -> Reader:
+    if kind is not None:
+        return decompressing(path, file, kind)
     return Reader(file.read, lambda: None, (OSError,))
 
 
