@@ -70,12 +70,13 @@ class Flag:
 
 @dataclass
 class Result:
-    """The output of a run as bytes, its flags, rejects and counts."""
+    """The output of a run as bytes, its flags, rejects, counts and exit status."""
 
     output: bytes
     flags: list[Flag]
     rejects: list[Rejected]
     counts: dict[str, int]
+    status: int = 0
 
 
 # The verdict
@@ -492,7 +493,9 @@ def detect(batch, stream, *, degree=None, tracked=None, sigmas="3", max_line=1 <
 
     detector = ReferenceDetector(degree, tracked, sigmas)
     output, flags, rejects = [], [], []
+    status = 0
     for log, lines in (("batch", batch_lines), ("stream", numbered_lines(stream, max_line))):
+        rejected_before = len(rejects)
         for number, line in lines:
             try:
                 event = parse_event(line, max_line)
@@ -510,9 +513,11 @@ def detect(batch, stream, *, degree=None, tracked=None, sigmas="3", max_line=1 <
                 if flag is not None:
                     flags.append(replace(flag, line=number))
                     output.append(flagged_line(line, flag.mean_text, flag.sd_text))
+        if lines and len(rejects) - rejected_before == len(lines):
+            status = 4  # lines, but no valid event
     counts = {
         "purchases": detector.purchases,
         "befriends": detector.befriends,
         "unfriends": detector.unfriends,
     }
-    return Result(b"".join(output), flags, rejects, counts)
+    return Result(b"".join(output), flags, rejects, counts, status)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 COMMAND = (sys.executable, "-m", "fastanomaly")
-EXIT_STATUSES = (0, 1, 2, 3, 130, 143)
+EXIT_STATUSES = (0, 1, 2, 3, 4, 130, 143)
 PATIENCE = 300  # seconds: far more than any run takes, even under a sanitizer
 
 

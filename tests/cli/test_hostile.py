@@ -597,7 +597,7 @@ def test_a_nonblocking_standard_input_is_read_to_its_end_or_reported(folder, sta
         assert (status, "error: -: " in err) == (1, True)
 
 
-def feed_in_packets(start, log, size, *args):
+def feed_in_packets(start, log, size, *args, status=0):
     """Run with a log on standard input; each read gets `size` bytes."""
     try:
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
@@ -608,8 +608,8 @@ def feed_in_packets(start, log, size, *args):
             process = start("detect", *args, stdin=theirs)
         for place in range(0, len(log), size):
             ours.send(log[place : place + size])
-    assert process.wait(PATIENCE) == 0
-    check_manners(0, process.stderr.read().decode())
+    assert process.wait(PATIENCE) == status
+    check_manners(status, process.stderr.read().decode())
 
 
 @pytest.mark.parametrize("seed", [34, 118, 132, 4])  # the first three have a small max_line
@@ -620,7 +620,7 @@ def test_reads_of_one_byte_give_the_same_flags(tmp_path, start, seed):
     (tmp_path / "batch").write_bytes(logs.batch)
     (tmp_path / "stream").write_bytes(logs.stream)
     for log, args in ((logs.batch, ("-", "stream")), (logs.stream, ("batch", "-"))):
-        feed_in_packets(start, log, 1, *args, "out", *options)
+        feed_in_packets(start, log, 1, *args, "out", *options, status=expected.status)
         assert (tmp_path / "out").read_bytes() == expected.output
         raws = [row[4] for row in rows(tmp_path / "rejects")]
         assert raws == [reject.raw for reject in expected.rejects]
@@ -637,6 +637,6 @@ def test_long_lines_in_reads_of_any_size(folder, start, size):
     expected = reference.detect(b"", stream, degree=1, tracked=2, max_line=limit)
     (folder / "batch.json").write_bytes(b"")
     options = ("-D1", "-T2", "--max-line", str(limit), "--rejects", "rejects")
-    feed_in_packets(start, stream, size, "batch.json", "-", "out", *options)
+    feed_in_packets(start, stream, size, "batch.json", "-", "out", *options, status=4)
     found = [(int(row[1]), row[2].decode(), row[4]) for row in rows(folder / "rejects")]
     assert found == [(r.line, r.reason, r.raw) for r in expected.rejects]

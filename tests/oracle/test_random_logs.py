@@ -47,3 +47,4 @@ def test_agrees_with_the_reference(first_seed, tmp_path):
             assert rejects == expected_rejects, which
             counts = (summary.purchases, summary.befriends, summary.unfriends, summary.flags)
             assert counts == (*expected.counts.values(), len(expected.flags)), which
+            assert bool(summary.diagnosis.faults()) == (expected.status == 4), which

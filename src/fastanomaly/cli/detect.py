@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from fastanomaly.cli.findings import write_findings
 from fastanomaly.cli.options import add_logs, add_max_line, add_parameters, add_quiet, max_line
 from fastanomaly.cli.watch import Watch
 from fastanomaly.errors import FeedError, OutputError, Stopped, StrictError, UsageError
@@ -148,7 +149,10 @@ def run(args: argparse.Namespace) -> int:
             _report(summary, args, "failed")
         raise
     else:
-        ended, status = "done before" if summary.done_before else "done", 0
+        ended = "done before" if summary.done_before else "done"
+        failed = _report(summary, args, ended)
+        status = write_findings(summary.diagnosis)
+        return failed or status
     return max(_report(summary, args, ended), status)
 
 

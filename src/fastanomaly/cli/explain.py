@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from fastanomaly.cli.findings import write_findings
 from fastanomaly.cli.options import (
     add_logs,
     add_max_line,
@@ -13,6 +14,7 @@ from fastanomaly.cli.options import (
     explain_options,
     report_written,
 )
+from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.sinks.files import print_text
 from fastanomaly.sinks.paths import check_outputs
 
@@ -52,8 +54,14 @@ def run(args: argparse.Namespace) -> int:
     from fastanomaly.runs.explaining import explain  # noqa: PLC0415 - slows the start
 
     check_outputs([args.batch, args.stream], [args.picture])
+    diagnosis = Diagnosis()
     found = explain(
-        args.batch, args.stream, line=args.line, flag=args.flag, **explain_options(args)
+        args.batch,
+        args.stream,
+        line=args.line,
+        flag=args.flag,
+        diagnosis=diagnosis,
+        **explain_options(args),
     )
     if args.json:
         import json  # noqa: PLC0415 - imported late: it slows the start
@@ -64,4 +72,4 @@ def run(args: argparse.Namespace) -> int:
     if args.picture is not None:
         found.draw(args.picture)
         report_written(args, args.picture)
-    return 0
+    return write_findings(diagnosis)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 
+from fastanomaly.cli.findings import write_findings
 from fastanomaly.cli.options import (
     add_logs,
     add_max_line,
@@ -15,6 +16,7 @@ from fastanomaly.cli.options import (
 )
 from fastanomaly.cli.progress import ProgressBar
 from fastanomaly.errors import UsageError
+from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.sinks.files import write_whole
 from fastanomaly.sinks.paths import check_outputs, irregular
 
@@ -48,9 +50,17 @@ def run(args: argparse.Namespace) -> int:
     if irregular(args.out) is None and not args.out.lower().endswith(_SUFFIXES):
         raise UsageError(f"{args.out}: the suffix must be .html, or a browser shows no page")
     options = explain_options(args)
+    diagnosis = Diagnosis()
     with ProgressBar(args.quiet) as progress:
-        page = report(args.batch, args.stream, title=args.title, on_read=progress, **options)
+        page = report(
+            args.batch,
+            args.stream,
+            title=args.title,
+            on_read=progress,
+            diagnosis=diagnosis,
+            **options,
+        )
     # The paths of the logs are in it, and need not be UTF-8.
     write_whole(args.out, page.encode("utf-8", "backslashreplace"))
     report_written(args, args.out)
-    return 0
+    return write_findings(diagnosis)

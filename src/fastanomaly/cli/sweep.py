@@ -6,6 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
+from fastanomaly.cli.findings import write_findings
 from fastanomaly.cli.options import (
     add_logs,
     add_max_line,
@@ -16,6 +17,7 @@ from fastanomaly.cli.options import (
 )
 from fastanomaly.cli.progress import ProgressBar
 from fastanomaly.errors import UsageError
+from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.sinks.files import print_text, write_whole
 from fastanomaly.sinks.paths import check_clashes, check_outputs
 from fastanomaly.telemetry.messages import write_message
@@ -72,6 +74,7 @@ def run(args: argparse.Namespace) -> int:
     tracked = whole_numbers("--tracked", args.tracked)
     sigmas = [k.strip() for k in args.sigmas.split(",")]
     _check_files(args, check_grid(degrees, tracked, sigmas).cells)
+    diagnosis = Diagnosis()
     with ProgressBar(args.quiet) as progress:
         result = sweep(
             args.batch,
@@ -81,6 +84,7 @@ def run(args: argparse.Namespace) -> int:
             sigmas=sigmas,
             max_line=longest,
             on_read=progress,
+            diagnosis=diagnosis,
         )
     against = None if args.against is None else _cell(result, args.against)
     _write_files(args, result)
@@ -92,7 +96,7 @@ def run(args: argparse.Namespace) -> int:
         write_message(
             f"{total:,} line{'s' if total > 1 else ''} rejected: {reasons}", "warning"
         )
-    return 0
+    return write_findings(diagnosis)
 
 
 def _check_files(args: argparse.Namespace, cells: list[Cell]) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastanomaly.detector import Detector
+    from fastanomaly.runs.diagnosis import Diagnosis
     from fastanomaly.sources.base import Source
 
 MAX_SAMPLE = 1000
@@ -59,6 +60,7 @@ def report(
     max_line: int = MAX_LINE,
     title: str = "Unusual purchases",
     on_read: Callable[[Source], object] | None = None,
+    diagnosis: Diagnosis | None = None,
 ) -> str:
     """Replay two logs and return a report on the flags, as one HTML page that opens offline.
 
@@ -78,6 +80,8 @@ def report(
         The title of the page.
     on_read : callable, optional
         Called with the log after each block read from it.
+    diagnosis : Diagnosis, optional
+        Filled with what the logs look like, see `Summary.diagnosis`.
 
     Returns
     -------
@@ -110,6 +114,7 @@ def report(
             sigmas=[sigmas],
             max_line=max_line,
             on_read=on_read,
+            diagnosis=diagnosis,
         )
         cell = result.cell(own["D"], own["T"], sigmas)
         rows = result.flag_row[result.flag_cell == cell].tolist()

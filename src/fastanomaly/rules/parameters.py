@@ -118,3 +118,47 @@ def _decoded(text: str) -> object:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return text
+
+
+_REPAIRS = (
+    ("it has curly quotes", "[\u201c\u201d\u201e\u2018\u2019]", '"'),
+    ("it ends in a comma", r"[,;]\s*$", ""),
+    ("it is in an array", r"^\[\s*|\s*\]$", ""),
+    ("it ends in a comma", r"[,;]\s*$", ""),
+    ("it has single quotes", r"\b[uUbB]?'|'", '"'),
+    ("it has a comma before the brace", r",\s*\}$", "}"),
+    ("its closing brace is missing", r"(?<=[0-9\"])$", "}"),
+    ("its names lack quotes", r"([{,]\s*)([A-Za-z]+)(?=\s*:)", r'\1"\2"'),
+)
+"""What is often wrong with a parameter line: the fault, a pattern and what repairs it."""
+
+
+def parameter_fault(line: bytes) -> str:
+    """Return what is wrong with a line that is nearly a parameter line; "" for others."""
+    import orjson  # noqa: PLC0415
+
+    text = line.decode(errors="replace").strip()
+    if len(text) > 1000 or not re.search(r"\b[DT]\b", text, re.IGNORECASE):
+        return ""
+    faults: list[str] = []
+    for fault, pattern, better in _REPAIRS:
+        repaired = re.sub(pattern, better, text)
+        if repaired != text:
+            faults.append(fault)
+            text = repaired
+    try:
+        value = orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return ""
+    if not isinstance(value, dict):
+        return ""
+    found = {name: value.get(name, value.get(name.lower())) for name in SMALLEST}
+    known = {name: text for name, text in found.items() if text is not None}
+    if not known:
+        return ""
+    if any(name not in value for name in known):
+        faults.append("its names must be upper case")
+    if "event_type" in value:
+        faults.append("it has an event_type")
+    better = ", ".join(f'"{name}":"{number}"' for name, number in known.items())
+    return f"{', '.join(dict.fromkeys(faults))}: write {{{better}}}" if faults else ""

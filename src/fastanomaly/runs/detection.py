@@ -22,6 +22,7 @@ from fastanomaly.waiting import Waiter
 
 if TYPE_CHECKING:
     from fastanomaly.runs.checkpoints import Checkpoints
+    from fastanomaly.runs.diagnosis import LogEvidence
 
 _TICK_SECONDS = 0.5
 
@@ -136,6 +137,7 @@ def detect(
     )
     hooks = Hooks(on_read, on_notice or (lambda text: None), waiter)
     summary = Summary() if summary is None else summary
+    summary.diagnosis.name_logs(job.batch, job.stream)
     with ExitStack() as stack:
         checkpoints = None
         if checkpoint is not None:
@@ -166,7 +168,9 @@ def _detect(
             return
     saved = None if resumed is None else resumed[1]
     sources = _open_sources(stack, job, hooks, saved)
-    blocks = [state.source.blocks() if state.source else iter(()) for state in sources]
+    blocks = [
+        _blocks(state, log) for state, log in zip(sources, summary.diagnosis.logs, strict=True)
+    ]
     if resumed is not None:
         detector = resumed[0]
         detector.method = job.method
@@ -219,6 +223,8 @@ def _restore(summary: Summary, detector: Detector, saved: RunState) -> None:
     summary.rejected.update(saved.rejected)
     summary.first_rejected = saved.first_rejected
     summary.seconds = saved.seconds
+    for log, source in zip(summary.diagnosis.logs, saved.sources, strict=True):
+        log.resume(source)
     summary.done_before = saved.done
 
 
@@ -228,6 +234,14 @@ def _begin(
     """Make the detector, with D and T from the batch log's first line if it has them."""
     blocks, first.line, found = take_parameters(job.batch, blocks, job.given, job.max_line)
     return Detector(found["D"], found["T"], job.sigmas, method=job.method), blocks
+
+
+def _blocks(state: SourceState, log: LogEvidence) -> Iterator[Lines]:
+    """Return what is to be read of a log."""
+    if state.source is None:
+        return iter(())
+    blocks = state.source.blocks()
+    return blocks if state.position is not None else log.watch(blocks)
 
 
 def _open_sources(

@@ -18,6 +18,7 @@ from fastanomaly.rules.parameters import (
     OTHER_TRACKED,
     given_parameters,
 )
+from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.runs.replay import replay_logs, unchanged_files
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def explain(
     degrees: Iterable[int] = OTHER_DEGREES,
     other_tracked: Iterable[int] = OTHER_TRACKED,
     max_line: int = MAX_LINE,
+    diagnosis: Diagnosis | None = None,
 ) -> Explanation:
     """Explain one purchase of a stream log, given by its line or as a flag of `detect`.
 
@@ -57,6 +59,8 @@ def explain(
         Other D and T to judge the purchase at.
     max_line : int, default 2^20
         Length in bytes above which a line is rejected.
+    diagnosis : Diagnosis, optional
+        Filled with what the batch log looks like, see `Summary.diagnosis`.
 
     Returns
     -------
@@ -102,6 +106,7 @@ def explain(
                 degrees=degrees,
                 other_tracked=other_tracked,
                 max_line=max_line,
+                diagnosis=diagnosis,
             )
         )
 
@@ -124,6 +129,7 @@ def explain_lines(
     other_tracked: Iterable[int] = OTHER_TRACKED,
     max_line: int = MAX_LINE,
     on_read: Callable[[Source], object] | None = None,
+    diagnosis: Diagnosis | None = None,
 ) -> Iterator[Explanation]:
     """Explain several purchases of a stream log, in one replay.
 
@@ -133,7 +139,7 @@ def explain_lines(
         The logs.
     lines : iterable of int
         Lines of the stream log, ascending, from 1.
-    degree, tracked, sigmas, degrees, other_tracked, max_line
+    degree, tracked, sigmas, degrees, other_tracked, max_line, diagnosis
         As for `explain`.
     on_read : callable, optional
         Called with the log after each block read from it.
@@ -169,7 +175,13 @@ def explain_lines(
 
     explained = 0
     for part in replay_logs(
-        *paths, begin, given=given, max_line=max_line, stops=wanted, on_read=on_read
+        *paths,
+        begin,
+        given=given,
+        max_line=max_line,
+        stops=wanted,
+        on_read=on_read,
+        diagnosis=diagnosis,
     ):
         if part.before is None:
             continue
@@ -214,12 +226,14 @@ def _line_of_flag(
 ) -> int:
     """Return the line of the stream log whose purchase is flagged as the `flag`-th."""
     count = 0
+    diagnosis = Diagnosis()
     for part in replay_logs(
         batch,
         stream,
         lambda found: Detector(found["D"], found["T"], sigmas),
         given=given,
         max_line=max_line,
+        diagnosis=diagnosis,
     ):
         if count + len(part.fed.flags) >= flag:
             line = part.fed.flags[flag - count - 1].line
@@ -229,4 +243,5 @@ def _line_of_flag(
     flagged = {0: "no purchase was", 1: "only 1 purchase was"}.get(
         count, f"only {count} purchases were"
     )
-    raise UsageError(f"{stream}: no flag {flag}: {flagged} flagged")
+    why = "\n".join([f"{stream}: no flag {flag}: {flagged} flagged", *diagnosis.faults()])
+    raise UsageError(why)

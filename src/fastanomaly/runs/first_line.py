@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from itertools import chain
 
 from fastanomaly.errors import ParameterError
-from fastanomaly.rules.parameters import check_whole, parameter_line
+from fastanomaly.rules.parameters import check_whole, parameter_fault, parameter_line
 from fastanomaly.sources.base import Lines, LongLine, SourceOptions, open_source
 
 _BLANK = b" \t\r\n"
+_HEAD = 4096
+_NAMED = re.compile(rb'"[DT]"')
 
 
 def read_parameters(path: str, given: Mapping[str, int], max_line: int) -> dict[str, int]:
@@ -52,15 +56,18 @@ def take_parameters(
     missing = [name for name in ("D", "T") if name not in known]
     if found is None and missing:
         text = line.strip(_BLANK)[:80].decode(errors="backslashreplace")
+        start = next(rest.pieces, b"") if isinstance(rest, LongLine) else rest
+        why = _why_absent(path, line, start, number)
         raise ParameterError(
             f"{path}, line {number}: no parameter line, {' and '.join(missing)} not given: "
-            f"{text!r}"
+            f"{text!r}{why and f': {why}'}"
         )
     for name in missing:
         assert found is not None
         try:
             if name not in found:
-                raise ParameterError(f"{name}: missing")
+                why = parameter_fault(line)
+                raise ParameterError(f"{name}: missing{why and f': {why}'}")
             known[name] = check_whole(name, found[name])
         except ParameterError as error:
             raise ParameterError(f"{path}, line {number}: {error}") from None
@@ -69,6 +76,58 @@ def take_parameters(
         rest = rest[len(line) + 1 :]
         number += 1
     return chain([rest] if rest else [], blocks), number, known
+
+
+def _why_absent(path: str, line: bytes, block: bytes | memoryview, number: int) -> str:
+    """Return why a log has no parameter line where it should be, or "".
+
+    Parameters
+    ----------
+    path : str
+    line : bytes
+        The first line that is not blank.
+    block : bytes or memoryview
+        What was read, from this line on.
+    number : int
+        The number of this line.
+    """
+    from fastanomaly.rules.recognition import (  # noqa: PLC0415 - needed in few runs
+        file_look,
+        text_look,
+    )
+
+    head = bytes(block[:_HEAD])
+    if (look := file_look(head)) is not None:
+        return f"the log looks like {look.what}; {look.remedy}"
+    if fault := parameter_fault(line):
+        return fault
+    lines = head.split(b"\n")
+    for place, other in enumerate(lines[1:], number + 1):
+        if _NAMED.search(other) and parameter_line(other) is not None:
+            return f"line {place} is the parameter line: it must be the first"
+    if _last_line_has_parameters(path):
+        return "the last line is the parameter line: it must be the first"
+    if (look := text_look(head, [text for text in lines[:4] if text])) is not None:
+        return f"the log looks like {look.what}; {look.remedy}"
+    if b'"event_type"' in line:
+        return (
+            'it is an event: put a line such as {"D":"2", "T":"50"} before it, or give -D and '
+            "-T; or check that the two logs are not swapped"
+        )
+    return ""
+
+
+def _last_line_has_parameters(path: str) -> bool:
+    """Return whether the last line of a file is a parameter line."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - _HEAD))
+            lines = file.read(_HEAD).rstrip(_BLANK).split(b"\n")
+    except OSError:
+        return False
+    return _NAMED.search(lines[-1]) is not None and parameter_line(lines[-1]) is not None
 
 
 def _skip_blank_lines(blocks: Iterator[Lines], max_line: int) -> tuple[Lines, int]:

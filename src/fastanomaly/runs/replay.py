@@ -13,6 +13,7 @@ from fastanomaly.names import STANDARD
 from fastanomaly.results import Fed
 from fastanomaly.rules.parameters import MAX_LINE
 from fastanomaly.rules.rejects import Rejected
+from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.runs.first_line import take_parameters
 from fastanomaly.sources.base import Lines, LongLine, Source, SourceOptions, open_source
 
@@ -169,6 +170,7 @@ def replay_logs(
     max_line: int = MAX_LINE,
     stops: Iterable[int] = (),
     on_read: Callable[[Source], object] | None = None,
+    diagnosis: Diagnosis | None = None,
 ) -> Iterator[Part]:
     """Replay a batch log and a stream log without writing anything.
 
@@ -187,6 +189,8 @@ def replay_logs(
         `feed_blocks`.
     on_read : callable, optional
         Called with the source after each part of it.
+    diagnosis : Diagnosis, optional
+        Filled during the replay; begun anew.
 
     Raises
     ------
@@ -195,23 +199,33 @@ def replay_logs(
     OSError
         If a log fails while it is read.
     """
+    diagnosis = diagnosis or Diagnosis()
+    diagnosis.name_logs(batch, stream)
     with ExitStack() as stack:
         past, present = (
             stack.enter_context(closing(open_source(path, SourceOptions(max_line))))
             for path in (batch, stream)
         )
-        blocks, line, found = take_parameters(batch, past.blocks(), given or {}, max_line)
+        blocks = diagnosis.batch.watch(past.blocks())
+        blocks, line, found = take_parameters(batch, blocks, given or {}, max_line)
         detector = begin(found)
         options = FeedOptions(batch, judge=False, max_line=max_line)
         for part in feed_blocks(detector, blocks, line, options):
             if on_read is not None:
                 on_read(past)
+            diagnosis.batch.add(part.fed.rejected)
             yield part
+        before = detector.counts.events
+        diagnosis.batch.events = before
+        diagnosis.stream.events = None  # until it has been read to its end
         options = FeedOptions(stream, judge=True, max_line=max_line)
-        for part in feed_blocks(detector, present.blocks(), 1, options, stops=stops):
+        blocks = diagnosis.stream.watch(present.blocks())
+        for part in feed_blocks(detector, blocks, 1, options, stops=stops):
             if on_read is not None:
                 on_read(present)
+            diagnosis.stream.add(part.fed.rejected)
             yield part
+        diagnosis.stream.events = detector.counts.events - before
 
 
 @contextmanager

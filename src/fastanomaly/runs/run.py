@@ -13,6 +13,7 @@ from fastanomaly.runs.run_state import RunState, SourceState, json_text
 if TYPE_CHECKING:
     from fastanomaly.detector import Detector
     from fastanomaly.runs.checkpoints import Checkpoints
+    from fastanomaly.runs.diagnosis import LogEvidence
     from fastanomaly.runs.job import Job
     from fastanomaly.runs.summary import Summary
     from fastanomaly.sinks.base import Sink
@@ -60,6 +61,7 @@ class Run:
         self._job = job
         self._has_fed = False
         self._sources = sources
+        self._events_before = summary.events - (self._evidence.events or 0)
         self._outputs = outputs
         self._on_read = on_read
         self._begun = time.perf_counter() - summary.seconds
@@ -75,6 +77,7 @@ class Run:
             What was judged before has been written.
         """
         self.current = state
+        self._events_before = self.summary.events - (self._evidence.events or 0)
         assert state.source is not None
         self._report_progress()
         options = FeedOptions(
@@ -114,7 +117,7 @@ class Run:
         if not rejected:
             return
         first = rejected[0]
-        self.summary.rejected.update(r.reason for r in rejected)
+        self.summary.rejected.update(self._evidence.add(rejected))
         if self.summary.first_rejected is None:
             self.summary.first_rejected = (
                 f"{first.log}, line {first.line}: {first.reason}: {first.detail}"
@@ -139,7 +142,14 @@ class Run:
 
     def _count(self) -> None:
         self.summary.count(self.detector)
+        if self._evidence.events is not None:
+            self._evidence.events = self.summary.events - self._events_before
         self.summary.seconds = time.perf_counter() - self._begun
+
+    @property
+    def _evidence(self) -> LogEvidence:
+        """What is kept of the current log for a diagnosis."""
+        return self.summary.diagnosis.logs[self._sources.index(self.current)]
 
     def state(self, done: bool = False) -> RunState:
         """Return what a checkpoint stores besides the detector."""
@@ -148,7 +158,10 @@ class Run:
         return RunState(
             job=self._job.identity,
             done=done,
-            sources=[source.saved() for source in self._sources],
+            sources=[
+                source.saved() | log.saved()
+                for source, log in zip(self._sources, self.summary.diagnosis.logs, strict=True)
+            ],
             flags_position=self._outputs.flags.snapshot(),
             rejects_position=None if rejects is None else rejects.snapshot(),
             rejected=dict(self.summary.rejected),

@@ -58,7 +58,8 @@ class RunState(NamedTuple):
     done : bool
         Whether both logs have been read to their ends.
     sources : list of dict
-        Of the batch log and the stream log: line, done and position.
+        Of the batch log and the stream log: line, done and position, valid events and
+        rejected lines by reason.
     flags_position, rejects_position : JSON value
         What the sinks held; None if there is no sink for rejected lines.
     rejected : dict of str to int
@@ -98,6 +99,10 @@ def check_run_state(value: object) -> RunState:
             raise ValueError(f"sources: {source!r:.40}")
         check_count("line", _member(source, "line", int), 1)
         _member(source, "done", bool)
+        if "events" in source:  # earlier versions do not store it
+            check_count("events", source["events"])
+            for count in _member(source, "rejected", dict).values():
+                check_count("rejected", count)
         if "position" not in source:
             raise ValueError("position: missing")
         if source["position"] is not None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from fastanomaly.runs.diagnosis import Diagnosis
+
 if TYPE_CHECKING:
     from fastanomaly.detector import Detector
 
@@ -26,6 +28,8 @@ class Summary:
         The first of them: log, line, reason and detail.
     seconds : float
         Wall time of reading, judging and writing.
+    diagnosis : Diagnosis
+        What the logs look like, if one holds no valid event or most lines were rejected.
     done_before : bool
         Whether the checkpoint was of a finished run, so that nothing had to be done.
     """
@@ -40,6 +44,7 @@ class Summary:
         self.rejected: Counter[str] = Counter()
         self.first_rejected: str | None = None
         self.seconds = 0.0
+        self.diagnosis = Diagnosis()
         self.done_before = False
 
     def __repr__(self) -> str:

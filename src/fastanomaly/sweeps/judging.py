@@ -15,6 +15,7 @@ from fastanomaly.sweeps.grid import Grid, check_grid
 from fastanomaly.sweeps.result import FlaggedPurchase, SweepResult
 
 if TYPE_CHECKING:
+    from fastanomaly.runs.diagnosis import Diagnosis
     from fastanomaly.sources.base import Source
 
 
@@ -43,6 +44,7 @@ def sweep(
     max_line: int = MAX_LINE,
     method: Method = "auto",
     on_read: Callable[[Source], object] | None = None,
+    diagnosis: Diagnosis | None = None,
 ) -> SweepResult:
     """Judge the purchases of a stream log at every setting of a grid, in one replay.
 
@@ -62,6 +64,8 @@ def sweep(
         As for `Detector`.
     on_read : callable, optional
         Called with the log after each block read from it.
+    diagnosis : Diagnosis, optional
+        Filled with what the logs look like, see `Summary.diagnosis`.
 
     Returns
     -------
@@ -91,7 +95,12 @@ def sweep(
     given = {"D": grid.degrees[-1], "T": grid.tracked[-1]}
     paths = os.fspath(batch), os.fspath(stream)
     for part in replay_logs(
-        *paths, lambda _: detector, given=given, max_line=max_line, on_read=on_read
+        *paths,
+        lambda _: detector,
+        given=given,
+        max_line=max_line,
+        on_read=on_read,
+        diagnosis=diagnosis,
     ):
         rejected.update(r.reason for r in part.fed.rejected)
         flagged += cast(list[FlaggedPurchase], part.fed.flags)

@@ -1,0 +1,197 @@
+"""What a log without valid events, or with most lines rejected, looks like; what to do."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from typing import TYPE_CHECKING, Any
+
+from fastanomaly.names import STANDARD
+from fastanomaly.sources.base import Lines, LongLine
+
+if TYPE_CHECKING:
+    from fastanomaly.rules.rejects import Rejected
+
+HEAD = 4096
+SAMPLES = 4
+FEWEST_FOR_HINT = 10
+
+
+class LogEvidence:
+    """What a run keeps of a log for a diagnosis; its size is bounded.
+
+    Attributes
+    ----------
+    path : str
+        The log's name.
+    events : int or None
+        Valid events; None if they are not known, in a run resumed from an old checkpoint.
+    rejected : collections.Counter
+        Rejected lines by reason.
+    head : bytes
+        The first bytes of the log; b"" if they were read in an earlier run.
+    samples : dict of str to list of Rejected
+        The first rejected lines of each reason.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.events: int | None = 0
+        self.rejected: Counter[str] = Counter()
+        self.head = b""
+        self.samples: dict[str, list[Rejected]] = {}
+
+    def watch(self, blocks: Iterator[Lines]) -> Iterator[Lines]:
+        """Yield the blocks of a log that is read from its beginning; keep its first bytes."""
+        for block in blocks:
+            if isinstance(block, LongLine):
+                start = next(block.pieces, b"")
+                self.head = start[:HEAD]
+                yield LongLine(chain([start], block.pieces))
+            else:
+                self.head = bytes(block[:HEAD])
+                yield block
+            if self.head:
+                break
+        yield from blocks
+
+    def add(self, rejected: Sequence[Rejected]) -> Counter[str]:
+        """Count rejected lines, and keep the first ones of each reason; return the counts."""
+        counts = Counter(line.reason for line in rejected)
+        self.rejected.update(counts)
+        if all(len(self.samples.get(reason, ())) == SAMPLES for reason in counts):
+            return counts
+        for line in rejected:
+            kept = self.samples.setdefault(line.reason, [])
+            if len(kept) < SAMPLES and len(line.raw) <= 4 * HEAD:
+                kept.append(line)
+        return counts
+
+    def resume(self, saved: Mapping[str, Any]) -> None:
+        """Continue with what `saved` returned in an earlier run."""
+        self.events = saved.get("events")
+        self.rejected.update(saved.get("rejected", {}))
+
+    def saved(self) -> dict[str, Any]:
+        """Return what a checkpoint stores, for JSON; nothing if it is not known."""
+        if self.events is None:
+            return {}
+        return {"events": self.events, "rejected": dict(self.rejected)}
+
+    @property
+    def empty(self) -> bool:
+        """Whether the log has lines that are not blank, but no valid event."""
+        return self.events == 0 and self.rejected.total() > 0
+
+    def fault(self) -> str | None:
+        """Return what a log without a valid event looks like; None if it has one."""
+        if not self.empty:
+            return None
+        count = self.rejected.total()
+        text = f"{self.path}: no valid event in {count:,} line{'s' * (count > 1)}"
+        return f"{text}: {self._look()}"
+
+    def hint(self) -> str | None:
+        """Return what a log looks like of which most lines were rejected for one reason."""
+        if self.events is None or self.empty or not self.rejected:
+            return None
+        reason, count = self.rejected.most_common(1)[0]
+        lines = self.events + self.rejected.total()
+        if count < FEWEST_FOR_HINT or 2 * count <= lines:
+            return None
+        return (
+            f"{self.path}: {count:,} of {lines:,} lines rejected as {reason}: {self._look()}"
+        )
+
+    def _look(self) -> str:
+        from fastanomaly.rules.recognition import (  # noqa: PLC0415 - needed in few runs
+            event_look,
+            file_look,
+            text_look,
+        )
+
+        reason = self.rejected.most_common(1)[0][0]
+        samples = self.samples.get(reason, [])
+        look = file_look(self.head)
+        if look is None and reason in ("bad_event_type", "missing_field") and samples:
+            look = event_look(samples[0].raw, reason)
+        elif look is None and reason in ("not_json", "not_an_object", "line_too_long"):
+            head = self.head if self.empty else b""
+            look = text_look(head, [sample.raw for sample in samples])
+        if look is None and reason == "invalid_utf8":
+            return "it is not UTF-8 text; convert it, such as with iconv -f LATIN1 -t UTF-8"
+        if look is not None:
+            return f"it looks like {look.what}; {look.remedy}"
+        if reason == "line_too_long":
+            return "the lines are longer than the limit; --max-line raises it"
+        if not samples:
+            return f"most were rejected as {reason}; --rejects FILE keeps the lines"
+        first = samples[0]
+        return f"such as line {first.line}: {reason}: {first.detail}"
+
+    def parameter_line(self) -> str | None:
+        """Return where a rejected parameter line is, if one of those kept is one."""
+        from fastanomaly.rules.parameters import parameter_line  # noqa: PLC0415
+
+        for sample in self.samples.get("bad_event_type", ()):
+            if parameter_line(sample.raw) is not None:
+                return f"{self.path}, line {sample.line}"
+        return None
+
+
+class Diagnosis:
+    """What a run finds out about its two logs.
+
+    Attributes
+    ----------
+    batch, stream : LogEvidence
+    """
+
+    def __init__(self, batch: str = "batch log", stream: str = "stream log") -> None:
+        self.name_logs(batch, stream)
+
+    def name_logs(self, batch: str, stream: str) -> None:
+        """Begin with two logs of these names."""
+        self.batch = LogEvidence(batch)
+        self.stream = LogEvidence(stream)
+
+    @property
+    def logs(self) -> tuple[LogEvidence, LogEvidence]:
+        """Both logs."""
+        return self.batch, self.stream
+
+    def faults(self) -> list[str]:
+        """Return a text for each log that has lines, but no valid event."""
+        return [text for log in self.logs if (text := log.fault()) is not None]
+
+    def hints(self) -> list[str]:
+        """Return what else the user should know about the logs."""
+        found = [text for log in self.logs if (text := log.hint()) is not None]
+        if same_file(self.batch.path, self.stream.path):
+            found.append(
+                f"{self.stream.path}: is also the batch log {self.batch.path}: each event "
+                "was applied twice, and purchases were judged with later ones known"
+            )
+        if (place := self.stream.parameter_line()) is not None:
+            found.append(
+                f"{place}: a parameter line belongs in the batch log: the stream log's was "
+                "rejected; check that the two logs are not swapped"
+            )
+        if (place := self.batch.parameter_line()) is not None:
+            found.append(
+                f"{place}: a parameter line counts only in the first line: this one was "
+                "rejected"
+            )
+        return found
+
+
+def same_file(batch: str, stream: str) -> bool:
+    """Return whether both logs are one regular file."""
+    if STANDARD in (batch, stream):
+        return False
+    try:
+        return os.path.isfile(batch) and os.path.samefile(batch, stream)
+    except (OSError, ValueError):
+        return False
