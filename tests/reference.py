@@ -70,13 +70,17 @@ class Flag:
 
 @dataclass
 class Result:
-    """The output of a run as bytes, its flags, rejects, counts and exit status."""
+    """The output of a run as bytes, its flags, rejects, counts and exit status.
+
+    `rounded_amounts` is the number of purchases whose amounts were rounded.
+    """
 
     output: bytes
     flags: list[Flag]
     rejects: list[Rejected]
     counts: dict[str, int]
     status: int = 0
+    rounded_amounts: int = 0
 
 
 # The verdict
@@ -381,8 +385,11 @@ def parse_timestamp(text):
 AMOUNT = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?)([0-9]+))?")
 
 
-def parse_amount(text):
-    """Return an amount exactly: from 0 to below 10^12, a multiple of 10^-6."""
+def parse_amount(text, round_amounts=False):
+    """Return an amount exactly: from 0 to below 10^12, a multiple of 10^-6.
+
+    With `round_amounts`, any number is first rounded half to even to six decimals.
+    """
     match = AMOUNT.fullmatch(text)
     if not match:
         raise Reject("bad_amount")
@@ -392,8 +399,10 @@ def parse_amount(text):
     if significant == "":
         return Fraction(0)  # with any sign and exponent
     exponent_digits = (match[6] or "").lstrip("0")
-    # No text has enough digits to bring such an exponent back into range.
-    if match[1] == "-" or len(exponent_digits) > 20:
+    if len(exponent_digits) > 20:
+        # No text has enough digits to bring such an exponent back into range.
+        if round_amounts and match[5] == "-":
+            return Fraction(0)
         raise Reject("bad_amount")
     exponent = int(exponent_digits or "0")
     if match[5] == "-":
@@ -402,12 +411,21 @@ def parse_amount(text):
     # The value is int(significant) * 10**lowest; its highest digit is below 10**highest.
     lowest = exponent - len(decimals) + trailing_zeros
     highest = lowest + len(significant)
-    if lowest < -6 or highest > 12:
+    if round_amounts and highest < -6:
+        return Fraction(0)  # less than a tenth of a millionth, with any sign
+    if highest > 12 or (lowest < -6 and not round_amounts):
         raise Reject("bad_amount")
-    return Fraction(int(significant) * 10 ** (lowest + 6), 10**6)
+    if len(significant) > 99:  # a nonzero digit stands for the others, of which none is kept
+        significant = significant[:99] + "1"
+        lowest = highest - 100
+    # round() rounds halves to the even neighbour.
+    units = round(Fraction(int(significant)) * Fraction(10) ** (lowest + 6))
+    if units >= 10**18 or (match[1] == "-" and units > 0):
+        raise Reject("bad_amount")
+    return Fraction(units, 10**6)
 
 
-def parse_event(line, max_line=1 << 20):
+def parse_event(line, max_line=1 << 20, round_amounts=False):
     """Return ("purchase", user, amount, time_us) or ("befriend" or "unfriend", a, b).
 
     Raises Reject with the reason if the line is not a valid event.
@@ -424,7 +442,7 @@ def parse_event(line, max_line=1 << 20):
         amount = field(fields, "amount")
         if not isinstance(amount, str):  # a JsonNumber is a str too
             raise Reject("wrong_type")
-        return ("purchase", user, parse_amount(amount), time_us)
+        return ("purchase", user, parse_amount(amount, round_amounts), time_us)
 
     if event_type in ("befriend", "unfriend"):
         a = parse_id(field(fields, "id1"))
@@ -480,7 +498,25 @@ def flagged_line(line, mean_text, sd_text):
     return line[: opening + 1] + b",".join(kept) + new + line[closing:] + b"\n"
 
 
-def detect(batch, stream, *, degree=None, tracked=None, sigmas="3", max_line=1 << 20):
+def is_strict(line, max_line):
+    """Return whether a line is an event without any option."""
+    try:
+        parse_event(line, max_line)
+    except Reject:
+        return False
+    return True
+
+
+def detect(
+    batch,
+    stream,
+    *,
+    degree=None,
+    tracked=None,
+    sigmas="3",
+    max_line=1 << 20,
+    round_amounts=False,
+):
     """Replay both logs; only the purchases of the stream log are judged."""
     batch_lines = numbered_lines(batch, max_line)
     fields = parameter_fields(batch_lines[0][1], max_line) if batch_lines else None
@@ -494,14 +530,16 @@ def detect(batch, stream, *, degree=None, tracked=None, sigmas="3", max_line=1 <
     detector = ReferenceDetector(degree, tracked, sigmas)
     output, flags, rejects = [], [], []
     status = 0
+    rounded_amounts = 0
     for log, lines in (("batch", batch_lines), ("stream", numbered_lines(stream, max_line))):
         rejected_before = len(rejects)
         for number, line in lines:
             try:
-                event = parse_event(line, max_line)
+                event = parse_event(line, max_line, round_amounts)
             except Reject as reject:
                 rejects.append(Rejected(log, number, reject.reason, line))
                 continue
+            rounded_amounts += not is_strict(line, max_line)
             if event[0] == "befriend":
                 detector.befriend(*event[1:])
             elif event[0] == "unfriend":
@@ -520,4 +558,4 @@ def detect(batch, stream, *, degree=None, tracked=None, sigmas="3", max_line=1 <
         "befriends": detector.befriends,
         "unfriends": detector.unfriends,
     }
-    return Result(b"".join(output), flags, rejects, counts, status)
+    return Result(b"".join(output), flags, rejects, counts, status, rounded_amounts)

@@ -11,7 +11,9 @@ from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from fastanomaly.engine.check cimport check_state
 from fastanomaly.engine.decode cimport VALID, decode_line
 from fastanomaly.engine.feed cimport feed_columns, feed_lines, feed_single, flag_values
-from fastanomaly.engine.fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
+from fastanomaly.engine.fields cimport (
+    BAD_AMOUNT_UNITS, amount_of_text, rounded_amount_of_text, time_of_text,
+)
 from fastanomaly.engine.grid cimport grid_set
 from fastanomaly.engine.judge cimport Judge, judge_begin, judge_free
 from fastanomaly.engine.load cimport load_state
@@ -27,7 +29,9 @@ from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (
     judge_latencies, judge_work, memory_bytes, state_counts,
 )
-from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND, Event, PurchaseKey
+from fastanomaly.engine.types cimport (
+    BEFRIEND, PURCHASE, UNFRIEND, Event, PurchaseKey, Reading,
+)
 from fastanomaly.engine.user_keys cimport key_of_object, key_text
 from fastanomaly.engine.users cimport keys_equal
 
@@ -37,10 +41,13 @@ import os
 FlagValues = tuple[str, int, int, int, int, int, int, int]      # for annotations; see the stub
 
 
-def amount_units(text: str):
+def amount_units(text: str, rounded: bool = False):
     """Parse a decimal number: its value in units of 10^-6, or None if invalid."""
     cdef bytes utf8 = text.encode("utf-8", "replace")
-    units = amount_of_text(utf8, len(utf8))
+    if rounded:
+        units = rounded_amount_of_text(utf8, len(utf8))
+    else:
+        units = amount_of_text(utf8, len(utf8))
     return None if units == BAD_AMOUNT_UNITS else units
 
 
@@ -63,17 +70,22 @@ cdef tuple event_values(const Event* event):
     return event.kind, key_text(&event.user), key_text(&event.friend)
 
 
-def scan(line: bytes):
+def scan(line: bytes, round_amounts: bool = False):
     """Scan a line: the values of its event, or None if the scanner declines. For tests."""
     cdef Event event
+    cdef Reading reading
     cdef const char* text = line
-    return event_values(&event) if scan_event(text, text + len(line), &event) else None
+    reading.round_amounts = round_amounts
+    found = scan_event(text, text + len(line), &reading, &event)
+    return event_values(&event) if found else None
 
 
-def decode(line: bytes):
+def decode(line: bytes, round_amounts: bool = False):
     """Decode a line with orjson: the values of its event, or the index of a reason."""
     cdef Event event
-    reason, _kept = decode_line(line, len(line), &event)
+    cdef Reading reading
+    reading.round_amounts = round_amounts
+    reason, _kept = decode_line(line, len(line), &reading, &event)
     return event_values(&event) if reason == VALID else reason
 
 
@@ -108,6 +120,8 @@ cdef class Engine:
         k as a fraction.
     whole_balls : bool
         Search by marking whole networks, instead of from both sides.
+    round_amounts : bool
+        Accept amounts with more than six decimals in lines, and round them.
 
     Notes
     -----
@@ -118,18 +132,20 @@ cdef class Engine:
 
     cdef State state
     cdef Judge judge
+    cdef Reading reading
     cdef ScanAhead* scanner             # NULL until the first feed
     cdef bint busy
 
     def __cinit__(
         self, int32_t degree, int32_t tracked, int64_t k_numerator, int64_t k_denominator,
-        bint whole_balls
+        bint whole_balls, bint round_amounts=False
     ):
         cdef uint64_t[3] secrets
         random = os.urandom(24)
         for i in range(3):
             secrets[i] = int.from_bytes(random[8 * i:8 * i + 8], "little")
         # Cython has zeroed the structs.
+        self.reading.round_amounts = round_amounts
         state_begin(&self.state, tracked, secrets)
         judge_begin(&self.judge, degree, tracked, k_numerator, k_denominator, whole_balls)
 
@@ -193,14 +209,18 @@ cdef class Engine:
 
     # -- one event ---------------------------------------------------------------------
 
-    def purchase(self, user, int64_t time_us, int64_t amount_units, bint judged):
+    def purchase(
+        self, user, int64_t time_us, int64_t amount_units, bint judged, int adjusted=0
+    ):
         """Judge a purchase if `judged`, then record it; the flag's values, or None.
 
         The values are (user, time_us, amount_units, n, total, squares, mean_cents,
         sd_cents): number, sum and sum of squares of the amounts it was compared with.
+        `adjusted` are the bits of Adjusted.
         """
         cdef Event event
         event.kind = PURCHASE
+        event.adjusted = adjusted
         event.time_us = time_us
         event.amount_units = amount_units
         return self.apply(&event, user, None, judged)
@@ -259,7 +279,8 @@ cdef class Engine:
         if self.scanner == NULL:
             memory_zeroed(<void**> &self.scanner, 1, sizeof(ScanAhead))
         return feed_lines(
-            &self.state, &self.judge, self.scanner, data, judged, max_line, first_line, strict
+            &self.state, &self.judge, self.scanner, data, judged, max_line, first_line, strict,
+            &self.reading,
         )
 
     def feed_columns(
@@ -353,7 +374,7 @@ cdef class Engine:
     # -- statistics --------------------------------------------------------------------
 
     def counts(self):
-        """Return (purchases, befriends, unfriends, flags, users, friendships, kept)."""
+        """Return the values of `Counts`, in its order."""
         self.check_idle()
         return state_counts(&self.state)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from math import gcd
 from operator import index
-from typing import TYPE_CHECKING, SupportsIndex, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, TypeAlias, Union, cast
 
 from fastanomaly._core import amount_units, time_us
 from fastanomaly.errors import ParameterError
@@ -23,11 +23,15 @@ AMOUNT_LIMIT = 10**12
 
 LARGEST_SIGMAS = 10**6
 
+ROUNDED_AMOUNT = 1
+"""The bit of `Adjusted` in engine/types.pxd."""
 
-def exact_units(value: Number) -> int | None:
+
+def exact_units(value: Number, rounded: bool = False) -> int | None:
     """Return a decimal number in units of 10^-6; None if it is not in 0 <= x < 10^12.
 
-    A float stands for the shortest decimal that names it, as it prints.
+    A float stands for the shortest decimal that names it, as it prints. If `rounded`, more
+    than six decimals are rounded half to even.
 
     Raises
     ------
@@ -35,16 +39,16 @@ def exact_units(value: Number) -> int | None:
         If the value is neither a number nor text.
     """
     if isinstance(value, str):
-        return amount_units(str.__str__(value))
+        return amount_units(str.__str__(value), rounded)
     if isinstance(value, float):
-        return amount_units(str(value))
+        return amount_units(str(value), rounded)
     if not isinstance(value, bool) and hasattr(value, "__index__"):
         whole = index(cast("SupportsIndex", value))
         return whole * UNITS if 0 <= whole < AMOUNT_LIMIT else None
     from decimal import Decimal  # noqa: PLC0415 - imported late: it slows the start
 
     if isinstance(value, Decimal):
-        return amount_units(str(value))
+        return amount_units(str(value), rounded)
     raise TypeError(f"expected int, str, Decimal or float, got {type(value).__name__}")
 
 
@@ -61,11 +65,44 @@ def exact_amount(amount: Number) -> int:
     except TypeError as error:
         raise TypeError(f"amount: {error}") from None
     if units is None:
+        hint = ""
+        if exact_units(amount, rounded=True) is not None:
+            hint = " (round_amounts=True rounds it)"
         raise ValueError(
             f"amount: {value_text(amount)} is not a decimal from 0 to below 10^12 "
-            "with at most six decimals"
+            f"with at most six decimals{hint}"
         )
     return units
+
+
+class Reading(NamedTuple):
+    """What is accepted beyond the strict forms; see the parameters of `Detector`."""
+
+    round_amounts: bool = False
+
+    def options(self) -> dict[str, Any]:
+        """Return the options that are set, by name; none for the strict forms."""
+        return {name: value for name, value in self._asdict().items() if value}
+
+    def adjusted(self) -> list[str]:
+        """Return the names of the counts of values that these options adjust."""
+        return ["rounded_amounts"] if self.round_amounts else []
+
+    def amount(self, amount: Number) -> tuple[int, int]:
+        """Return an amount in units of 10^-6, and the bits of how it was adjusted.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not an amount; the message names the value.
+        """
+        try:
+            return exact_amount(amount), 0
+        except ValueError:
+            units = exact_units(amount, rounded=True) if self.round_amounts else None
+            if units is None:
+                raise
+            return units, ROUNDED_AMOUNT
 
 
 def exact_sigmas(value: Number) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TypeAlias
 from fastanomaly._core import Engine as CompiledEngine
 from fastanomaly.convert import (
     Number,
+    Reading,
     Timestamp,
     exact_amount,
     exact_sigmas,
@@ -55,6 +56,10 @@ class Detector:
     method : {"auto", "ball"}, default "auto"
         How the latest purchases of a network are found: from both sides, or by marking
         the whole network, whose cost grows with the degree. The answers are equal.
+    round_amounts : bool, default False
+        Accept amounts with more than six decimals, such as 25.049999999999997, and round
+        them half to even. `Counts.rounded_amounts` counts them. By default they are errors,
+        and lines that have them are rejected.
 
     Raises
     ------
@@ -83,7 +88,7 @@ class Detector:
     ['ann', 'bob']
     """
 
-    __slots__ = ("_degree", "_engine", "_method", "_sigmas", "_tracked")
+    __slots__ = ("_degree", "_engine", "_method", "_reading", "_sigmas", "_tracked")
     _flag_type: ClassVar[type[Any]] = Flag
 
     def __init__(
@@ -93,13 +98,19 @@ class Detector:
         sigmas: Number = 3,
         *,
         method: Method = "auto",
+        round_amounts: bool = False,
     ) -> None:
         self._degree = check_whole("D", degree)
         self._tracked = check_whole("T", tracked)
         self._sigmas = exact_sigmas(sigmas)
         self._method = _check_method(method)
+        self._reading = Reading(bool(round_amounts))
         self._engine: Engine = CompiledEngine(
-            self._degree, self._tracked, *self._sigmas, whole_balls=method == "ball"
+            self._degree,
+            self._tracked,
+            *self._sigmas,
+            whole_balls=method == "ball",
+            round_amounts=self._reading.round_amounts,
         )
 
     @property
@@ -142,6 +153,11 @@ class Detector:
         checked = _check_method(method)
         self._engine.set_whole_balls(checked == "ball")
         self._method = checked
+
+    @property
+    def round_amounts(self) -> bool:
+        """Whether amounts with more than six decimals are rounded."""
+        return self._reading.round_amounts
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         import tempfile  # noqa: PLC0415
@@ -220,8 +236,9 @@ class Detector:
                 "tracked": self.tracked,
                 "sigmas": str(self.sigmas),
                 "method": self.method,
+                **self._reading.options(),
             },
-            "counts": self.counts._asdict(),
+            "counts": _without_zeros(self.counts),
         }
 
     def __repr__(self) -> str:
@@ -261,8 +278,8 @@ class Detector:
         user : str or int
             The buyer; an integer stands for its decimal text.
         amount : str, int, float or Decimal
-            0 to below 10^12, with at most six decimals. A float stands for the
-            shortest decimal that names it, as it prints.
+            0 to below 10^12, with at most six decimals, unless `round_amounts` is set. A
+            float stands for the shortest decimal that names it, as it prints.
         timestamp : str, int or datetime
             ``2017-06-13 11:33:02`` or ISO 8601; or microseconds since 1970-01-01 UTC;
             or a datetime, in UTC if it has no zone.
@@ -282,8 +299,12 @@ class Detector:
         Visits about T purchases if the network is large, and never much more than the
         friends of the users within D - 1 of the buyer, plus T log T; see docs/search.md.
         """
-        units = exact_amount(amount)
-        values = self._engine.purchase(user, exact_time_us(timestamp), units, True)
+        try:
+            units, adjusted = exact_amount(amount), 0
+        except ValueError:
+            units, adjusted = self._reading.amount(amount)
+        time_us = exact_time_us(timestamp)
+        values = self._engine.purchase(user, time_us, units, True, adjusted)
         return None if values is None else Flag(*values)
 
     def record(self, user: UserId, amount: Number, timestamp: Timestamp) -> None:
@@ -292,8 +313,11 @@ class Detector:
         Parameters and errors are those of `purchase`. Expected constant cost for a purchase
         in time order; a late one costs a step for each later purchase of its user.
         """
-        units = exact_amount(amount)
-        self._engine.purchase(user, exact_time_us(timestamp), units, False)
+        try:
+            units, adjusted = exact_amount(amount), 0
+        except ValueError:
+            units, adjusted = self._reading.amount(amount)
+        self._engine.purchase(user, exact_time_us(timestamp), units, False, adjusted)
 
     def feed(
         self,
@@ -513,7 +537,7 @@ class Detector:
         return explain(
             self._engine,
             user,
-            amount,
+            self._reading.amount(amount)[0],
             degree=self._degree,
             tracked=self._tracked if tracked is None else tracked,
             max_tracked=self._tracked,
@@ -581,7 +605,11 @@ def read_detector(
         values = header["detector"]
         made.append(
             kind(
-                values["degree"], values["tracked"], values["sigmas"], method=values["method"]
+                values["degree"],
+                values["tracked"],
+                values["sigmas"],
+                method=values["method"],
+                **{name: values[name] for name in Reading._fields if name in values},
             )
         )
         return made[0]._engine
@@ -594,6 +622,15 @@ def _unpickled(data: bytes) -> Detector:
     import io  # noqa: PLC0415
 
     return read_detector("pickle", io.BytesIO(data))[0]
+
+
+def _without_zeros(counts: Counts) -> dict[str, int]:
+    """Return counts by name; counts of adjusted values only if there are some."""
+    return {
+        name: count
+        for name, count in counts._asdict().items()
+        if count or name not in Counts._field_defaults
+    }
 
 
 def _check_method(method: Method) -> Method:

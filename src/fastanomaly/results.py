@@ -217,6 +217,8 @@ class Counts(NamedTuple):
         Current friendships.
     kept : int
         Purchases stored for later verdicts, at most T a user.
+    rounded_amounts : int
+        Purchases whose amounts were rounded to six decimals, see `Detector`.
     """
 
     purchases: int
@@ -226,6 +228,7 @@ class Counts(NamedTuple):
     users: int
     friendships: int
     kept: int
+    rounded_amounts: int = 0
 
     @property
     def events(self) -> int:

@@ -5,7 +5,7 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
 from fastanomaly.engine.scan cimport scan_event
-from fastanomaly.engine.types cimport PURCHASE, Event, UserKey
+from fastanomaly.engine.types cimport PURCHASE, Event, Reading, UserKey
 
 
 cdef int64_t copy_id(const UserKey* key, char* text) noexcept nogil:
@@ -25,7 +25,9 @@ cdef public int scanner(
     line[size] must be a control character. The ids are copied.
     """
     cdef Event event
-    if not scan_event(line, line + size, &event):
+    cdef Reading strict
+    strict.round_amounts = False
+    if not scan_event(line, line + size, &strict, &event):
         return 0
     kind[0] = event.kind
     user_length[0] = copy_id(&event.user, user)

@@ -7,7 +7,16 @@ import os
 import sys
 
 from fastanomaly.cli.findings import write_findings
-from fastanomaly.cli.options import add_logs, add_max_line, add_parameters, add_quiet, max_line
+from fastanomaly.cli.options import (
+    add_logs,
+    add_max_line,
+    add_parameters,
+    add_quiet,
+    add_reading,
+    adjusted_text,
+    max_line,
+    reading_options,
+)
 from fastanomaly.cli.watch import Watch
 from fastanomaly.errors import FeedError, OutputError, Stopped, StrictError, UsageError
 from fastanomaly.runs.detection import detect
@@ -37,6 +46,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rejects", metavar="FILE", help="write rejected lines to this file")
     parser.add_argument("--strict", action="store_true", help="stop at a rejected line")
     add_max_line(parser)
+    add_reading(parser)
     _add_live_arguments(parser)
     add_quiet(parser, "no progress bar and no summary")
     parser.add_argument(
@@ -129,6 +139,7 @@ def run(args: argparse.Namespace) -> int:
                 rejects=args.rejects,
                 strict=args.strict,
                 max_line=limit,
+                **reading_options(args),
                 follow=args.follow,
                 until_idle=args.until_idle,
                 checkpoint=args.checkpoint,
@@ -197,6 +208,7 @@ def _text(summary: Summary, ended: str, quiet: bool) -> str:
             f"{summary.friendships:,} friendships",
             f"{summary.flags:,} flagged",
         ]
+        lines += filter(None, [adjusted_text(summary)])
     if total := summary.rejected.total():
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in summary.rejected.most_common())
         lines += [

@@ -11,6 +11,7 @@ from fastanomaly.cli.options import (
     add_other_settings,
     add_parameters,
     add_quiet,
+    add_reading,
     explain_options,
     report_written,
 )
@@ -46,6 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_parameters(parser)
     add_other_settings(parser)
     add_max_line(parser)
+    add_reading(parser)
     add_quiet(parser, "do not say which file was written")
 
 

@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastanomaly.errors import UsageError
 from fastanomaly.rules.parameters import (
@@ -30,6 +30,10 @@ from fastanomaly.rules.parameters import (
 )
 from fastanomaly.sinks.paths import open_descriptor
 from fastanomaly.telemetry.messages import write_message
+
+if TYPE_CHECKING:
+    from fastanomaly.results import Counts
+    from fastanomaly.runs.summary import Summary
 
 MAX_RANGE = 10**4
 """The longest range in a list of whole numbers."""
@@ -107,6 +111,28 @@ def add_max_line(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def add_reading(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of what lines may hold, read by `reading_options`."""
+    parser.add_argument(
+        "--round-amounts",
+        action="store_true",
+        help="accept amounts with more than six decimals, and round them half to even",
+    )
+
+
+def reading_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments that say what lines may hold."""
+    return {"round_amounts": args.round_amounts}
+
+
+def adjusted_text(counts: Counts | Summary) -> str:
+    """Return how many values were accepted only after they were adjusted, or no text."""
+    if not counts.rounded_amounts:
+        return ""
+    s = "s" * (counts.rounded_amounts > 1)
+    return f"{counts.rounded_amounts:,} amount{s} rounded to six decimals"
+
+
 def add_quiet(parser: argparse.ArgumentParser, text: str) -> None:
     """Declare -q and --quiet, read as `args.quiet`, with its help text."""
     parser.add_argument("-q", "--quiet", action="store_true", help=text)
@@ -140,6 +166,7 @@ def explain_options(args: argparse.Namespace) -> dict[str, Any]:
     """
     return {
         "max_line": max_line(args),
+        **reading_options(args),
         "degree": args.degree,
         "tracked": args.tracked,
         "sigmas": args.sigmas,

@@ -11,7 +11,10 @@ from fastanomaly.cli.options import (
     add_logs,
     add_max_line,
     add_quiet,
+    add_reading,
+    adjusted_text,
     max_line,
+    reading_options,
     report_written,
     whole_numbers,
 )
@@ -59,6 +62,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="print how much the other settings agree with this one",
     )
     add_max_line(parser)
+    add_reading(parser)
     add_quiet(parser, "no progress bar and no table")
 
 
@@ -83,6 +87,7 @@ def run(args: argparse.Namespace) -> int:
             tracked=tracked,
             sigmas=sigmas,
             max_line=longest,
+            **reading_options(args),
             on_read=progress,
             diagnosis=diagnosis,
         )
@@ -91,6 +96,8 @@ def run(args: argparse.Namespace) -> int:
     report_written(args, args.out, args.agreement, args.flags_dir)
     if not args.quiet:
         _print_tables(result, against)
+    if not args.quiet and (adjusted := adjusted_text(result.detector.counts)):
+        write_message(adjusted)
     if total := result.rejected.total():
         reasons = ", ".join(f"{reason} {n:,}" for reason, n in result.rejected.most_common())
         write_message(

@@ -6,7 +6,7 @@ from fastanomaly.engine.graph cimport friends_prefetch
 from fastanomaly.engine.history cimport history_prefetch
 from fastanomaly.engine.memory cimport memory_prefetch
 from fastanomaly.engine.state cimport State, state_befriend, state_record, state_unfriend
-from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, Event
+from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, ROUNDED_AMOUNT, Event
 from fastanomaly.engine.users cimport (
     key_hash, users_find, users_prefetch_name, users_prefetch_slot,
 )
@@ -70,6 +70,7 @@ cdef inline int apply_event(State* state, const Event* event, bint anomalous) ex
     """
     if event.kind == PURCHASE:
         state_record(state, &event.user, event.time_us, event.amount_units)
+        state.rounded_amounts += event.adjusted & ROUNDED_AMOUNT
     elif event.kind == BEFRIEND:
         state_befriend(state, &event.user, &event.friend)
     else:

@@ -53,6 +53,7 @@ cdef inline void columns_read(
 ) noexcept nogil:
     """Read a row; the keys are not hashed, and valid as long as columns and digits."""
     event.kind = columns.kinds[index]
+    event.adjusted = 0
     event.time_us = columns.times_us[index]
     event.amount_units = columns.amounts_units[index]
     if columns.user_keys != NULL:

@@ -9,8 +9,12 @@ from cpython.ref cimport Py_INCREF, PyObject
 from cpython.unicode cimport PyUnicode_AsUTF8AndSize
 from libc.stdint cimport int64_t
 
-from fastanomaly.engine.fields cimport BAD_AMOUNT_UNITS, amount_of_text, time_of_text
-from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND, Event, UserKey
+from fastanomaly.engine.fields cimport (
+    BAD_AMOUNT_UNITS, amount_of_text, rounded_amount_of_text, time_of_text,
+)
+from fastanomaly.engine.types cimport (
+    BEFRIEND, PURCHASE, ROUNDED_AMOUNT, UNFRIEND, Event, Reading, UserKey,
+)
 from fastanomaly.engine.users cimport NUMBER_LIMIT, key_of_text, keys_equal
 
 cdef extern from *:
@@ -84,7 +88,8 @@ cdef inline int decode_id(
 
 
 cdef inline int decode_amount(
-    dict fields, bytes line, object exact_number, bint inexact, int64_t* amount_units
+    dict fields, bytes line, object exact_number, bint inexact, const Reading* reading,
+    Event* event
 ) except -2:
     """Set the amount of a purchase."""
     cdef object value = fields.get("amount")
@@ -96,7 +101,7 @@ cdef inline int decode_amount(
         whole = PyLong_AsLongLongAndOverflow(value, &overflow)
         if overflow != 0 or not 0 <= whole < <int64_t> WHOLE_AMOUNT_LIMIT:
             return BAD_AMOUNT
-        amount_units[0] = whole * UNITS
+        event.amount_units = whole * UNITS
         return VALID
     if type(value) is int or type(value) is float:
         # A float may differ from the number in the line: take its text.
@@ -106,8 +111,11 @@ cdef inline int decode_amount(
     elif type(value) is not str:
         return WRONG_TYPE
     text = PyUnicode_AsUTF8AndSize(value, &length)
-    amount_units[0] = amount_of_text(text, length)
-    return BAD_AMOUNT if amount_units[0] == BAD_AMOUNT_UNITS else VALID
+    event.amount_units = amount_of_text(text, length)
+    if event.amount_units == BAD_AMOUNT_UNITS and reading.round_amounts:
+        event.amount_units = rounded_amount_of_text(text, length)
+        event.adjusted |= ROUNDED_AMOUNT
+    return BAD_AMOUNT if event.amount_units == BAD_AMOUNT_UNITS else VALID
 
 
 cdef inline int decode_time(dict fields, int64_t* time_us) except -2:
@@ -122,7 +130,8 @@ cdef inline int decode_time(dict fields, int64_t* time_us) except -2:
 
 
 cdef inline int decode_event(
-    dict fields, bytes line, object exact_number, bint inexact, Event* event
+    dict fields, bytes line, object exact_number, bint inexact, const Reading* reading,
+    Event* event
 ) except -2:
     """Set the event of a decoded line.
 
@@ -135,11 +144,12 @@ cdef inline int decode_event(
         return BAD_EVENT_TYPE
     if event_type == "purchase":
         event.kind = PURCHASE
+        event.adjusted = 0
         reason = decode_time(fields, &event.time_us)
         if reason == VALID:
             reason = decode_id(fields, "id", line, exact_number, inexact, &event.user)
         if reason == VALID:
-            reason = decode_amount(fields, line, exact_number, inexact, &event.amount_units)
+            reason = decode_amount(fields, line, exact_number, inexact, reading, event)
         return reason
     if event_type == "befriend":
         event.kind = BEFRIEND
@@ -182,7 +192,9 @@ cdef inline tuple decode_tools():
     return <tuple> decode_tools_cache
 
 
-cdef inline tuple decode_line(bytes line, int64_t max_line, Event* event):
+cdef inline tuple decode_line(
+    bytes line, int64_t max_line, const Reading* reading, Event* event
+):
     """Decode a line: (reason, the object that keeps the event's keys alive)."""
     inexact = False
     if len(line) > max_line:
@@ -199,4 +211,4 @@ cdef inline tuple decode_line(bytes line, int64_t max_line, Event* event):
             return reason, None
     if type(value) is not dict:
         return NOT_AN_OBJECT, None
-    return decode_event(value, line, exact_number, inexact, event), value
+    return decode_event(value, line, exact_number, inexact, reading, event), value

@@ -21,7 +21,7 @@ from fastanomaly.engine.scan_ahead cimport (
     scan_ahead_release,
 )
 from fastanomaly.engine.state cimport State
-from fastanomaly.engine.types cimport EVENT_KINDS, PURCHASE, Event, UserKey
+from fastanomaly.engine.types cimport EVENT_KINDS, PURCHASE, Event, Reading, UserKey
 from fastanomaly.engine.user_keys cimport key_text, keys_of_column
 
 
@@ -85,7 +85,7 @@ cdef inline int feed_batch(
 
 cdef inline tuple feed_lines(
     State* state, Judge* judge, ScanAhead* scanner, object data, bint judged,
-    int64_t max_line, int64_t first_line, bint strict
+    int64_t max_line, int64_t first_line, bint strict, const Reading* reading
 ):
     """Apply the events of lines; see Engine.feed for what it returns."""
     cdef const uint8_t[::1] view = data
@@ -97,7 +97,7 @@ cdef inline tuple feed_lines(
     cdef list flags = [], rejected = []
     scan_ahead_begin(
         scanner, <const char*> &view[0] if size > 0 else NULL, size, max_line,
-        state.users.secret,
+        reading, state.users.secret,
     )
     try:
         while True:
@@ -119,7 +119,7 @@ cdef inline tuple feed_lines(
             applied = 0
             if batch.reason == DECLINED:
                 raw = bytes(data[batch.starts[i]:batch.ends[i]])
-                reason, _kept = decode_line(raw, max_line, &event)
+                reason, _kept = decode_line(raw, max_line, reading, &event)
                 if reason == VALID:
                     feed_single(state, judge, &event, judged)
                     if judge.verdict.anomalous:

@@ -14,6 +14,9 @@ cdef enum:
 cdef enum:
     EXPONENT_LIMIT = 1_000_000_000_000    # no text has enough digits to offset it
 
+cdef enum:
+    SCALED_LIMIT = 1_000_000_000_000_000_000    # 10^18
+
 
 cdef inline bint is_digit(char c) noexcept nogil:
     return c"0" <= c <= c"9"
@@ -77,6 +80,105 @@ cdef inline int64_t amount_of_text(const char* text, int64_t length) noexcept no
     while power > 0:
         units *= 10
         power -= 1
+    return units
+
+
+cdef inline int64_t exponent_of_text(
+    const char* text, int64_t length, int64_t* exponent
+) noexcept nogil:
+    """Parse an exponent such as e-7, if the text begins with one; its length, or -1."""
+    cdef int64_t i = 1
+    cdef bint negative = False
+    exponent[0] = 0
+    if length == 0 or (text[0] != c"e" and text[0] != c"E"):
+        return 0
+    if i < length and (text[i] == c"+" or text[i] == c"-"):
+        negative = text[i] == c"-"
+        i += 1
+    if i == length:
+        return -1
+    while i < length and is_digit(text[i]):
+        exponent[0] = min(exponent[0] * 10 + (text[i] - c"0"), <int64_t> EXPONENT_LIMIT)
+        i += 1
+    if negative:
+        exponent[0] = -exponent[0]
+    return i
+
+
+cdef inline bint scaled_of_digits(
+    const char* text, int64_t digits, int64_t kept, bint negative, bint half_even,
+    int64_t* scaled
+) noexcept nogil:
+    """Set the value of the first `kept` of some digits, rounded by those that follow.
+
+    `text` has that many digits, and perhaps a point between them. Where there are fewer than
+    `kept`, zeros follow. False if the result is not between -10^18 and 10^18.
+    """
+    cdef int64_t value = 0, place = 0
+    cdef int32_t dropped = 0            # the first digit that is dropped
+    cdef bint more = False              # whether one of the others is not zero
+    while place < digits:
+        if text[0] != c".":
+            if place < kept:
+                if value >= <int64_t> SCALED_LIMIT // 10:
+                    return False
+                value = value * 10 + (text[0] - c"0")
+            elif place == kept:
+                dropped = text[0] - c"0"
+            else:
+                more = more or text[0] != c"0"
+            place += 1
+        text += 1
+    while value > 0 and place < kept:
+        if value >= <int64_t> SCALED_LIMIT // 10:
+            return False
+        value *= 10
+        place += 1
+    if half_even:
+        value += dropped > 5 or (dropped == 5 and (more or value % 2 == 1))
+    else:
+        value += negative and (dropped > 0 or more)
+    scaled[0] = -value if negative else value
+    return value < <int64_t> SCALED_LIMIT
+
+
+cdef inline bint scaled_of_text(
+    const char* text, int64_t length, int64_t decimals, bint half_even, int64_t* scaled
+) noexcept nogil:
+    """Parse a decimal number: set its value in units of 10^-decimals, rounded. O(length).
+
+    It is rounded half to even, or down. False if the text is not spelled as amounts are, or
+    if the result is not between -10^18 and 10^18.
+    """
+    cdef int64_t i = 0, digits = 0, before_point = -1, exponent, start
+    cdef bint negative = False
+    if length > 0 and (text[0] == c"+" or text[0] == c"-"):
+        negative = text[0] == c"-"
+        i = 1
+    start = i
+    while i < length and (is_digit(text[i]) or (text[i] == c"." and before_point < 0)):
+        if text[i] == c".":
+            before_point = digits
+        else:
+            digits += 1
+        i += 1
+    if digits == 0 or exponent_of_text(text + i, length - i, &exponent) != length - i:
+        return False
+    if before_point < 0:
+        before_point = digits
+    return scaled_of_digits(
+        text + start, digits, before_point + decimals + exponent, negative, half_even, scaled
+    )
+
+
+cdef inline int64_t rounded_amount_of_text(const char* text, int64_t length) noexcept nogil:
+    """Parse a decimal number: its value in units of 10^-6, rounded half to even.
+
+    BAD_AMOUNT_UNITS if that is not in range. O(length).
+    """
+    cdef int64_t units
+    if not scaled_of_text(text, length, AMOUNT_DECIMALS, True, &units) or units < 0:
+        return BAD_AMOUNT_UNITS
     return units
 
 

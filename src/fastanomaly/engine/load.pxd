@@ -180,7 +180,8 @@ cdef inline int check_counts(const int32_t[::1] counts, int32_t users) except -1
 
 cdef inline int load_scalars(State* state, object scalars) except -1:
     """Set the values of state_scalars, except recency_truncated."""
-    for name in ("seq", "purchases", "befriends", "unfriends", "flags"):
+    scalars = {"rounded_amounts": 0} | scalars      # it is left out
+    for name in ("seq", "purchases", "befriends", "unfriends", "flags", "rounded_amounts"):
         if not 0 <= scalars[name] < <int64_t> COUNTED_LIMIT:
             raise ValueError(f"invalid {name}: {scalars[name]}")
     state.seq = scalars["seq"]
@@ -188,6 +189,7 @@ cdef inline int load_scalars(State* state, object scalars) except -1:
     state.events[<int> BEFRIEND] = scalars["befriends"]
     state.events[<int> UNFRIEND] = scalars["unfriends"]
     state.flags = scalars["flags"]
+    state.rounded_amounts = scalars["rounded_amounts"]
     return 0
 
 

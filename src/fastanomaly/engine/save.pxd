@@ -221,7 +221,7 @@ cdef inline list state_arrays(const State* state):
 
 cdef inline dict state_scalars(const State* state):
     """Return the values of the state that are not in its arrays."""
-    return {
+    scalars = {
         "seq": state.seq,
         "purchases": state.events[<int> PURCHASE],
         "befriends": state.events[<int> BEFRIEND],
@@ -229,3 +229,6 @@ cdef inline dict state_scalars(const State* state):
         "flags": state.flags,
         "recency_truncated": bool(state.recency.truncated),
     }
+    if state.rounded_amounts > 0:
+        scalars["rounded_amounts"] = state.rounded_amounts
+    return scalars

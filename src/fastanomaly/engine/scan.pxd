@@ -12,8 +12,12 @@ at the end of the line: a control character, which ends every token.
 from libc.stdint cimport int64_t, uint64_t
 from libc.string cimport memcmp, memcpy
 
-from fastanomaly.engine.fields cimport BAD_AMOUNT_UNITS, amount_of_text, is_digit, time_of_text
-from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND, Event, UserKey
+from fastanomaly.engine.fields cimport (
+    BAD_AMOUNT_UNITS, amount_of_text, is_digit, rounded_amount_of_text, time_of_text,
+)
+from fastanomaly.engine.types cimport (
+    BEFRIEND, PURCHASE, ROUNDED_AMOUNT, UNFRIEND, Event, Reading, UserKey,
+)
 from fastanomaly.engine.users cimport NUMBER_DIGITS, key_of_text, keys_equal
 
 cdef extern from *:
@@ -21,6 +25,7 @@ cdef extern from *:
     #define FA_LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
     """
     const bint LITTLE_ENDIAN "FA_LITTLE_ENDIAN"
+    bint unlikely "__builtin_expect"(bint condition, bint value) noexcept nogil
     int trailing_zeros "__builtin_ctzll"(uint64_t) noexcept nogil
 
 cdef extern from *:
@@ -223,22 +228,30 @@ cdef inline bint scan_id(const Value* value, UserKey* key) noexcept nogil:
     return False
 
 
-cdef inline bint scan_purchase(const Value* values, Event* event) noexcept nogil:
+cdef inline bint scan_purchase(
+    const Value* values, const Reading* reading, Event* event
+) noexcept nogil:
     """Set the fields of a purchase; False to decline."""
     cdef const Value* time = &values[<int> TIMESTAMP]
     cdef const Value* amount = &values[<int> AMOUNT]
     event.kind = PURCHASE
+    event.adjusted = 0
     if time.kind != TEXT or not time_of_text(time.text, time.length, &event.time_us):
         return False
     if amount.kind != TEXT and amount.kind != INTEGER and amount.kind != FRACTION:
         return False
     event.amount_units = amount_of_text(amount.text, amount.length)
+    if unlikely(event.amount_units == BAD_AMOUNT_UNITS, False) and reading.round_amounts:
+        event.amount_units = rounded_amount_of_text(amount.text, amount.length)
+        event.adjusted = ROUNDED_AMOUNT
     return event.amount_units != BAD_AMOUNT_UNITS and scan_id(
         &values[<int> ID], &event.user
     )
 
 
-cdef inline bint scan_event(const char* line, const char* end, Event* event) noexcept nogil:
+cdef inline bint scan_event(
+    const char* line, const char* end, const Reading* reading, Event* event
+) noexcept nogil:
     """Read the event of a line; False to decline.
 
     The byte at `end` must be readable, and a control character. The event's keys point into
@@ -252,7 +265,7 @@ cdef inline bint scan_event(const char* line, const char* end, Event* event) noe
     if not scan_members(line, end, values) or kind.kind != TEXT or kind.length != 8:
         return False
     if memcmp(kind.text, b"purchase", 8) == 0:
-        return scan_purchase(values, event)
+        return scan_purchase(values, reading, event)
     if memcmp(kind.text, b"befriend", 8) == 0:
         event.kind = BEFRIEND
     elif memcmp(kind.text, b"unfriend", 8) == 0:

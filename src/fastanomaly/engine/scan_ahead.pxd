@@ -5,9 +5,9 @@ order, the caller takes them in the same order: batches applied <= n < scanned a
 Text of less than THREAD_BYTES is scanned by the caller between batches, and so is any text
 if no thread can be started.
 
-ScanAhead owns no memory: the text and the hash's secret belong to the caller, and must not
-change between scan_ahead_begin and scan_ahead_end. Events point into the text; they are
-valid until their batch is released.
+ScanAhead owns no memory: the text, the reading and the hash's secret belong to the caller,
+and must not change between scan_ahead_begin and scan_ahead_end. Events point into the text;
+they are valid until their batch is released.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
@@ -15,7 +15,7 @@ from libc.string cimport memchr
 
 from fastanomaly.engine.decode cimport DECLINED, VALID
 from fastanomaly.engine.scan cimport scan_event
-from fastanomaly.engine.types cimport PURCHASE, Event
+from fastanomaly.engine.types cimport PURCHASE, Event, Reading
 from fastanomaly.engine.users cimport key_hash
 
 cdef extern from "pthread.h" nogil:
@@ -52,6 +52,7 @@ cdef struct ScanAhead:
     const char* text
     int64_t size
     int64_t max_line
+    const Reading* reading      # what is accepted
     const uint64_t* secret      # of the hash of user keys
     int64_t next_start          # of the next line to be scanned
     LineBatch[RING_BATCHES] batches
@@ -92,7 +93,7 @@ cdef inline void scan_ahead_fill(ScanAhead* ahead, LineBatch* batch) noexcept no
         batch.ends[batch.count] = end
         # The byte behind a line is its line end, or the NUL that ends a bytes object.
         if end - start > ahead.max_line or not scan_event(
-            ahead.text + start, ahead.text + end, event
+            ahead.text + start, ahead.text + end, ahead.reading, event
         ):
             batch.reason = DECLINED
             return
@@ -126,12 +127,14 @@ cdef inline void* scan_ahead_run(void* argument) noexcept nogil:
 
 
 cdef inline void scan_ahead_begin(
-    ScanAhead* ahead, const char* text, int64_t size, int64_t max_line, const uint64_t* secret
+    ScanAhead* ahead, const char* text, int64_t size, int64_t max_line,
+    const Reading* reading, const uint64_t* secret
 ) noexcept nogil:
     """Begin to scan a text; scan_ahead_end must follow."""
     ahead.text = text
     ahead.size = size
     ahead.max_line = max_line
+    ahead.reading = reading
     ahead.secret = secret
     ahead.next_start = 0
     ahead.scanned = 0

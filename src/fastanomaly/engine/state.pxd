@@ -33,6 +33,7 @@ cdef struct State:
     int64_t seq                     # of the next purchase
     int64_t[EVENT_KINDS] events     # number applied, by kind
     int64_t flags                   # number of purchases that were anomalous
+    int64_t rounded_amounts         # number of purchases whose amounts were rounded
 
 
 cdef inline void state_begin(

@@ -15,11 +15,12 @@ from fastanomaly.engine.users cimport users_bytes
 
 
 cdef inline tuple state_counts(const State* state):
-    """Return (purchases, befriends, unfriends, flags, users, friendships, purchases kept)."""
+    """Return the values of Counts, in its order."""
     return (
         state.events[<int> PURCHASE], state.events[<int> BEFRIEND],
         state.events[<int> UNFRIEND], state.flags,
         state.users.count, state.graph.friendships, state.history.kept,
+        state.rounded_amounts,
     )
 
 

@@ -24,6 +24,12 @@ cdef enum:
     AMOUNT_DECIMALS = 6
     UNITS_PER_CENT = 10_000
 
+cdef enum Adjusted:             # bits: how values of a purchase differ from what was written
+    ROUNDED_AMOUNT = 1
+
+cdef struct Reading:            # what is accepted beyond the strict forms
+    bint round_amounts          # amounts with more than six decimals
+
 cdef struct UserKey:            # a user_id as given
     const char* text            # UTF-8, owned by the caller; unused if number >= 0
     int64_t length
@@ -33,6 +39,7 @@ cdef struct UserKey:            # a user_id as given
 
 cdef struct Event:
     int kind                    # EventKind
+    int adjusted                # bits of Adjusted; not set for friendships
     UserKey user                # the buyer, or id1
     UserKey friend              # id2; not set for purchases
     int64_t time_us

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from math import isqrt
 from typing import Protocol
 
-from fastanomaly.convert import Number, exact_amount
 from fastanomaly.errors import UsageError
 from fastanomaly.explanations.model import BaselinePurchase, Explanation, Verdict
 from fastanomaly.rules import exact
@@ -32,7 +31,7 @@ class PurchaseSearch(Protocol):
 def explain(
     search: PurchaseSearch,
     user: str | int,
-    amount: Number,
+    units: int,
     *,
     degree: int,
     tracked: int,
@@ -49,8 +48,8 @@ def explain(
         Finds the latest purchases.
     user : str or int
         The buyer.
-    amount : int, float, str or Decimal
-        As for `Detector.purchase`.
+    units : int
+        Its amount in units of 10^-6.
     degree, tracked : int
         D and T.
     max_tracked : int
@@ -63,9 +62,8 @@ def explain(
     Raises
     ------
     TypeError, ValueError
-        If the amount is not one, or D or T is out of range.
+        If the id is not valid, or D or T is out of range.
     """
-    units = exact_amount(amount)
     tracked = check_whole("T", tracked)
     if tracked > max_tracked:
         raise UsageError(f"T: {tracked} is more than the detector's own, {max_tracked}")

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     import numpy.typing as npt
 
     from fastanomaly.detector import Detector
+    from fastanomaly.results import Counts
     from fastanomaly.runs.diagnosis import Diagnosis
     from fastanomaly.sources.base import Source
 
@@ -58,6 +59,7 @@ def report(
     degrees: Iterable[int] = OTHER_DEGREES,
     other_tracked: Iterable[int] = OTHER_TRACKED,
     max_line: int = MAX_LINE,
+    round_amounts: bool = False,
     title: str = "Unusual purchases",
     on_read: Callable[[Source], object] | None = None,
     diagnosis: Diagnosis | None = None,
@@ -76,6 +78,8 @@ def report(
         Other D and T, for the heat map and for each explanation.
     max_line : int, default 2^20
         Length in bytes above which a line is rejected.
+    round_amounts : bool, default False
+        Accept amounts with more than six decimals, and round them; see `Detector`.
     title : str, default "Unusual purchases"
         The title of the page.
     on_read : callable, optional
@@ -113,6 +117,7 @@ def report(
             tracked=other_tracked,
             sigmas=[sigmas],
             max_line=max_line,
+            round_amounts=round_amounts,
             on_read=on_read,
             diagnosis=diagnosis,
         )
@@ -128,6 +133,7 @@ def report(
                 degrees=degrees,
                 other_tracked=other_tracked,
                 max_line=max_line,
+                round_amounts=round_amounts,
                 on_read=on_read,
             )
         )
@@ -162,8 +168,14 @@ def _headline(
         ),
         ("Users", f"{counts.users:,}", ""),
         ("Friendships", f"{counts.friendships:,}", "at the end"),
-        ("Rejected lines", f"{result.rejected.total():,}", ""),
+        ("Rejected lines", f"{result.rejected.total():,}", _rounded(counts)),
     ]
+
+
+def _rounded(counts: Counts) -> str:
+    if not counts.rounded_amounts:
+        return ""
+    return f"and {counts.rounded_amounts:,} amounts rounded to six decimals"
 
 
 def _charts(result: SweepResult, cell: int, flags: list[Explanation]) -> list[Chart]:

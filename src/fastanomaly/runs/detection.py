@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastanomaly.convert import Number
+from fastanomaly.convert import Number, Reading
 from fastanomaly.detector import Detector, Method
 from fastanomaly.errors import Stopped, UsageError
 from fastanomaly.rules.parameters import MAX_LINE
@@ -44,6 +44,7 @@ def detect(
     tracked: int | str | None = None,
     sigmas: Number = 3,
     method: Method = "auto",
+    round_amounts: bool = False,
     rejects: Path | None = None,
     strict: bool = False,
     max_line: int = MAX_LINE,
@@ -72,6 +73,8 @@ def detect(
         k, see `Detector`.
     method : {"auto", "ball"}, default "auto"
         See `Detector`.
+    round_amounts : bool, default False
+        Accept amounts with more than six decimals, and round them; see `Detector`.
     rejects : str or path-like, optional
         Where rejected lines go: tab-separated log, line number, reason, detail, line.
     strict : bool, default False
@@ -130,6 +133,7 @@ def detect(
         tracked=tracked,
         max_line=max_line,
         sigmas=sigmas,
+        reading=Reading(bool(round_amounts)),
         method=method,
         strict=strict,
         follow=follow,
@@ -138,6 +142,7 @@ def detect(
     hooks = Hooks(on_read, on_notice or (lambda text: None), waiter)
     summary = Summary() if summary is None else summary
     summary.diagnosis.name_logs(job.batch, job.stream)
+    summary.adjusted = job.reading.adjusted()
     with ExitStack() as stack:
         checkpoints = None
         if checkpoint is not None:
@@ -208,12 +213,11 @@ def _resumable(checkpoints: Checkpoints, job: Job) -> tuple[Detector, RunState] 
         return None
     detector, saved = found
     of_checkpoint = saved.job | {"D": detector.degree, "T": detector.tracked}
-    for name, value in (job.identity | job.given).items():
-        if of_checkpoint.get(name) != value:
-            raise UsageError(
-                f"{checkpoints.folder}: holds a checkpoint of another job: {name} was "
-                f"{of_checkpoint.get(name)} and is now {value} (--fresh starts over)"
-            )
+    for name, before, now in job.differences(of_checkpoint):
+        raise UsageError(
+            f"{checkpoints.folder}: holds a checkpoint of another job: {name} was "
+            f"{before} and is now {now} (--fresh starts over)"
+        )
     return found
 
 
@@ -233,7 +237,10 @@ def _begin(
 ) -> tuple[Detector, Iterator[Lines]]:
     """Make the detector, with D and T from the batch log's first line if it has them."""
     blocks, first.line, found = take_parameters(job.batch, blocks, job.given, job.max_line)
-    return Detector(found["D"], found["T"], job.sigmas, method=job.method), blocks
+    detector = Detector(
+        found["D"], found["T"], job.sigmas, method=job.method, **job.reading._asdict()
+    )
+    return detector, blocks
 
 
 def _blocks(state: SourceState, log: LogEvidence) -> Iterator[Lines]:

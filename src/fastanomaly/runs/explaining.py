@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from fastanomaly._core import decode
-from fastanomaly.convert import Number
+from fastanomaly.convert import Number, Reading
 from fastanomaly.detector import PURCHASE, Detector
 from fastanomaly.errors import UsageError
 from fastanomaly.explanations.model import Explanation
@@ -38,6 +38,7 @@ def explain(
     other_tracked: Iterable[int] = OTHER_TRACKED,
     max_line: int = MAX_LINE,
     diagnosis: Diagnosis | None = None,
+    round_amounts: bool = False,
 ) -> Explanation:
     """Explain one purchase of a stream log, given by its line or as a flag of `detect`.
 
@@ -61,6 +62,8 @@ def explain(
         Length in bytes above which a line is rejected.
     diagnosis : Diagnosis, optional
         Filled with what the batch log looks like, see `Summary.diagnosis`.
+    round_amounts : bool, default False
+        Accept amounts with more than six decimals, and round them; see `Detector`.
 
     Returns
     -------
@@ -94,6 +97,7 @@ def explain(
         raise UsageError("explain: give exactly one of line and flag")
     paths = os.fspath(batch), os.fspath(stream)
     given = given_parameters(degree, tracked)
+    reading = Reading(bool(round_amounts))
 
     def explain_line(number: int) -> Explanation:
         return next(
@@ -107,6 +111,7 @@ def explain(
                 other_tracked=other_tracked,
                 max_line=max_line,
                 diagnosis=diagnosis,
+                round_amounts=round_amounts,
             )
         )
 
@@ -114,7 +119,7 @@ def explain(
         return explain_line(_check_number("line", line))
     _check_number("flag", flag)
     with unchanged_files(paths, "explaining a flag"):
-        return explain_line(_line_of_flag(*paths, flag, given, sigmas, max_line))
+        return explain_line(_line_of_flag(*paths, flag, given, sigmas, max_line, reading))
 
 
 def explain_lines(
@@ -128,6 +133,7 @@ def explain_lines(
     degrees: Iterable[int] = OTHER_DEGREES,
     other_tracked: Iterable[int] = OTHER_TRACKED,
     max_line: int = MAX_LINE,
+    round_amounts: bool = False,
     on_read: Callable[[Source], object] | None = None,
     diagnosis: Diagnosis | None = None,
 ) -> Iterator[Explanation]:
@@ -139,7 +145,7 @@ def explain_lines(
         The logs.
     lines : iterable of int
         Lines of the stream log, ascending, from 1.
-    degree, tracked, sigmas, degrees, other_tracked, max_line, diagnosis
+    degree, tracked, sigmas, degrees, other_tracked, max_line, round_amounts, diagnosis
         As for `explain`.
     on_read : callable, optional
         Called with the log after each block read from it.
@@ -159,6 +165,7 @@ def explain_lines(
     """
     paths = os.fspath(batch), os.fspath(stream)
     given = given_parameters(degree, tracked)
+    reading = Reading(bool(round_amounts))
     wanted = list(lines)
     if not wanted:
         return
@@ -170,7 +177,9 @@ def explain_lines(
         nonlocal detector, own_tracked
         own_tracked = found["T"]
         # The detector keeps as many purchases as the largest T needs.
-        detector = Detector(found["D"], max([own_tracked, *all_tracked]), sigmas)
+        detector = Detector(
+            found["D"], max([own_tracked, *all_tracked]), sigmas, **reading._asdict()
+        )
         return detector
 
     explained = 0
@@ -186,7 +195,9 @@ def explain_lines(
         if part.before is None:
             continue
         line = wanted[explained]
-        user, time_us, amount_units = _purchase(part.before, f"{paths[1]}, line {line}")
+        user, time_us, amount_units = _purchase(
+            part.before, f"{paths[1]}, line {line}", reading
+        )
         found = detector.explain(
             user,
             amount_text(amount_units),
@@ -207,9 +218,9 @@ def _check_number(name: str, number: int | None) -> int:
     return number
 
 
-def _purchase(line: bytes, place: str) -> tuple[str, int, int]:
+def _purchase(line: bytes, place: str, reading: Reading) -> tuple[str, int, int]:
     """Return user, time_us and amount_units of a purchase's line."""
-    event = decode(line)
+    event = decode(line, *reading)
     if not isinstance(event, tuple) or event[0] != PURCHASE:
         raise UsageError(f"{place}: not a purchase: {line[:80]!r}")
     _, user, time_us, amount_units = event
@@ -223,6 +234,7 @@ def _line_of_flag(
     given: dict[str, int],
     sigmas: Number,
     max_line: int,
+    reading: Reading,
 ) -> int:
     """Return the line of the stream log whose purchase is flagged as the `flag`-th."""
     count = 0
@@ -230,7 +242,7 @@ def _line_of_flag(
     for part in replay_logs(
         batch,
         stream,
-        lambda found: Detector(found["D"], found["T"], sigmas),
+        lambda found: Detector(found["D"], found["T"], sigmas, **reading._asdict()),
         given=given,
         max_line=max_line,
         diagnosis=diagnosis,

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastanomaly.convert import Number, exact_sigmas
+from fastanomaly.convert import Number, Reading, exact_sigmas
 from fastanomaly.errors import UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.rules.parameters import check_max_line, given_parameters
@@ -16,6 +17,15 @@ if TYPE_CHECKING:
     from fastanomaly.detector import Method
 
 Path = str | os.PathLike[str]
+
+
+def _named(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options of reading by their names in the identity of a job."""
+    return {name.replace("_", "-"): value for name, value in options.items()}
+
+
+# An identity has only the options that are set: earlier versions had none.
+_STRICT = _named(Reading()._asdict())
 
 
 class Job(NamedTuple):
@@ -35,12 +45,23 @@ class Job(NamedTuple):
     rejects: str | None
     given: dict[str, int]
     sigmas: Number
+    reading: Reading
     method: Method
     strict: bool
     max_line: int
     follow: bool
     until_idle: float | None
     identity: dict[str, Any]
+
+    def differences(self, saved: dict[str, Any]) -> Iterator[tuple[str, Any, Any]]:
+        """Yield name, saved value and value of what another job has otherwise.
+
+        `saved` is the identity of the other job, with D and T.
+        """
+        saved = _STRICT | saved
+        for name, value in (_STRICT | self.identity | self.given).items():
+            if saved.get(name) != value:
+                yield name, saved.get(name), value
 
     @property
     def outputs(self) -> list[str]:
@@ -56,6 +77,7 @@ def check_job(
     tracked: int | str | None,
     max_line: int,
     sigmas: Number,
+    reading: Reading,
     **options: Any,
 ) -> Job:
     """Return the job, with its paths and parameters checked.
@@ -79,6 +101,7 @@ def check_job(
         "rejects": None if rejects is None else sink_identity(rejects),
         "k": "/".join(map(str, exact_sigmas(sigmas))),
         "max-line": max_line,
+        **_named(reading.options()),
     }
     return Job(
         batch,
@@ -87,6 +110,7 @@ def check_job(
         rejects,
         given,
         sigmas=sigmas,
+        reading=reading,
         max_line=max_line,
         identity=identity,
         **options,

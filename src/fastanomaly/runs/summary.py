@@ -22,6 +22,10 @@ class Summary:
         Purchases flagged.
     users, friendships : int
         Known users and current friendships at the end.
+    rounded_amounts : int
+        Purchases whose amounts were rounded to six decimals.
+    adjusted : list of str
+        Which counts of adjusted values the run's options ask for: ``rounded_amounts``.
     rejected : collections.Counter
         Rejected lines by reason.
     first_rejected : str or None
@@ -41,6 +45,8 @@ class Summary:
         self.flags = 0
         self.users = 0
         self.friendships = 0
+        self.rounded_amounts = 0
+        self.adjusted: list[str] = []
         self.rejected: Counter[str] = Counter()
         self.first_rejected: str | None = None
         self.seconds = 0.0
@@ -62,9 +68,9 @@ class Summary:
 
     def count(self, detector: Detector) -> None:
         """Copy the counts of a detector."""
-        counts = detector.counts
-        for name in ("purchases", "befriends", "unfriends", "flags", "users", "friendships"):
-            setattr(self, name, getattr(counts, name))
+        for name, count in detector.counts._asdict().items():
+            if name != "kept":
+                setattr(self, name, count)
 
 
 def summary_values(summary: Summary, **more: object) -> dict[str, Any]:
@@ -78,6 +84,7 @@ def summary_values(summary: Summary, **more: object) -> dict[str, Any]:
         "users": summary.users,
         "friendships": summary.friendships,
         "rejected": dict(summary.rejected),
+        **{name: getattr(summary, name) for name in summary.adjusted},
         "seconds": round(summary.seconds, 6),
         "events_per_second": round(summary.events_per_second),
         **more,

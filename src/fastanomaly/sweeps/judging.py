@@ -25,8 +25,12 @@ class GridDetector(Detector):
     __slots__ = ()
     _flag_type = FlaggedPurchase
 
-    def __init__(self, grid: Grid, *, method: Method = "auto") -> None:
-        super().__init__(grid.degrees[-1], grid.tracked[-1], method=method)
+    def __init__(
+        self, grid: Grid, *, method: Method = "auto", round_amounts: bool = False
+    ) -> None:
+        super().__init__(
+            grid.degrees[-1], grid.tracked[-1], method=method, round_amounts=round_amounts
+        )
         self._engine.set_grid(grid.degrees, grid.tracked, grid.sigmas)
 
     def compared(self) -> list[int]:
@@ -43,6 +47,7 @@ def sweep(
     sigmas: Iterable[Number] = (3,),
     max_line: int = MAX_LINE,
     method: Method = "auto",
+    round_amounts: bool = False,
     on_read: Callable[[Source], object] | None = None,
     diagnosis: Diagnosis | None = None,
 ) -> SweepResult:
@@ -62,6 +67,8 @@ def sweep(
         Length in bytes above which a line is rejected.
     method : {"auto", "ball"}, default "auto"
         As for `Detector`.
+    round_amounts : bool, default False
+        Accept amounts with more than six decimals, and round them; see `Detector`.
     on_read : callable, optional
         Called with the log after each block read from it.
     diagnosis : Diagnosis, optional
@@ -88,7 +95,7 @@ def sweep(
     Memory grows with the number of flags.
     """
     grid = check_grid(degrees, tracked, sigmas)
-    detector = GridDetector(grid, method=method)
+    detector = GridDetector(grid, method=method, round_amounts=round_amounts)
     flagged: list[FlaggedPurchase] = []
     rejected: Counter[str] = Counter()
     before = 0

@@ -170,6 +170,11 @@ def _event_metrics(core: Any, snapshot: Snapshot) -> Iterator[Metric]:
     yield core.CounterMetricFamily(
         "fastanomaly_flags", "Purchases flagged.", value=snapshot.counts.flags
     )
+    yield core.CounterMetricFamily(
+        "fastanomaly_rounded_amounts",
+        "Amounts rounded to six decimals.",
+        value=snapshot.counts.rounded_amounts,
+    )
     rejected = core.CounterMetricFamily(
         "fastanomaly_rejected_lines", "Lines rejected.", labels=["reason"]
     )
