@@ -17,6 +17,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # when run as a script
 
+from benchmarks.crowd import FIRST_US
 from benchmarks.report import conditions, table
 from fastanomaly import BEFRIEND, PURCHASE, Detector
 from fastanomaly.runs.checkpoints import Checkpoints, check_every
@@ -40,7 +41,7 @@ def state_of(users):
             other = (one + choose.integers(1, users, rows)) % users
             detector.feed_columns(
                 np.full(rows, kind, np.uint8),
-                np.arange(start, start + rows) * 10**6,
+                FIRST_US + np.arange(start, start + rows) * 10**6,
                 one,
                 other,
                 choose.integers(10**6, 10**8, rows),
@@ -67,7 +68,7 @@ def stalls(users, folder):
     longest = {"before": 0.0, "meanwhile": 0.0}
     checkpoints = Checkpoints(str(folder / "kept"), check_every("1000s"), print)
     with checkpoints:
-        at = 10 * users * 10**6
+        at = FIRST_US + 10 * users * 10**6
         last = time.perf_counter()
         until = last + 3
         phase = "before"

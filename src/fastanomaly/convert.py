@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import sys
 from math import gcd
 from operator import index
 from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, TypeAlias, Union, cast
 
-from fastanomaly._core import amount_units, time_us
+from fastanomaly._core import amount_units
 from fastanomaly.errors import ParameterError
 from fastanomaly.rules.exact import UNITS
 from fastanomaly.rules.parameters import value_text
+from fastanomaly.times import numpy_scalar
 
 if TYPE_CHECKING:
-    from datetime import datetime
     from decimal import Decimal
 
-Number: TypeAlias = Union[int, float, str, "Decimal"]
-Timestamp: TypeAlias = Union[str, int, "datetime"]
+    import numpy as np
+
+Number: TypeAlias = Union[int, float, str, "Decimal", "np.floating[Any]", "np.integer[Any]"]
 
 AMOUNT_LIMIT = 10**12
 """Amounts are below it."""
@@ -41,19 +43,21 @@ def exact_units(value: Number, rounded: bool = False) -> int | None:
     if isinstance(value, str):
         return amount_units(str.__str__(value), rounded)
     if isinstance(value, float):
-        return amount_units(str(value), rounded)
+        return amount_units(float.__repr__(value), rounded)
+    value = numpy_scalar(value)
     if not isinstance(value, bool) and hasattr(value, "__index__"):
         whole = index(cast("SupportsIndex", value))
         return whole * UNITS if 0 <= whole < AMOUNT_LIMIT else None
     from decimal import Decimal  # noqa: PLC0415 - imported late: it slows the start
 
-    if isinstance(value, Decimal):
+    np = sys.modules.get("numpy")
+    if isinstance(value, Decimal) or (np is not None and isinstance(value, np.floating)):
         return amount_units(str(value), rounded)
     raise TypeError(f"expected int, str, Decimal or float, got {type(value).__name__}")
 
 
-def exact_amount(amount: Number) -> int:
-    """Return an amount in units of 10^-6.
+def exact_amount(amount: Number, rounded: bool = False) -> int:
+    """Return an amount in units of 10^-6, rounded half to even if `rounded`.
 
     Raises
     ------
@@ -61,16 +65,15 @@ def exact_amount(amount: Number) -> int:
         If it is not an amount; the message names the value.
     """
     try:
-        units = exact_units(amount)
-    except TypeError as error:
-        raise TypeError(f"amount: {error}") from None
+        units = exact_units(amount, rounded)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"amount: {error}") from None
     if units is None:
-        hint = ""
-        if exact_units(amount, rounded=True) is not None:
-            hint = " (round_amounts=True rounds it)"
+        hint = "" if rounded else " with at most six decimals"
+        if not rounded and exact_units(amount, rounded=True) is not None:
+            hint += " (round_amounts=True rounds it)"
         raise ValueError(
-            f"amount: {value_text(amount)} is not a decimal from 0 to below 10^12 "
-            f"with at most six decimals{hint}"
+            f"amount: {value_text(amount)} is not a decimal from 0 to below 10^12{hint}"
         )
     return units
 
@@ -99,10 +102,9 @@ class Reading(NamedTuple):
         try:
             return exact_amount(amount), 0
         except ValueError:
-            units = exact_units(amount, rounded=True) if self.round_amounts else None
-            if units is None:
+            if not self.round_amounts:
                 raise
-            return units, ROUNDED_AMOUNT
+            return exact_amount(amount, rounded=True), ROUNDED_AMOUNT
 
 
 def exact_sigmas(value: Number) -> tuple[int, int]:
@@ -120,7 +122,7 @@ def exact_sigmas(value: Number) -> tuple[int, int]:
     """
     try:
         units = exact_units(value)
-    except TypeError as error:
+    except (TypeError, ValueError) as error:
         raise ParameterError(f"sigmas: {error}") from None
     if units is None or units % (UNITS // 1000) or units > LARGEST_SIGMAS * UNITS:
         raise ParameterError(
@@ -129,32 +131,3 @@ def exact_sigmas(value: Number) -> tuple[int, int]:
         )
     divisor = gcd(units, UNITS)
     return units // divisor, UNITS // divisor
-
-
-def exact_time_us(timestamp: Timestamp) -> int:
-    """Return a timestamp in microseconds since 1970-01-01 UTC.
-
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not a timestamp; the message names the value.
-    """
-    if isinstance(timestamp, str):
-        time = time_us(str.__str__(timestamp))
-        if time is None:
-            raise ValueError(f"timestamp: {timestamp!r} is not a date and time")
-        return time
-    if hasattr(timestamp, "__index__") and not isinstance(timestamp, bool):
-        timestamp = index(timestamp)
-        if not -(2**63) <= timestamp < 2**63:
-            raise ValueError(f"timestamp: {value_text(timestamp)} is beyond 64 bits")
-        return timestamp
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - imported late: start-up
-
-    if not isinstance(timestamp, datetime):
-        raise TypeError(
-            f"timestamp: expected str, int or datetime, got {type(timestamp).__name__}"
-        )
-    if timestamp.tzinfo is None:
-        timestamp = timestamp.replace(tzinfo=UTC)
-    return (timestamp - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(microseconds=1)

@@ -7,14 +7,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TypeAlias
 
 from fastanomaly._core import Engine as CompiledEngine
-from fastanomaly.convert import (
-    Number,
-    Reading,
-    Timestamp,
-    exact_amount,
-    exact_sigmas,
-    exact_time_us,
-)
+from fastanomaly.columns import event_columns
+from fastanomaly.convert import Number, Reading, exact_amount, exact_sigmas
 from fastanomaly.errors import FeedError, ParameterError
 from fastanomaly.results import ColumnFlags, Counts, Fed, Flag, Latency, Memory, Work
 from fastanomaly.rules.parameters import (
@@ -25,6 +19,7 @@ from fastanomaly.rules.parameters import (
     check_whole,
 )
 from fastanomaly.rules.rejects import REASONS, Rejected
+from fastanomaly.times import Timestamp, exact_time_us
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -280,9 +275,11 @@ class Detector:
         amount : str, int, float or Decimal
             0 to below 10^12, with at most six decimals, unless `round_amounts` is set. A
             float stands for the shortest decimal that names it, as it prints.
-        timestamp : str, int or datetime
-            ``2017-06-13 11:33:02`` or ISO 8601; or microseconds since 1970-01-01 UTC;
-            or a datetime, in UTC if it has no zone.
+        timestamp : str, int, datetime, date or numpy.datetime64
+            ``2017-06-13 11:33:02`` or ISO 8601; or microseconds since 1970-01-01 UTC; or a
+            datetime or pandas Timestamp, in UTC if it has no zone; or a date, 00:00 UTC. An
+            integer that is likely in seconds or milliseconds, a time that is finer than a
+            microsecond, and NaT are errors; see docs/semantics.md.
 
         Returns
         -------
@@ -366,7 +363,7 @@ class Detector:
         usual way are read without the GIL. Anything but bytes, and memoryviews of whole
         lines in bytes, is copied first.
         """
-        check_max_line(max_line)
+        max_line = check_max_line(max_line)
         data = _joined(lines)
         count, flags, rejected, error = self._engine.feed(
             data, judged=judge, max_line=max_line, first_line=first_line, strict=strict
@@ -390,10 +387,10 @@ class Detector:
     def feed_columns(
         self,
         kinds: npt.ArrayLike,
-        times_us: npt.ArrayLike,
+        times_us: npt.ArrayLike | Sequence[Timestamp | None] | None,
         users: npt.ArrayLike | Sequence[UserId],
-        friends: npt.ArrayLike | Sequence[UserId],
-        amounts_units: npt.ArrayLike,
+        friends: npt.ArrayLike | Sequence[UserId | None] | None,
+        amounts_units: npt.ArrayLike | None,
         *,
         judge: bool = True,
     ) -> ColumnFlags:
@@ -403,14 +400,16 @@ class Detector:
         ----------
         kinds : array_like of uint8, shape (rows,)
             `PURCHASE`, `BEFRIEND` or `UNFRIEND`.
-        times_us : array_like of int64, shape (rows,)
-            Microseconds since 1970-01-01 UTC; ignored for friendships.
+        times_us : array_like of int64 or datetime64, or sequence of timestamps, length rows
+            Microseconds since 1970-01-01 UTC, or what `purchase` accepts. Ignored for
+            friendships, where it may be None, NaT or masked.
         users : array_like of int64, or sequence of str or int, length rows
             The buyers, or the first of the two users.
         friends : array_like of int64, or sequence of str or int, length rows
-            The second users; ignored for purchases.
+            The second users. Ignored for purchases, where it may be None or masked.
         amounts_units : array_like of int64, shape (rows,)
-            Amounts in units of 10^-6, 0 to 10^18 - 1; ignored for friendships.
+            Amounts in units of 10^-6, 0 to 10^18 - 1. Ignored for friendships, like times.
+            A column that no row uses may be None.
         judge : bool, default True
             Whether purchases are judged or only recorded.
 
@@ -428,14 +427,9 @@ class Detector:
         """
         import numpy as np  # noqa: PLC0415 - imported late: it slows the start
 
-        user_ids, friend_ids = np.asarray(users), np.asarray(friends)
-        numbers = all(np.can_cast(ids.dtype, np.int64) for ids in (user_ids, friend_ids))
+        columns = event_columns(kinds, times_us, users, friends, amounts_units, PURCHASE)
         raw, applied, error = self._engine.feed_columns(
-            _column(np, "kinds", kinds, "uint8"),
-            _column(np, "times_us", times_us),
-            _column(np, "users", user_ids) if numbers else _ids(users),
-            _column(np, "friends", friend_ids) if numbers else _ids(friends),
-            _column(np, "amounts_units", amounts_units),
+            *columns,
             judged=judge,
         )
         table = np.frombuffer(raw, dtype=np.int64).reshape(-1, 4).T.copy()
@@ -666,21 +660,3 @@ def _ended(line: Any) -> bytes:
     elif not isinstance(line, (bytes, bytearray, memoryview)):
         raise TypeError(f"lines: expected bytes or str, got {type(line).__name__}")
     return bytes(line).removesuffix(b"\n") + b"\n"
-
-
-def _column(np: Any, name: str, values: Any, dtype: str = "int64") -> Any:
-    """Return a column as the engine reads it: one-dimensional, contiguous, of that type."""
-    array = np.asarray(values)
-    if array.ndim != 1:
-        raise ValueError(f"columns: {name} has {array.ndim} dimensions, expected one")
-    if array.size and array.dtype.kind not in "iu":
-        raise TypeError(f"columns: {name} holds {array.dtype}, not integers")
-    limits = np.iinfo(dtype)
-    if array.size and (array.min() < limits.min or array.max() > limits.max):
-        row = int(np.argmax((array < limits.min) | (array > limits.max)))
-        raise ValueError(f"columns, row {row}: {name} {array[row]} is beyond {dtype}")
-    return np.ascontiguousarray(array, dtype=dtype)
-
-
-def _ids(values: Any) -> list[UserId]:
-    return values.tolist() if hasattr(values, "tolist") else list(values)

@@ -94,14 +94,12 @@ class Flag(NamedTuple):
     def timestamp(self) -> datetime:
         """Its time as a datetime in UTC.
 
-        Raises
-        ------
-        OverflowError
-            If its offset takes it out of the years 1 to 9999.
+        Where that is outside the years 1 to 9999 because the time had an offset in its log,
+        the datetime has an offset of 23:59.
         """
-        from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+        from fastanomaly.times import datetime_of  # noqa: PLC0415 - imported late: start
 
-        return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=self.time_us)
+        return datetime_of(self.time_us)
 
     def __str__(self) -> str:
         """Return the flag in one line: ``cho: 1601.83 at ... (mean 29.10, sd 21.46, ...)``."""

@@ -19,6 +19,8 @@ from typing import Any, Literal
 import numpy as np
 import numpy.typing as npt
 
+from fastanomaly.errors import ParameterError
+from fastanomaly.rules.parameters import whole_number
 from fastanomaly.sinks.files import LineFile
 from fastanomaly.sinks.paths import check_outputs
 
@@ -190,8 +192,14 @@ class Simulation:
 
     def _check_integer(self, name: str, low: int, high: int | None = None) -> None:
         value = getattr(self, name)
-        good = isinstance(value, int) and not isinstance(value, bool) and value >= low
-        if not good or (high is not None and value > high):
+        try:
+            value = whole_number(name, value)
+        except ParameterError:
+            good = False
+        else:
+            good = low <= value and (high is None or value <= high)
+            object.__setattr__(self, name, value)  # an integer of NumPy as an int
+        if not good:
             span = f"from {low} to {high}" if high is not None else f"of at least {low}"
             raise ValueError(f"{name} must be an integer {span}, not {value!r}")
 

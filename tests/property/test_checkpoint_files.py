@@ -66,7 +66,7 @@ def load(data):
         return None
     detector._check()
     for user in ("hub", "é", 2, 3):
-        detector.purchase(user, 10**6, 10**9)
+        detector.purchase(user, 10**6, 10**15)
         detector.unfriend(user, "hub")
         detector.befriend(user, "new")
     detector._check()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from unicodedata import bidirectional
 
 from fastanomaly.rules.exact import UNITS, UNITS_PER_CENT, cents_text
+from fastanomaly.times import datetime_of
 
 
 def amount_text(units: int) -> str:
@@ -17,11 +18,11 @@ def amount_text(units: int) -> str:
 
 def time_text(time_us: int) -> str:
     """Return a time in UTC as in logs, or microseconds outside the years 1 to 9999."""
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415 - slows the start
-
     try:
-        moment = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(microseconds=time_us)
+        moment = datetime_of(time_us)
     except OverflowError:
+        return f"{time_us} us"
+    if moment.utcoffset():
         return f"{time_us} us"
     return moment.replace(tzinfo=None).isoformat(sep=" ")
 

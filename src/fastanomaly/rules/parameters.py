@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from operator import index
 
 from fastanomaly.errors import ParameterError
 from fastanomaly.rules.json_members import member_texts
@@ -31,7 +32,8 @@ def check_whole(name: str, value: object) -> int:
     ----------
     name : {"D", "T"}
     value : int or str
-        As an integer or as ASCII decimal digits; D from 1, T from 2, both to 2^31 - 1.
+        As an integer, also of NumPy, or as ASCII decimal digits; D from 1, T from 2, both
+        to 2^31 - 1.
 
     Raises
     ------
@@ -41,10 +43,25 @@ def check_whole(name: str, value: object) -> int:
     whole = value
     if isinstance(value, str) and re.fullmatch("[0-9]{1,4000}", value):
         whole = int(value)
-    if isinstance(whole, bool) or not isinstance(whole, int):
-        raise ParameterError(f"{name}: expected a whole number, got {value_text(value)}")
+    whole = whole_number(name, whole)
     _expect_in_range(name, whole, SMALLEST[name], value)
     return whole
+
+
+def whole_number(name: str, value: object) -> int:
+    """Return an int, or an integer of NumPy, as an int.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else; the message has the name and the value.
+    """
+    try:
+        if not isinstance(value, bool):
+            return index(value)  # type: ignore[arg-type]
+    except TypeError:
+        pass
+    raise ParameterError(f"{name}: expected a whole number, got {value_text(value)}")
 
 
 def given_parameters(degree: int | str | None, tracked: int | str | None) -> dict[str, int]:
@@ -70,8 +87,9 @@ def check_max_line(value: int, name: str = "max_line") -> int:
     ParameterError
         If it is out of range; the message has the name and the value.
     """
-    _expect_in_range(name, value, 1, value)
-    return value
+    whole = whole_number(name, value)
+    _expect_in_range(name, whole, 1, value)
+    return whole
 
 
 def _expect_in_range(name: str, whole: int, smallest: int, given: object) -> None:

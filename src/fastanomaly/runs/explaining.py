@@ -17,6 +17,7 @@ from fastanomaly.rules.parameters import (
     OTHER_DEGREES,
     OTHER_TRACKED,
     given_parameters,
+    whole_number,
 )
 from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.runs.replay import replay_logs, unchanged_files
@@ -117,7 +118,7 @@ def explain(
 
     if flag is None:
         return explain_line(_check_number("line", line))
-    _check_number("flag", flag)
+    flag = _check_number("flag", flag)
     with unchanged_files(paths, "explaining a flag"):
         return explain_line(_line_of_flag(*paths, flag, given, sigmas, max_line, reading))
 
@@ -166,7 +167,7 @@ def explain_lines(
     paths = os.fspath(batch), os.fspath(stream)
     given = given_parameters(degree, tracked)
     reading = Reading(bool(round_amounts))
-    wanted = list(lines)
+    wanted = [whole_number("line", line) for line in lines]
     if not wanted:
         return
     all_tracked = sorted(set(other_tracked))
@@ -213,9 +214,10 @@ def explain_lines(
 
 
 def _check_number(name: str, number: int | None) -> int:
-    if number is None or number < 1:
+    whole = 0 if number is None else whole_number(name, number)
+    if whole < 1:
         raise UsageError(f"{name}: must be 1 or more, got {number}")
-    return number
+    return whole
 
 
 def _purchase(line: bytes, place: str, reading: Reading) -> tuple[str, int, int]:

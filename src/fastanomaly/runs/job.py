@@ -88,7 +88,7 @@ def check_job(
         If an option is wrong, or an output would overwrite an input or another output.
     """
     batch, stream, out = (os.fspath(path) for path in paths)
-    check_max_line(max_line)
+    max_line = check_max_line(max_line)
     if batch == stream == STANDARD:
         raise UsageError("-: standard input cannot be both logs")
     rejects = None if rejects is None else os.fspath(rejects)

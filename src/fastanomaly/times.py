@@ -1,0 +1,224 @@
+"""Timestamps as Python programs pass them, to microseconds since 1970-01-01 UTC, and back.
+
+NumPy and pandas are never imported here: their values are recognised if they are loaded.
+"""
+
+from __future__ import annotations
+
+import sys
+from operator import index
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, Union, cast
+
+from fastanomaly._core import time_us
+from fastanomaly.rules.parameters import value_text
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    import numpy as np
+
+Timestamp: TypeAlias = Union[str, int, "date", "np.datetime64", "np.integer[Any]"]
+"""A `datetime` is a `date`, and so is a `pandas.Timestamp`."""
+
+MICROSECONDS = 10**6
+_DAY_US = 86_400 * MICROSECONDS
+_OFFSET_US = (23 * 60 + 59) * 60 * MICROSECONDS
+
+FIRST_US = -719_162 * _DAY_US - _OFFSET_US
+LAST_US = 2_932_897 * _DAY_US - 1 + _OFFSET_US
+"""The times that a log can have: the years 1 to 9999 at any offset up to 23:59."""
+
+# Seconds of the years 1990 to 2099. Read as microseconds they are within some hours of 1970,
+# and milliseconds within some weeks.
+_SECONDS = range(631_152_000, 4_102_444_800)
+_MILLISECONDS = range(_SECONDS.start * 1000, _SECONDS.stop * 1000)
+
+_OUTSIDE = "is outside the years 1 to 9999"
+
+# How many microseconds the units of datetime64 have, as a fraction.
+_UNITS_US = {
+    "W": (7 * _DAY_US, 1),
+    "D": (_DAY_US, 1),
+    "h": (3600 * MICROSECONDS, 1),
+    "m": (60 * MICROSECONDS, 1),
+    "s": (MICROSECONDS, 1),
+    "ms": (1000, 1),
+    "us": (1, 1),
+    "ns": (1, 10**3),
+    "ps": (1, 10**6),
+    "fs": (1, 10**9),
+    "as": (1, 10**12),
+}
+
+
+def exact_time_us(timestamp: Timestamp) -> int:
+    """Return a timestamp in microseconds since 1970-01-01 UTC.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not a timestamp, or its unit is doubtful; the message names the value.
+    """
+    if isinstance(timestamp, str):
+        time = time_us(str.__str__(timestamp))
+        if time is None:
+            raise ValueError(f"timestamp: {timestamp!r} is not a date and time")
+        return time
+    if type(timestamp) is int and _MILLISECONDS.stop <= timestamp <= LAST_US:
+        return timestamp
+    try:
+        return _time_of_object(timestamp)
+    except ValueError as error:
+        raise ValueError(f"timestamp: {error}") from None
+
+
+def _time_of_object(value: Any) -> int:
+    from datetime import date, datetime  # noqa: PLC0415 - imported late: it slows the start
+
+    value = numpy_scalar(value)
+    if isinstance(value, datetime):
+        return _time_of_datetime(value)
+    if isinstance(value, date):
+        return (value.toordinal() - 719_163) * _DAY_US
+    np = sys.modules.get("numpy")
+    if np is not None and isinstance(value, np.datetime64):
+        return int(times_of_datetimes(np, value.reshape(1), lambda _: value)[0])
+    if np is not None and isinstance(value, np.timedelta64):
+        raise TypeError("timestamp: expected a time, got a timedelta64")
+    if hasattr(value, "__index__") and not isinstance(value, bool):
+        whole = index(cast("SupportsIndex", value))
+        if fault := fault_of_integer(whole):
+            raise ValueError(f"{value_text(value)} {fault}")
+        return whole
+    raise TypeError(
+        "timestamp: expected str, int, datetime, date or datetime64, got "
+        f"{type(value).__name__}"
+    )
+
+
+def numpy_scalar(value: Any) -> Any:
+    """Return the scalar in an array of NumPy without dimensions; other values unchanged.
+
+    Raises
+    ------
+    ValueError
+        If it is masked.
+    """
+    np = sys.modules.get("numpy")
+    if np is None or not isinstance(value, np.ndarray) or value.ndim:
+        return value
+    if isinstance(value, np.ma.MaskedArray) and value.mask:
+        raise ValueError("masked")
+    return value[()]
+
+
+def fault_of_integer(whole: int) -> str:
+    """Return why an integer cannot be microseconds since 1970, or an empty text."""
+    if not FIRST_US <= whole <= LAST_US:
+        return (
+            "is outside the years 1 to 9999, in microseconds since 1970 (nanoseconds? "
+            "Divide by 1000)"
+        )
+    if whole in _SECONDS:
+        return "is in 1970 as microseconds, but is likely in seconds: multiply by 10**6"
+    if whole in _MILLISECONDS:
+        return "is in 1970 as microseconds, but is likely in milliseconds: multiply by 1000"
+    return ""
+
+
+def doubtful(np: Any, times: Any) -> Any:
+    """Return which integers of an array `fault_of_integer` finds fault with."""
+    outside = (times < FIRST_US) | (times > LAST_US)
+    for unit in (_SECONDS, _MILLISECONDS):
+        outside |= (times >= unit.start) & (times < unit.stop)
+    return outside
+
+
+def _time_of_datetime(value: datetime) -> int:
+    """Return the time of a datetime, UTC if it has no zone; also of a pandas Timestamp."""
+    if value != value:  # noqa: PLR0124 - pandas.NaT is a datetime, and not equal to itself
+        raise ValueError("NaT is not a time")
+    if getattr(value, "nanosecond", 0):
+        raise ValueError(f"{value} is finer than a microsecond")
+    if not 1 <= value.year <= 9999:
+        raise ValueError(f"{value} {_OUTSIDE}")
+    seconds = (value.hour * 60 + value.minute) * 60 + value.second
+    time = (value.toordinal() - 719_163) * _DAY_US + seconds * MICROSECONDS + value.microsecond
+    offset = value.utcoffset()
+    if offset is not None:
+        time -= (offset.days * 86_400 + offset.seconds) * MICROSECONDS + offset.microseconds
+    if not FIRST_US <= time <= LAST_US:
+        raise ValueError(f"{value} {_OUTSIDE}")
+    return time
+
+
+def times_of_datetimes(np: Any, values: Any, named: Any) -> Any:
+    """Return an array of datetime64 as int64 microseconds.
+
+    Parameters
+    ----------
+    np : module
+    values : numpy.ndarray of datetime64
+        Of any unit.
+    named : callable
+        Returns how a message names the value at an index.
+
+    Raises
+    ------
+    ValueError
+        If one is NaT, finer than a microsecond or outside the years 1 to 9999.
+    """
+
+    def check(bad: Any, fault: str) -> None:
+        if bad.any():
+            raise ValueError(f"{named(int(np.argmax(bad)))} {fault}")
+
+    check(np.isnat(values), "is not a time")
+    unit, count = np.datetime_data(values.dtype)
+    if unit == "generic":  # of NaT alone
+        return np.zeros(len(values), np.int64)
+    ticks = values.astype(np.int64)
+    if unit in ("Y", "M"):
+        months = count * (12 if unit == "Y" else 1)
+        check(_beyond(ticks, -1969 * 12, 8030 * 12 - 1, months), _OUTSIDE)
+        days = (ticks * months).astype("M8[M]").astype("M8[D]")
+        return days.astype(np.int64) * _DAY_US
+    whole, parts = _UNITS_US[unit]
+    whole *= count
+    check(_beyond(ticks, FIRST_US * parts, LAST_US * parts, whole), _OUTSIDE)
+    if parts == 1:
+        return ticks * whole
+    if whole > 1:  # the products need not fit into 64 bits
+        ticks = ticks.astype(object) * whole
+    times, rest = np.divmod(ticks, parts)
+    check(rest != 0, "is finer than a microsecond")
+    return times.astype(np.int64)
+
+
+def _beyond(ticks: Any, first: int, last: int, size: int) -> Any:
+    """Return which ticks of some size are not in first..last."""
+    first, last = max(-(-first // size), -(2**63)), min(last // size, 2**63 - 1)
+    return (ticks < first) | (ticks > last)
+
+
+def datetime_of(time_us: int) -> datetime:
+    """Return a time as a datetime in UTC.
+
+    At an offset of up to 23:59 a log can have times just outside the years 1 to 9999 of UTC:
+    their datetimes have an offset of 23:59, too.
+
+    Raises
+    ------
+    OverflowError
+        If no log can have it.
+    """
+    from datetime import UTC, datetime, timedelta, timezone  # noqa: PLC0415 - slows the start
+
+    offset_us = 0
+    if time_us < -719_162 * _DAY_US:
+        offset_us = _OFFSET_US
+    elif time_us >= 2_932_897 * _DAY_US:
+        offset_us = -_OFFSET_US
+    zone = timezone(timedelta(microseconds=offset_us)) if offset_us else UTC
+    local = datetime(1970, 1, 1) + timedelta(microseconds=time_us + offset_us)
+    return local.replace(tzinfo=zone)
