@@ -72,7 +72,8 @@ class Flag:
 class Result:
     """The output of a run as bytes, its flags, rejects, counts and exit status.
 
-    `rounded_amounts` is the number of purchases whose amounts were rounded.
+    `rounded_amounts` is the number of purchases whose amounts were rounded, and `cut_times`
+    of those whose times were cut to microseconds.
     """
 
     output: bytes
@@ -81,6 +82,7 @@ class Result:
     counts: dict[str, int]
     status: int = 0
     rounded_amounts: int = 0
+    cut_times: int = 0
 
 
 # The verdict
@@ -382,6 +384,70 @@ def parse_timestamp(text):
     return (minutes * 60 + second) * 1_000_000 + microseconds
 
 
+WIDE_TIMESTAMP = re.compile(
+    r"([0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2})"
+    r"(?:(:[0-9]{2})(?:\.([0-9]+))?)?"
+    r"((?:Z|[+-][0-9]{2}(?::?[0-9]{2})?)?)"
+)
+PER_SECOND = {"s": 1, "ms": 10**3, "us": 10**6, "ns": 10**9}
+FIRST_SECOND = (date(1, 1, 1).toordinal() - EPOCH_DAY) * 86400
+END_SECOND = (date(9999, 12, 31).toordinal() + 1 - EPOCH_DAY) * 86400
+
+
+def exact_time(value, time_unit):
+    """Return the time in microseconds that a timestamp means, perhaps with a fraction.
+
+    `time_unit` is None (the strict form), "iso" (texts only), or the unit of numbers.
+    """
+    is_number = isinstance(value, JsonNumber)
+    if not isinstance(value, str) or (is_number and time_unit not in PER_SECOND):
+        raise Reject("wrong_type")
+    if not is_number:
+        try:
+            return Fraction(parse_timestamp(value))
+        except Reject:
+            if time_unit is None:
+                raise
+        if match := WIDE_TIMESTAMP.fullmatch(value):
+            minute, second, decimals, offset = match.groups(default="")
+            time_us = parse_timestamp(minute + (second or ":00") + offset)
+            return time_us + Fraction(int(decimals or "0"), 10 ** len(decimals)) * 10**6
+        if time_unit == "iso":
+            raise Reject("bad_timestamp")
+    try:
+        seconds = decimal_value(value) / PER_SECOND[time_unit]
+    except Reject:
+        raise Reject("bad_timestamp") from None
+    if not FIRST_SECOND <= seconds < END_SECOND:
+        raise Reject("bad_timestamp")
+    return seconds * 10**6
+
+
+def decimal_value(text):
+    """Return the value of a number that is spelled like an amount.
+
+    Beyond 10^30 and below 10^-30 it is only roughly right.
+    """
+    match = AMOUNT.fullmatch(text)
+    if not match:
+        raise Reject("bad_amount")
+    decimals = match[3] or match[4] or ""
+    digits = (match[2] or "") + decimals
+    significant = digits.strip("0")
+    if significant == "":
+        return Fraction(0)
+    exponent_digits = (match[6] or "0").lstrip("0")
+    exponent = int(exponent_digits[:20] or "0")
+    if match[5] == "-":
+        exponent = -exponent
+    highest = exponent + len(digits.lstrip("0")) - len(decimals)
+    if len(significant) > 99:  # a nonzero digit stands for the others
+        significant = significant[:99] + "1"
+    highest = max(min(highest, 99), -99)
+    value = Fraction(int(significant)) * Fraction(10) ** (highest - len(significant))
+    return -value if match[1] == "-" else value
+
+
 AMOUNT = re.compile(r"([+-]?)(?:([0-9]+)(?:\.([0-9]*))?|\.([0-9]+))(?:[eE]([+-]?)([0-9]+))?")
 
 
@@ -425,7 +491,7 @@ def parse_amount(text, round_amounts=False):
     return Fraction(units, 10**6)
 
 
-def parse_event(line, max_line=1 << 20, round_amounts=False):
+def parse_event(line, max_line=1 << 20, round_amounts=False, time_unit=None):
     """Return ("purchase", user, amount, time_us) or ("befriend" or "unfriend", a, b).
 
     Raises Reject with the reason if the line is not a valid event.
@@ -434,10 +500,7 @@ def parse_event(line, max_line=1 << 20, round_amounts=False):
     event_type = fields.get("event_type")
 
     if event_type == "purchase":
-        timestamp = field(fields, "timestamp")
-        if type(timestamp) is not str:
-            raise Reject("wrong_type")
-        time_us = parse_timestamp(timestamp)
+        time_us = floor(exact_time(field(fields, "timestamp"), time_unit))
         user = parse_id(field(fields, "id"))
         amount = field(fields, "amount")
         if not isinstance(amount, str):  # a JsonNumber is a str too
@@ -498,13 +561,15 @@ def flagged_line(line, mean_text, sd_text):
     return line[: opening + 1] + b",".join(kept) + new + line[closing:] + b"\n"
 
 
-def is_strict(line, max_line):
-    """Return whether a line is an event without any option."""
+def adjustments(line, max_line, time_unit):
+    """Return whether the amount of a purchase's line was rounded, and its time cut."""
+    fields = parse_object(line, max_line)
     try:
-        parse_event(line, max_line)
+        parse_amount(fields["amount"])
+        rounded = False
     except Reject:
-        return False
-    return True
+        rounded = True
+    return rounded, exact_time(fields["timestamp"], time_unit).denominator > 1
 
 
 def detect(
@@ -516,6 +581,7 @@ def detect(
     sigmas="3",
     max_line=1 << 20,
     round_amounts=False,
+    time_unit=None,
 ):
     """Replay both logs; only the purchases of the stream log are judged."""
     batch_lines = numbered_lines(batch, max_line)
@@ -530,16 +596,19 @@ def detect(
     detector = ReferenceDetector(degree, tracked, sigmas)
     output, flags, rejects = [], [], []
     status = 0
-    rounded_amounts = 0
+    rounded_amounts = cut_times = 0
     for log, lines in (("batch", batch_lines), ("stream", numbered_lines(stream, max_line))):
         rejected_before = len(rejects)
         for number, line in lines:
             try:
-                event = parse_event(line, max_line, round_amounts)
+                event = parse_event(line, max_line, round_amounts, time_unit)
             except Reject as reject:
                 rejects.append(Rejected(log, number, reject.reason, line))
                 continue
-            rounded_amounts += not is_strict(line, max_line)
+            if event[0] == "purchase":
+                rounded, cut = adjustments(line, max_line, time_unit)
+                rounded_amounts += rounded
+                cut_times += cut
             if event[0] == "befriend":
                 detector.befriend(*event[1:])
             elif event[0] == "unfriend":
@@ -558,4 +627,4 @@ def detect(
         "befriends": detector.befriends,
         "unfriends": detector.unfriends,
     }
-    return Result(b"".join(output), flags, rejects, counts, status, rounded_amounts)
+    return Result(b"".join(output), flags, rejects, counts, status, rounded_amounts, cut_times)

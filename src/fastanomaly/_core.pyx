@@ -29,6 +29,7 @@ from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (
     judge_latencies, judge_work, memory_bytes, state_counts,
 )
+from fastanomaly.engine.times cimport time_in_unit
 from fastanomaly.engine.types cimport (
     BEFRIEND, PURCHASE, UNFRIEND, Event, PurchaseKey, Reading,
 )
@@ -58,6 +59,22 @@ def time_us(text: str):
     return time if time_of_text(utf8, len(utf8), &time) else None
 
 
+def time_us_in_unit(text: str, is_number: bool, time_unit: int):
+    """Parse a timestamp in a unit: its microseconds since 1970 and whether it was cut.
+
+    None if it is invalid. A text that is also valid without the unit is parsed so.
+    """
+    cdef bytes utf8 = text.encode("utf-8", "replace")
+    cdef Event event
+    event.time_us = 0
+    event.adjusted = 0
+    if not is_number and time_of_text(utf8, len(utf8), &event.time_us):
+        return event.time_us, False
+    if not time_in_unit(utf8, len(utf8), is_number, time_unit, &event):
+        return None
+    return event.time_us, event.adjusted != 0
+
+
 def fail_allocations_after(count: int):
     """Make every allocation after the next `count` fail; -1 ends that. For tests."""
     memory_fail_after(count)
@@ -70,21 +87,23 @@ cdef tuple event_values(const Event* event):
     return event.kind, key_text(&event.user), key_text(&event.friend)
 
 
-def scan(line: bytes, round_amounts: bool = False):
+def scan(line: bytes, round_amounts: bool = False, time_unit: int = 0):
     """Scan a line: the values of its event, or None if the scanner declines. For tests."""
     cdef Event event
     cdef Reading reading
     cdef const char* text = line
     reading.round_amounts = round_amounts
+    reading.time_unit = time_unit
     found = scan_event(text, text + len(line), &reading, &event)
     return event_values(&event) if found else None
 
 
-def decode(line: bytes, round_amounts: bool = False):
+def decode(line: bytes, round_amounts: bool = False, time_unit: int = 0):
     """Decode a line with orjson: the values of its event, or the index of a reason."""
     cdef Event event
     cdef Reading reading
     reading.round_amounts = round_amounts
+    reading.time_unit = time_unit
     reason, _kept = decode_line(line, len(line), &reading, &event)
     return event_values(&event) if reason == VALID else reason
 
@@ -122,6 +141,8 @@ cdef class Engine:
         Search by marking whole networks, instead of from both sides.
     round_amounts : bool
         Accept amounts with more than six decimals in lines, and round them.
+    time_unit : int
+        TimeUnit of engine/types.pxd: which timestamps to accept in lines.
 
     Notes
     -----
@@ -138,7 +159,7 @@ cdef class Engine:
 
     def __cinit__(
         self, int32_t degree, int32_t tracked, int64_t k_numerator, int64_t k_denominator,
-        bint whole_balls, bint round_amounts=False
+        bint whole_balls, bint round_amounts=False, int time_unit=0
     ):
         cdef uint64_t[3] secrets
         random = os.urandom(24)
@@ -146,6 +167,7 @@ cdef class Engine:
             secrets[i] = int.from_bytes(random[8 * i:8 * i + 8], "little")
         # Cython has zeroed the structs.
         self.reading.round_amounts = round_amounts
+        self.reading.time_unit = time_unit
         state_begin(&self.state, tracked, secrets)
         judge_begin(&self.judge, degree, tracked, k_numerator, k_denominator, whole_balls)
 

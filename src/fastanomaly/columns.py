@@ -20,7 +20,9 @@ def event_columns(
     users: Column,
     friends: Column,
     amounts_units: Column,
+    *,
     purchase: int,
+    doubt: bool,
 ) -> tuple[Any, Any, Any, Any, Any]:
     """Return the columns as the engine reads them; see `Detector.feed_columns`.
 
@@ -30,6 +32,8 @@ def event_columns(
         The columns.
     purchase : int
         The kind whose rows need times and amounts; the others need friends.
+    doubt : bool
+        Whether integers that are likely in seconds or milliseconds are errors.
 
     Raises
     ------
@@ -49,7 +53,7 @@ def event_columns(
     as_column = _integers if numbers else _ids
     return (
         codes,
-        _times(np, times_us, buys),
+        _times(np, times_us, buys, doubt),
         as_column(np, "users", users, None),
         as_column(np, "friends", friends, ~buys),
         _integers(np, "amounts_units", amounts_units, buys),
@@ -128,7 +132,7 @@ def _whole(value: Any) -> int:
     return index(value)
 
 
-def _times(np: Any, values: Any, needed: Any) -> Any:
+def _times(np: Any, values: Any, needed: Any, doubt: bool) -> Any:
     """Return a column of times in microseconds; those that are not needed may be anything."""
     array = _array(np, "times_us", values, needed)
     if array.dtype.kind == "M":
@@ -145,7 +149,7 @@ def _times(np: Any, values: Any, needed: Any) -> Any:
         times = _elements("times_us", array, needed, exact_time_us)
         return np.asarray(times, np.int64)
     times = _integers(np, "times_us", array)
-    bad = _of_needed(doubtful(np, times), needed)
+    bad = _of_needed(doubtful(times, doubt), needed)
     if bad.any():
         row = int(np.argmax(bad))
         fault = fault_of_integer(int(times[row]))

@@ -5,13 +5,22 @@ from __future__ import annotations
 import sys
 from math import gcd
 from operator import index
-from typing import TYPE_CHECKING, Any, NamedTuple, SupportsIndex, TypeAlias, Union, cast
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Literal,
+    NamedTuple,
+    SupportsIndex,
+    TypeAlias,
+    Union,
+    cast,
+)
 
-from fastanomaly._core import amount_units
+from fastanomaly._core import amount_units, time_us_in_unit
 from fastanomaly.errors import ParameterError
 from fastanomaly.rules.exact import UNITS
-from fastanomaly.rules.parameters import value_text
-from fastanomaly.times import numpy_scalar
+from fastanomaly.rules.parameters import TIME_UNITS, check_time_unit, value_text
+from fastanomaly.times import Timestamp, exact_time_us, numpy_scalar
 
 if TYPE_CHECKING:
     from decimal import Decimal
@@ -20,13 +29,15 @@ if TYPE_CHECKING:
 
 Number: TypeAlias = Union[int, float, str, "Decimal", "np.floating[Any]", "np.integer[Any]"]
 
+TimeUnit: TypeAlias = Literal["s", "ms", "us", "ns", "iso"]
+
 AMOUNT_LIMIT = 10**12
 """Amounts are below it."""
 
 LARGEST_SIGMAS = 10**6
 
-ROUNDED_AMOUNT = 1
-"""The bit of `Adjusted` in engine/types.pxd."""
+ROUNDED_AMOUNT, CUT_TIME = 1, 2
+"""The bits of `Adjusted` in engine/types.pxd."""
 
 
 def exact_units(value: Number, rounded: bool = False) -> int | None:
@@ -56,6 +67,26 @@ def exact_units(value: Number, rounded: bool = False) -> int | None:
     raise TypeError(f"expected int, str, Decimal or float, got {type(value).__name__}")
 
 
+def _decimal_text(value: object) -> str | None:
+    """Return a number as decimal text, or None if it is no number."""
+    value = numpy_scalar(value)
+    if isinstance(value, float):
+        return float.__repr__(value)
+    if isinstance(value, bool):
+        return None
+    np = sys.modules.get("numpy")
+    if np is not None and isinstance(value, np.timedelta64):
+        return None
+    if hasattr(value, "__index__"):
+        whole = index(cast("SupportsIndex", value))
+        return str(whole) if abs(whole) < 10**30 else "1e30"
+    from decimal import Decimal  # noqa: PLC0415 - imported late: it slows the start
+
+    if isinstance(value, Decimal) or (np is not None and isinstance(value, np.floating)):
+        return str(value)
+    return None
+
+
 def exact_amount(amount: Number, rounded: bool = False) -> int:
     """Return an amount in units of 10^-6, rounded half to even if `rounded`.
 
@@ -78,10 +109,28 @@ def exact_amount(amount: Number, rounded: bool = False) -> int:
     return units
 
 
+def check_reading(round_amounts: bool, time_unit: TimeUnit | None) -> Reading:
+    """Return the options of reading.
+
+    Raises
+    ------
+    ParameterError
+        If the unit is none.
+    """
+    check_time_unit(time_unit)
+    return Reading(bool(round_amounts), time_unit)
+
+
 class Reading(NamedTuple):
     """What is accepted beyond the strict forms; see the parameters of `Detector`."""
 
     round_amounts: bool = False
+    time_unit: TimeUnit | None = None
+
+    @property
+    def unit_code(self) -> int:
+        """The unit as `TimeUnit` in engine/types.pxd."""
+        return 0 if self.time_unit is None else TIME_UNITS.index(self.time_unit) + 1
 
     def options(self) -> dict[str, Any]:
         """Return the options that are set, by name; none for the strict forms."""
@@ -89,7 +138,32 @@ class Reading(NamedTuple):
 
     def adjusted(self) -> list[str]:
         """Return the names of the counts of values that these options adjust."""
-        return ["rounded_amounts"] if self.round_amounts else []
+        rounded = ["rounded_amounts"] if self.round_amounts else []
+        return rounded if self.time_unit is None else [*rounded, "cut_times"]
+
+    def time(self, timestamp: Timestamp | Number) -> tuple[int, int]:
+        """Return a time in microseconds since 1970, and the bits of how it was adjusted.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If it is not a timestamp; the message names the value.
+        """
+        if self.time_unit is None:
+            return exact_time_us(timestamp), 0
+        text = str.__str__(timestamp) if isinstance(timestamp, str) else None
+        number = None
+        if text is None and self.time_unit != "iso":
+            number = _decimal_text(timestamp)
+        if text is None and number is None:
+            return exact_time_us(timestamp), 0
+        found = time_us_in_unit(text or number or "", text is None, self.unit_code)
+        if found is None:
+            raise ValueError(
+                f"timestamp: {value_text(timestamp)} is not a time of the years 1 to 9999 "
+                f"(time_unit={self.time_unit!r})"
+            )
+        return found[0], CUT_TIME * found[1]
 
     def amount(self, amount: Number) -> tuple[int, int]:
         """Return an amount in units of 10^-6, and the bits of how it was adjusted.

@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TypeAlias
 
 from fastanomaly._core import Engine as CompiledEngine
 from fastanomaly.columns import event_columns
-from fastanomaly.convert import Number, Reading, exact_amount, exact_sigmas
+from fastanomaly.convert import (
+    Number,
+    Reading,
+    TimeUnit,
+    check_reading,
+    exact_amount,
+    exact_sigmas,
+)
 from fastanomaly.errors import FeedError, ParameterError
 from fastanomaly.results import ColumnFlags, Counts, Fed, Flag, Latency, Memory, Work
 from fastanomaly.rules.parameters import (
@@ -55,6 +62,11 @@ class Detector:
         Accept amounts with more than six decimals, such as 25.049999999999997, and round
         them half to even. `Counts.rounded_amounts` counts them. By default they are errors,
         and lines that have them are rejected.
+    time_unit : {"s", "ms", "us", "ns", "iso"}, optional
+        Accept timestamps that are numbers of seconds, milliseconds, microseconds or
+        nanoseconds since 1970-01-01 UTC, in lines and calls. ISO 8601 is also accepted
+        without seconds, and with more than six decimals; with "iso", only that. What is
+        below a microsecond is cut, and `Counts.cut_times` counts such times.
 
     Raises
     ------
@@ -83,7 +95,15 @@ class Detector:
     ['ann', 'bob']
     """
 
-    __slots__ = ("_degree", "_engine", "_method", "_reading", "_sigmas", "_tracked")
+    __slots__ = (
+        "_degree",
+        "_engine",
+        "_method",
+        "_reading",
+        "_sigmas",
+        "_strict_times",
+        "_tracked",
+    )
     _flag_type: ClassVar[type[Any]] = Flag
 
     def __init__(
@@ -94,18 +114,21 @@ class Detector:
         *,
         method: Method = "auto",
         round_amounts: bool = False,
+        time_unit: TimeUnit | None = None,
     ) -> None:
         self._degree = check_whole("D", degree)
         self._tracked = check_whole("T", tracked)
         self._sigmas = exact_sigmas(sigmas)
         self._method = _check_method(method)
-        self._reading = Reading(bool(round_amounts))
+        self._reading = check_reading(round_amounts, time_unit)
+        self._strict_times = time_unit is None
         self._engine: Engine = CompiledEngine(
             self._degree,
             self._tracked,
             *self._sigmas,
             whole_balls=method == "ball",
             round_amounts=self._reading.round_amounts,
+            time_unit=self._reading.unit_code,
         )
 
     @property
@@ -153,6 +176,11 @@ class Detector:
     def round_amounts(self) -> bool:
         """Whether amounts with more than six decimals are rounded."""
         return self._reading.round_amounts
+
+    @property
+    def time_unit(self) -> str | None:
+        """What numbers in timestamps count, see `Detector`; None if they are rejected."""
+        return self._reading.time_unit
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         import tempfile  # noqa: PLC0415
@@ -265,7 +293,9 @@ class Detector:
         """
         self._engine.unfriend(user, friend)
 
-    def purchase(self, user: UserId, amount: Number, timestamp: Timestamp) -> Flag | None:
+    def purchase(
+        self, user: UserId, amount: Number, timestamp: Timestamp | Number
+    ) -> Flag | None:
         """Judge a purchase against the current state, then record it.
 
         Parameters
@@ -279,7 +309,8 @@ class Detector:
             ``2017-06-13 11:33:02`` or ISO 8601; or microseconds since 1970-01-01 UTC; or a
             datetime or pandas Timestamp, in UTC if it has no zone; or a date, 00:00 UTC. An
             integer that is likely in seconds or milliseconds, a time that is finer than a
-            microsecond, and NaT are errors; see docs/semantics.md.
+            microsecond, and NaT are errors; see docs/semantics.md. With `time_unit`,
+            numbers count in that unit.
 
         Returns
         -------
@@ -300,11 +331,15 @@ class Detector:
             units, adjusted = exact_amount(amount), 0
         except ValueError:
             units, adjusted = self._reading.amount(amount)
-        time_us = exact_time_us(timestamp)
+        if self._strict_times:
+            time_us = exact_time_us(timestamp)
+        else:
+            time_us, cut = self._reading.time(timestamp)
+            adjusted |= cut
         values = self._engine.purchase(user, time_us, units, True, adjusted)
         return None if values is None else Flag(*values)
 
-    def record(self, user: UserId, amount: Number, timestamp: Timestamp) -> None:
+    def record(self, user: UserId, amount: Number, timestamp: Timestamp | Number) -> None:
         """Record a purchase without judging it.
 
         Parameters and errors are those of `purchase`. Expected constant cost for a purchase
@@ -314,7 +349,12 @@ class Detector:
             units, adjusted = exact_amount(amount), 0
         except ValueError:
             units, adjusted = self._reading.amount(amount)
-        self._engine.purchase(user, exact_time_us(timestamp), units, False, adjusted)
+        if self._strict_times:
+            time_us = exact_time_us(timestamp)
+        else:
+            time_us, cut = self._reading.time(timestamp)
+            adjusted |= cut
+        self._engine.purchase(user, time_us, units, False, adjusted)
 
     def feed(
         self,
@@ -401,8 +441,9 @@ class Detector:
         kinds : array_like of uint8, shape (rows,)
             `PURCHASE`, `BEFRIEND` or `UNFRIEND`.
         times_us : array_like of int64 or datetime64, or sequence of timestamps, length rows
-            Microseconds since 1970-01-01 UTC, or what `purchase` accepts. Ignored for
-            friendships, where it may be None, NaT or masked.
+            Microseconds since 1970-01-01 UTC whatever the `time_unit`, or datetime64, or
+            what else `purchase` accepts. Ignored for friendships, where it may be None, NaT
+            or masked.
         users : array_like of int64, or sequence of str or int, length rows
             The buyers, or the first of the two users.
         friends : array_like of int64, or sequence of str or int, length rows
@@ -427,7 +468,15 @@ class Detector:
         """
         import numpy as np  # noqa: PLC0415 - imported late: it slows the start
 
-        columns = event_columns(kinds, times_us, users, friends, amounts_units, PURCHASE)
+        columns = event_columns(
+            kinds,
+            times_us,
+            users,
+            friends,
+            amounts_units,
+            purchase=PURCHASE,
+            doubt=self.time_unit != "us",
+        )
         raw, applied, error = self._engine.feed_columns(
             *columns,
             judged=judge,

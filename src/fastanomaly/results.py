@@ -217,6 +217,8 @@ class Counts(NamedTuple):
         Purchases stored for later verdicts, at most T a user.
     rounded_amounts : int
         Purchases whose amounts were rounded to six decimals, see `Detector`.
+    cut_times : int
+        Purchases whose times were cut to microseconds, see `Detector`.
     """
 
     purchases: int
@@ -227,6 +229,7 @@ class Counts(NamedTuple):
     friendships: int
     kept: int
     rounded_amounts: int = 0
+    cut_times: int = 0
 
     @property
     def events(self) -> int:

@@ -33,6 +33,7 @@ LAST_US = 2_932_897 * _DAY_US - 1 + _OFFSET_US
 _SECONDS = range(631_152_000, 4_102_444_800)
 _MILLISECONDS = range(_SECONDS.start * 1000, _SECONDS.stop * 1000)
 
+_HINT = "pass a datetime, or use Detector(..., time_unit='"
 _OUTSIDE = "is outside the years 1 to 9999"
 
 # How many microseconds the units of datetime64 have, as a fraction.
@@ -51,7 +52,7 @@ _UNITS_US = {
 }
 
 
-def exact_time_us(timestamp: Timestamp) -> int:
+def exact_time_us(timestamp: Timestamp | Any) -> int:
     """Return a timestamp in microseconds since 1970-01-01 UTC.
 
     Raises
@@ -116,20 +117,23 @@ def fault_of_integer(whole: int) -> str:
     """Return why an integer cannot be microseconds since 1970, or an empty text."""
     if not FIRST_US <= whole <= LAST_US:
         return (
-            "is outside the years 1 to 9999, in microseconds since 1970 (nanoseconds? "
-            "Divide by 1000)"
+            "is outside the years 1 to 9999 as microseconds since 1970; for nanoseconds: "
+            f"{_HINT}ns')"
         )
     if whole in _SECONDS:
-        return "is in 1970 as microseconds, but is likely in seconds: multiply by 10**6"
+        return f"is in 1970 as microseconds, but is likely in seconds: {_HINT}s')"
     if whole in _MILLISECONDS:
-        return "is in 1970 as microseconds, but is likely in milliseconds: multiply by 1000"
+        return f"is in 1970 as microseconds, but is likely in milliseconds: {_HINT}ms')"
     return ""
 
 
-def doubtful(np: Any, times: Any) -> Any:
-    """Return which integers of an array `fault_of_integer` finds fault with."""
+def doubtful(times: Any, doubt: bool) -> Any:
+    """Return which integers of an array `fault_of_integer` finds fault with.
+
+    Without `doubt`, only those outside the years 1 to 9999.
+    """
     outside = (times < FIRST_US) | (times > LAST_US)
-    for unit in (_SECONDS, _MILLISECONDS):
+    for unit in (_SECONDS, _MILLISECONDS) if doubt else ():
         outside |= (times >= unit.start) & (times < unit.stop)
     return outside
 

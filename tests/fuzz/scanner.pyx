@@ -5,7 +5,7 @@ from libc.stdio cimport snprintf
 from libc.string cimport memcpy
 
 from fastanomaly.engine.scan cimport scan_event
-from fastanomaly.engine.types cimport PURCHASE, Event, Reading, UserKey
+from fastanomaly.engine.types cimport PURCHASE, STRICT, Event, Reading, UserKey
 
 
 cdef int64_t copy_id(const UserKey* key, char* text) noexcept nogil:
@@ -27,6 +27,7 @@ cdef public int scanner(
     cdef Event event
     cdef Reading strict
     strict.round_amounts = False
+    strict.time_unit = STRICT
     if not scan_event(line, line + size, &strict, &event):
         return 0
     kind[0] = event.kind

@@ -13,7 +13,6 @@ from fastanomaly.cli.options import (
     add_parameters,
     add_quiet,
     add_reading,
-    adjusted_text,
     max_line,
     reading_options,
 )
@@ -21,7 +20,7 @@ from fastanomaly.cli.watch import Watch
 from fastanomaly.errors import FeedError, OutputError, Stopped, StrictError, UsageError
 from fastanomaly.runs.detection import detect
 from fastanomaly.runs.stopping import StopSignals
-from fastanomaly.runs.summary import Summary, summary_json, summary_values
+from fastanomaly.runs.summary import Summary, adjusted_text, summary_json, summary_values
 from fastanomaly.sinks.files import write_whole
 from fastanomaly.sinks.paths import check_outputs
 from fastanomaly.telemetry import messages

@@ -18,7 +18,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastanomaly.errors import UsageError
 from fastanomaly.rules.parameters import (
@@ -26,14 +26,11 @@ from fastanomaly.rules.parameters import (
     MAX_LINE,
     OTHER_DEGREES,
     OTHER_TRACKED,
+    TIME_UNITS,
     check_max_line,
 )
 from fastanomaly.sinks.paths import open_descriptor
 from fastanomaly.telemetry.messages import write_message
-
-if TYPE_CHECKING:
-    from fastanomaly.results import Counts
-    from fastanomaly.runs.summary import Summary
 
 MAX_RANGE = 10**4
 """The longest range in a list of whole numbers."""
@@ -118,19 +115,17 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="accept amounts with more than six decimals, and round them half to even",
     )
+    parser.add_argument(
+        "--time-unit",
+        choices=TIME_UNITS,
+        help="accept timestamps that are numbers in this unit since 1970, and ISO 8601 "
+        "without seconds or with nanoseconds; iso: only the latter",
+    )
 
 
 def reading_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments that say what lines may hold."""
-    return {"round_amounts": args.round_amounts}
-
-
-def adjusted_text(counts: Counts | Summary) -> str:
-    """Return how many values were accepted only after they were adjusted, or no text."""
-    if not counts.rounded_amounts:
-        return ""
-    s = "s" * (counts.rounded_amounts > 1)
-    return f"{counts.rounded_amounts:,} amount{s} rounded to six decimals"
+    return {"round_amounts": args.round_amounts, "time_unit": args.time_unit}
 
 
 def add_quiet(parser: argparse.ArgumentParser, text: str) -> None:

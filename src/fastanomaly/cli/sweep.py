@@ -12,7 +12,6 @@ from fastanomaly.cli.options import (
     add_max_line,
     add_quiet,
     add_reading,
-    adjusted_text,
     max_line,
     reading_options,
     report_written,
@@ -21,6 +20,7 @@ from fastanomaly.cli.options import (
 from fastanomaly.cli.progress import ProgressBar
 from fastanomaly.errors import UsageError
 from fastanomaly.runs.diagnosis import Diagnosis
+from fastanomaly.runs.summary import adjusted_text
 from fastanomaly.sinks.files import print_text, write_whole
 from fastanomaly.sinks.paths import check_clashes, check_outputs
 from fastanomaly.telemetry.messages import write_message

@@ -6,7 +6,7 @@ from fastanomaly.engine.graph cimport friends_prefetch
 from fastanomaly.engine.history cimport history_prefetch
 from fastanomaly.engine.memory cimport memory_prefetch
 from fastanomaly.engine.state cimport State, state_befriend, state_record, state_unfriend
-from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, ROUNDED_AMOUNT, Event
+from fastanomaly.engine.types cimport BEFRIEND, CUT_TIME, PURCHASE, ROUNDED_AMOUNT, Event
 from fastanomaly.engine.users cimport (
     key_hash, users_find, users_prefetch_name, users_prefetch_slot,
 )
@@ -70,7 +70,9 @@ cdef inline int apply_event(State* state, const Event* event, bint anomalous) ex
     """
     if event.kind == PURCHASE:
         state_record(state, &event.user, event.time_us, event.amount_units)
-        state.rounded_amounts += event.adjusted & ROUNDED_AMOUNT
+        if event.adjusted != 0:
+            state.rounded_amounts += (event.adjusted & ROUNDED_AMOUNT) != 0
+            state.cut_times += (event.adjusted & CUT_TIME) != 0
     elif event.kind == BEFRIEND:
         state_befriend(state, &event.user, &event.friend)
     else:

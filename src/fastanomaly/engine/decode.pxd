@@ -12,8 +12,9 @@ from libc.stdint cimport int64_t
 from fastanomaly.engine.fields cimport (
     BAD_AMOUNT_UNITS, amount_of_text, rounded_amount_of_text, time_of_text,
 )
+from fastanomaly.engine.times cimport time_in_unit
 from fastanomaly.engine.types cimport (
-    BEFRIEND, PURCHASE, ROUNDED_AMOUNT, UNFRIEND, Event, Reading, UserKey,
+    BEFRIEND, ISO, PURCHASE, ROUNDED_AMOUNT, STRICT, UNFRIEND, Event, Reading, UserKey,
 )
 from fastanomaly.engine.users cimport NUMBER_LIMIT, key_of_text, keys_equal
 
@@ -118,14 +119,25 @@ cdef inline int decode_amount(
     return BAD_AMOUNT if event.amount_units == BAD_AMOUNT_UNITS else VALID
 
 
-cdef inline int decode_time(dict fields, int64_t* time_us) except -2:
+cdef inline int decode_time(
+    dict fields, bytes line, object exact_number, const Reading* reading, Event* event
+) except -2:
     """Set the time of a purchase."""
     cdef object value = fields.get("timestamp")
     cdef const char* text
     cdef Py_ssize_t length
     if type(value) is str:
         text = PyUnicode_AsUTF8AndSize(value, &length)
-        return VALID if time_of_text(text, length, time_us) else BAD_TIMESTAMP
+        if time_of_text(text, length, &event.time_us):
+            return VALID
+        found = time_in_unit(text, length, False, reading.time_unit, event)
+        return VALID if found else BAD_TIMESTAMP
+    is_number = type(value) is int or type(value) is float
+    if is_number and reading.time_unit != STRICT and reading.time_unit != ISO:
+        value = exact_number(line, "timestamp")
+        text = PyUnicode_AsUTF8AndSize(value, &length)
+        found = time_in_unit(text, length, True, reading.time_unit, event)
+        return VALID if found else BAD_TIMESTAMP
     return decode_absent(fields, "timestamp") if value is None else WRONG_TYPE
 
 
@@ -145,7 +157,7 @@ cdef inline int decode_event(
     if event_type == "purchase":
         event.kind = PURCHASE
         event.adjusted = 0
-        reason = decode_time(fields, &event.time_us)
+        reason = decode_time(fields, line, exact_number, reading, event)
         if reason == VALID:
             reason = decode_id(fields, "id", line, exact_number, inexact, &event.user)
         if reason == VALID:

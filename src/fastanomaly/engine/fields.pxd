@@ -107,12 +107,13 @@ cdef inline int64_t exponent_of_text(
 
 cdef inline bint scaled_of_digits(
     const char* text, int64_t digits, int64_t kept, bint negative, bint half_even,
-    int64_t* scaled
+    int64_t* scaled, bint* inexact
 ) noexcept nogil:
     """Set the value of the first `kept` of some digits, rounded by those that follow.
 
     `text` has that many digits, and perhaps a point between them. Where there are fewer than
-    `kept`, zeros follow. False if the result is not between -10^18 and 10^18.
+    `kept`, zeros follow. *inexact is set if a digit is dropped that is not zero. False if the
+    result is not between -10^18 and 10^18.
     """
     cdef int64_t value = 0, place = 0
     cdef int32_t dropped = 0            # the first digit that is dropped
@@ -134,16 +135,18 @@ cdef inline bint scaled_of_digits(
             return False
         value *= 10
         place += 1
+    inexact[0] = dropped > 0 or more
     if half_even:
         value += dropped > 5 or (dropped == 5 and (more or value % 2 == 1))
     else:
-        value += negative and (dropped > 0 or more)
+        value += negative and inexact[0]
     scaled[0] = -value if negative else value
     return value < <int64_t> SCALED_LIMIT
 
 
 cdef inline bint scaled_of_text(
-    const char* text, int64_t length, int64_t decimals, bint half_even, int64_t* scaled
+    const char* text, int64_t length, int64_t decimals, bint half_even, int64_t* scaled,
+    bint* inexact
 ) noexcept nogil:
     """Parse a decimal number: set its value in units of 10^-decimals, rounded. O(length).
 
@@ -167,7 +170,8 @@ cdef inline bint scaled_of_text(
     if before_point < 0:
         before_point = digits
     return scaled_of_digits(
-        text + start, digits, before_point + decimals + exponent, negative, half_even, scaled
+        text + start, digits, before_point + decimals + exponent, negative, half_even, scaled,
+        inexact,
     )
 
 
@@ -177,9 +181,10 @@ cdef inline int64_t rounded_amount_of_text(const char* text, int64_t length) noe
     BAD_AMOUNT_UNITS if that is not in range. O(length).
     """
     cdef int64_t units
-    if not scaled_of_text(text, length, AMOUNT_DECIMALS, True, &units) or units < 0:
+    cdef bint inexact
+    if not scaled_of_text(text, length, AMOUNT_DECIMALS, True, &units, &inexact):
         return BAD_AMOUNT_UNITS
-    return units
+    return units if units >= 0 else BAD_AMOUNT_UNITS
 
 
 cdef inline int32_t two_digits(const char* text) noexcept nogil:

@@ -180,8 +180,10 @@ cdef inline int check_counts(const int32_t[::1] counts, int32_t users) except -1
 
 cdef inline int load_scalars(State* state, object scalars) except -1:
     """Set the values of state_scalars, except recency_truncated."""
-    scalars = {"rounded_amounts": 0} | scalars      # it is left out
-    for name in ("seq", "purchases", "befriends", "unfriends", "flags", "rounded_amounts"):
+    scalars = {"rounded_amounts": 0, "cut_times": 0} | scalars      # left out if zero
+    for name in (
+        "seq", "purchases", "befriends", "unfriends", "flags", "rounded_amounts", "cut_times",
+    ):
         if not 0 <= scalars[name] < <int64_t> COUNTED_LIMIT:
             raise ValueError(f"invalid {name}: {scalars[name]}")
     state.seq = scalars["seq"]
@@ -190,6 +192,7 @@ cdef inline int load_scalars(State* state, object scalars) except -1:
     state.events[<int> UNFRIEND] = scalars["unfriends"]
     state.flags = scalars["flags"]
     state.rounded_amounts = scalars["rounded_amounts"]
+    state.cut_times = scalars["cut_times"]
     return 0
 
 

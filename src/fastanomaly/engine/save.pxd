@@ -231,4 +231,6 @@ cdef inline dict state_scalars(const State* state):
     }
     if state.rounded_amounts > 0:
         scalars["rounded_amounts"] = state.rounded_amounts
+    if state.cut_times > 0:
+        scalars["cut_times"] = state.cut_times
     return scalars

@@ -15,6 +15,7 @@ from libc.string cimport memcmp, memcpy
 from fastanomaly.engine.fields cimport (
     BAD_AMOUNT_UNITS, amount_of_text, is_digit, rounded_amount_of_text, time_of_text,
 )
+from fastanomaly.engine.times cimport time_in_unit
 from fastanomaly.engine.types cimport (
     BEFRIEND, PURCHASE, ROUNDED_AMOUNT, UNFRIEND, Event, Reading, UserKey,
 )
@@ -236,14 +237,21 @@ cdef inline bint scan_purchase(
     cdef const Value* amount = &values[<int> AMOUNT]
     event.kind = PURCHASE
     event.adjusted = 0
-    if time.kind != TEXT or not time_of_text(time.text, time.length, &event.time_us):
-        return False
+    if unlikely(
+        time.kind != TEXT or not time_of_text(time.text, time.length, &event.time_us), False
+    ):
+        if time.kind != TEXT and time.kind != INTEGER and time.kind != FRACTION:
+            return False
+        if not time_in_unit(
+            time.text, time.length, time.kind != TEXT, reading.time_unit, event
+        ):
+            return False
     if amount.kind != TEXT and amount.kind != INTEGER and amount.kind != FRACTION:
         return False
     event.amount_units = amount_of_text(amount.text, amount.length)
     if unlikely(event.amount_units == BAD_AMOUNT_UNITS, False) and reading.round_amounts:
         event.amount_units = rounded_amount_of_text(amount.text, amount.length)
-        event.adjusted = ROUNDED_AMOUNT
+        event.adjusted |= ROUNDED_AMOUNT
     return event.amount_units != BAD_AMOUNT_UNITS and scan_id(
         &values[<int> ID], &event.user
     )

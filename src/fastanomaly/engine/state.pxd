@@ -34,6 +34,7 @@ cdef struct State:
     int64_t[EVENT_KINDS] events     # number applied, by kind
     int64_t flags                   # number of purchases that were anomalous
     int64_t rounded_amounts         # number of purchases whose amounts were rounded
+    int64_t cut_times               # number of purchases whose times were cut
 
 
 cdef inline void state_begin(

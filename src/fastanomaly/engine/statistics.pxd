@@ -20,7 +20,7 @@ cdef inline tuple state_counts(const State* state):
         state.events[<int> PURCHASE], state.events[<int> BEFRIEND],
         state.events[<int> UNFRIEND], state.flags,
         state.users.count, state.graph.friendships, state.history.kept,
-        state.rounded_amounts,
+        state.rounded_amounts, state.cut_times,
     )
 
 

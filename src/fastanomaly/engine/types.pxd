@@ -26,9 +26,19 @@ cdef enum:
 
 cdef enum Adjusted:             # bits: how values of a purchase differ from what was written
     ROUNDED_AMOUNT = 1
+    CUT_TIME = 2
+
+cdef enum TimeUnit:             # in the order of rules.parameters.TIME_UNITS, from 1
+    STRICT = 0                  # texts in the strict form, no numbers
+    SECONDS = 1
+    MILLISECONDS
+    MICROSECONDS
+    NANOSECONDS
+    ISO                         # more forms of texts, no numbers
 
 cdef struct Reading:            # what is accepted beyond the strict forms
     bint round_amounts          # amounts with more than six decimals
+    int time_unit               # TimeUnit
 
 cdef struct UserKey:            # a user_id as given
     const char* text            # UTF-8, owned by the caller; unused if number >= 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fastanomaly._version import __version__
-from fastanomaly.convert import Number
+from fastanomaly.convert import Number, TimeUnit, check_reading
 from fastanomaly.explanations.model import Explanation
 from fastanomaly.reports.charts import (
     Chart,
@@ -31,6 +31,7 @@ from fastanomaly.rules.parameters import (
 from fastanomaly.runs.explaining import explain_lines
 from fastanomaly.runs.first_line import read_parameters
 from fastanomaly.runs.replay import unchanged_files
+from fastanomaly.runs.summary import adjusted_text
 from fastanomaly.sweeps.judging import sweep
 from fastanomaly.sweeps.result import SweepResult
 
@@ -60,6 +61,7 @@ def report(
     other_tracked: Iterable[int] = OTHER_TRACKED,
     max_line: int = MAX_LINE,
     round_amounts: bool = False,
+    time_unit: TimeUnit | None = None,
     title: str = "Unusual purchases",
     on_read: Callable[[Source], object] | None = None,
     diagnosis: Diagnosis | None = None,
@@ -80,6 +82,9 @@ def report(
         Length in bytes above which a line is rejected.
     round_amounts : bool, default False
         Accept amounts with more than six decimals, and round them; see `Detector`.
+    time_unit : {"s", "ms", "us", "ns", "iso"}, optional
+        Accept timestamps that are numbers in this unit since 1970, and more forms of ISO 8601;
+        see `Detector`.
     title : str, default "Unusual purchases"
         The title of the page.
     on_read : callable, optional
@@ -107,6 +112,8 @@ def report(
     """
     plotly()
     paths = os.fspath(batch), os.fspath(stream)
+    reading: dict[str, Any] = check_reading(round_amounts, time_unit)._asdict()
+    reading |= {"max_line": max_line, "on_read": on_read}
     with unchanged_files(paths, "a report"):
         own = read_parameters(paths[0], given_parameters(degree, tracked), max_line)
         degrees = sorted({own["D"], *degrees})
@@ -116,10 +123,8 @@ def report(
             degrees=degrees,
             tracked=other_tracked,
             sigmas=[sigmas],
-            max_line=max_line,
-            round_amounts=round_amounts,
-            on_read=on_read,
             diagnosis=diagnosis,
+            **reading,
         )
         cell = result.cell(own["D"], own["T"], sigmas)
         rows = result.flag_row[result.flag_cell == cell].tolist()
@@ -132,9 +137,7 @@ def report(
                 sigmas=sigmas,
                 degrees=degrees,
                 other_tracked=other_tracked,
-                max_line=max_line,
-                round_amounts=round_amounts,
-                on_read=on_read,
+                **reading,
             )
         )
     setting = result.cells[cell]
@@ -168,14 +171,13 @@ def _headline(
         ),
         ("Users", f"{counts.users:,}", ""),
         ("Friendships", f"{counts.friendships:,}", "at the end"),
-        ("Rejected lines", f"{result.rejected.total():,}", _rounded(counts)),
+        ("Rejected lines", f"{result.rejected.total():,}", _adjusted(counts)),
     ]
 
 
-def _rounded(counts: Counts) -> str:
-    if not counts.rounded_amounts:
-        return ""
-    return f"and {counts.rounded_amounts:,} amounts rounded to six decimals"
+def _adjusted(counts: Counts) -> str:
+    adjusted = adjusted_text(counts)
+    return adjusted and f"and {adjusted}"
 
 
 def _charts(result: SweepResult, cell: int, flags: list[Explanation]) -> list[Chart]:

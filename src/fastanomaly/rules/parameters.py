@@ -18,6 +18,9 @@ SMALLEST = {"D": 1, "T": 2}
 MAX_LINE = 1 << 20
 """The default of the longest line that is read, in bytes."""
 
+TIME_UNITS = ("s", "ms", "us", "ns", "iso")
+"""What numbers in timestamps count; ``iso``: none, but more forms of texts are accepted."""
+
 OTHER_DEGREES = (1, 2, 3, 4, 5, 6)
 OTHER_TRACKED = (10, 20, 50, 100, 200)
 """The other D and T under which explanations and reports judge a purchase by default."""
@@ -95,6 +98,19 @@ def check_max_line(value: int, name: str = "max_line") -> int:
 def _expect_in_range(name: str, whole: int, smallest: int, given: object) -> None:
     if not smallest <= whole <= LARGEST:
         raise ParameterError(f"{name}: {value_text(given)} is not in {smallest}..{LARGEST}")
+
+
+def check_time_unit(value: object) -> None:
+    """Check that a value is one of `TIME_UNITS` or None.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else; the message has the value.
+    """
+    if value is not None and value not in TIME_UNITS:
+        units = ", ".join(TIME_UNITS)
+        raise ParameterError(f"time_unit: {value_text(value)} is not one of {units}")
 
 
 def value_text(value: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
-from fastanomaly.convert import Number, Reading
+from fastanomaly.convert import Number, TimeUnit, check_reading
 from fastanomaly.detector import Detector, Method
 from fastanomaly.errors import Stopped, UsageError
 from fastanomaly.rules.parameters import MAX_LINE
@@ -45,6 +45,7 @@ def detect(
     sigmas: Number = 3,
     method: Method = "auto",
     round_amounts: bool = False,
+    time_unit: TimeUnit | None = None,
     rejects: Path | None = None,
     strict: bool = False,
     max_line: int = MAX_LINE,
@@ -75,6 +76,9 @@ def detect(
         See `Detector`.
     round_amounts : bool, default False
         Accept amounts with more than six decimals, and round them; see `Detector`.
+    time_unit : {"s", "ms", "us", "ns", "iso"}, optional
+        Accept timestamps that are numbers in this unit since 1970, and more forms of ISO 8601;
+        see `Detector`.
     rejects : str or path-like, optional
         Where rejected lines go: tab-separated log, line number, reason, detail, line.
     strict : bool, default False
@@ -133,7 +137,7 @@ def detect(
         tracked=tracked,
         max_line=max_line,
         sigmas=sigmas,
-        reading=Reading(bool(round_amounts)),
+        reading=check_reading(round_amounts, time_unit),
         method=method,
         strict=strict,
         follow=follow,

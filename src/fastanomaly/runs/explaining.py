@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from fastanomaly._core import decode
-from fastanomaly.convert import Number, Reading
+from fastanomaly.convert import Number, Reading, TimeUnit, check_reading
 from fastanomaly.detector import PURCHASE, Detector
 from fastanomaly.errors import UsageError
 from fastanomaly.explanations.model import Explanation
@@ -40,6 +40,7 @@ def explain(
     max_line: int = MAX_LINE,
     diagnosis: Diagnosis | None = None,
     round_amounts: bool = False,
+    time_unit: TimeUnit | None = None,
 ) -> Explanation:
     """Explain one purchase of a stream log, given by its line or as a flag of `detect`.
 
@@ -65,6 +66,9 @@ def explain(
         Filled with what the batch log looks like, see `Summary.diagnosis`.
     round_amounts : bool, default False
         Accept amounts with more than six decimals, and round them; see `Detector`.
+    time_unit : {"s", "ms", "us", "ns", "iso"}, optional
+        Accept timestamps that are numbers in this unit since 1970, and more forms of ISO 8601;
+        see `Detector`.
 
     Returns
     -------
@@ -98,7 +102,7 @@ def explain(
         raise UsageError("explain: give exactly one of line and flag")
     paths = os.fspath(batch), os.fspath(stream)
     given = given_parameters(degree, tracked)
-    reading = Reading(bool(round_amounts))
+    reading = check_reading(round_amounts, time_unit)
 
     def explain_line(number: int) -> Explanation:
         return next(
@@ -113,6 +117,7 @@ def explain(
                 max_line=max_line,
                 diagnosis=diagnosis,
                 round_amounts=round_amounts,
+                time_unit=time_unit,
             )
         )
 
@@ -135,6 +140,7 @@ def explain_lines(
     other_tracked: Iterable[int] = OTHER_TRACKED,
     max_line: int = MAX_LINE,
     round_amounts: bool = False,
+    time_unit: TimeUnit | None = None,
     on_read: Callable[[Source], object] | None = None,
     diagnosis: Diagnosis | None = None,
 ) -> Iterator[Explanation]:
@@ -146,7 +152,8 @@ def explain_lines(
         The logs.
     lines : iterable of int
         Lines of the stream log, ascending, from 1.
-    degree, tracked, sigmas, degrees, other_tracked, max_line, round_amounts, diagnosis
+    degree, tracked, sigmas, degrees, other_tracked, max_line, round_amounts, time_unit,
+    diagnosis
         As for `explain`.
     on_read : callable, optional
         Called with the log after each block read from it.
@@ -166,7 +173,7 @@ def explain_lines(
     """
     paths = os.fspath(batch), os.fspath(stream)
     given = given_parameters(degree, tracked)
-    reading = Reading(bool(round_amounts))
+    reading = check_reading(round_amounts, time_unit)
     wanted = [whole_number("line", line) for line in lines]
     if not wanted:
         return
@@ -222,7 +229,7 @@ def _check_number(name: str, number: int | None) -> int:
 
 def _purchase(line: bytes, place: str, reading: Reading) -> tuple[str, int, int]:
     """Return user, time_us and amount_units of a purchase's line."""
-    event = decode(line, *reading)
+    event = decode(line, reading.round_amounts, reading.unit_code)
     if not isinstance(event, tuple) or event[0] != PURCHASE:
         raise UsageError(f"{place}: not a purchase: {line[:80]!r}")
     _, user, time_us, amount_units = event

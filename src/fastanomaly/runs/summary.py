@@ -9,6 +9,7 @@ from fastanomaly.runs.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
     from fastanomaly.detector import Detector
+    from fastanomaly.results import Counts
 
 
 class Summary:
@@ -24,8 +25,10 @@ class Summary:
         Known users and current friendships at the end.
     rounded_amounts : int
         Purchases whose amounts were rounded to six decimals.
+    cut_times : int
+        Purchases whose times were cut to microseconds.
     adjusted : list of str
-        Which counts of adjusted values the run's options ask for: ``rounded_amounts``.
+        Which of the last two counts the run's options ask for.
     rejected : collections.Counter
         Rejected lines by reason.
     first_rejected : str or None
@@ -46,6 +49,7 @@ class Summary:
         self.users = 0
         self.friendships = 0
         self.rounded_amounts = 0
+        self.cut_times = 0
         self.adjusted: list[str] = []
         self.rejected: Counter[str] = Counter()
         self.first_rejected: str | None = None
@@ -71,6 +75,15 @@ class Summary:
         for name, count in detector.counts._asdict().items():
             if name != "kept":
                 setattr(self, name, count)
+
+
+def adjusted_text(counts: Counts | Summary) -> str:
+    """Return how many values were accepted only after they were adjusted, or no text."""
+    parts = [
+        (counts.rounded_amounts, "amount", "rounded to six decimals"),
+        (counts.cut_times, "time", "cut to microseconds"),
+    ]
+    return ", ".join(f"{n:,} {what}{'s' * (n > 1)} {how}" for n, what, how in parts if n)
 
 
 def summary_values(summary: Summary, **more: object) -> dict[str, Any]:

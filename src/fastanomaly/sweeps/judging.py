@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
 
-from fastanomaly.convert import Number
+from fastanomaly.convert import Number, Reading, TimeUnit, check_reading
 from fastanomaly.detector import Detector, Method
 from fastanomaly.rules.parameters import MAX_LINE
 from fastanomaly.runs.replay import replay_logs
@@ -26,10 +26,13 @@ class GridDetector(Detector):
     _flag_type = FlaggedPurchase
 
     def __init__(
-        self, grid: Grid, *, method: Method = "auto", round_amounts: bool = False
+        self, grid: Grid, *, method: Method = "auto", reading: Reading | None = None
     ) -> None:
         super().__init__(
-            grid.degrees[-1], grid.tracked[-1], method=method, round_amounts=round_amounts
+            grid.degrees[-1],
+            grid.tracked[-1],
+            method=method,
+            **(reading or Reading())._asdict(),
         )
         self._engine.set_grid(grid.degrees, grid.tracked, grid.sigmas)
 
@@ -48,6 +51,7 @@ def sweep(
     max_line: int = MAX_LINE,
     method: Method = "auto",
     round_amounts: bool = False,
+    time_unit: TimeUnit | None = None,
     on_read: Callable[[Source], object] | None = None,
     diagnosis: Diagnosis | None = None,
 ) -> SweepResult:
@@ -69,6 +73,9 @@ def sweep(
         As for `Detector`.
     round_amounts : bool, default False
         Accept amounts with more than six decimals, and round them; see `Detector`.
+    time_unit : {"s", "ms", "us", "ns", "iso"}, optional
+        Accept timestamps that are numbers in this unit since 1970, and more forms of ISO 8601;
+        see `Detector`.
     on_read : callable, optional
         Called with the log after each block read from it.
     diagnosis : Diagnosis, optional
@@ -95,7 +102,9 @@ def sweep(
     Memory grows with the number of flags.
     """
     grid = check_grid(degrees, tracked, sigmas)
-    detector = GridDetector(grid, method=method, round_amounts=round_amounts)
+    detector = GridDetector(
+        grid, method=method, reading=check_reading(round_amounts, time_unit)
+    )
     flagged: list[FlaggedPurchase] = []
     rejected: Counter[str] = Counter()
     before = 0

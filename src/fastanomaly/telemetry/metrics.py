@@ -175,6 +175,11 @@ def _event_metrics(core: Any, snapshot: Snapshot) -> Iterator[Metric]:
         "Amounts rounded to six decimals.",
         value=snapshot.counts.rounded_amounts,
     )
+    yield core.CounterMetricFamily(
+        "fastanomaly_cut_times",
+        "Times cut to microseconds.",
+        value=snapshot.counts.cut_times,
+    )
     rejected = core.CounterMetricFamily(
         "fastanomaly_rejected_lines", "Lines rejected.", labels=["reason"]
     )
