@@ -273,6 +273,7 @@ def _open_sources(
             until_idle=job.until_idle if live else None,
             tick=_TICK_SECONDS,
             position=state.position,
+            on_notice=hooks.on_notice,
         )
         state.source = open_source(path, options)
         stack.callback(state.source.close)

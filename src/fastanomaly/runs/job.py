@@ -10,7 +10,7 @@ from fastanomaly.convert import Number, Reading, exact_sigmas
 from fastanomaly.errors import UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.rules.parameters import check_max_line, given_parameters
-from fastanomaly.runs.run_state import sink_identity, source_identity
+from fastanomaly.runs.run_state import is_same_source, sink_identity, source_identity
 from fastanomaly.sinks.paths import check_outputs
 
 if TYPE_CHECKING:
@@ -59,9 +59,12 @@ class Job(NamedTuple):
         `saved` is the identity of the other job, with D and T.
         """
         saved = _STRICT | saved
+        logs = {"batch": self.batch, "stream": self.stream}
         for name, value in (_STRICT | self.identity | self.given).items():
-            if saved.get(name) != value:
-                yield name, saved.get(name), value
+            stored = saved.get(name)
+            same = is_same_source(logs[name], stored) if name in logs else stored == value
+            if not same:
+                yield name, stored, value
 
     @property
     def outputs(self) -> list[str]:

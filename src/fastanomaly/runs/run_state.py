@@ -6,7 +6,7 @@ import os
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastanomaly.names import COUNT_LIMIT, check_count
+from fastanomaly.names import COUNT_LIMIT, STANDARD, check_count
 from fastanomaly.sinks.base import sink_kind
 from fastanomaly.sources.base import source_kind
 
@@ -137,6 +137,20 @@ def json_text(text: str | None) -> str | None:
 def source_identity(path: str) -> str | None:
     """Return what distinguishes a source from others, as a checkpoint stores it."""
     return json_text(source_kind(path).identity(path))
+
+
+def is_same_source(path: str, stored: object) -> bool:
+    """Return whether the identity in a checkpoint is that of a source.
+
+    Several names of one file stand for the same log; formerly its name without links was
+    stored.
+    """
+    if stored == source_identity(path):
+        return True
+    if not isinstance(stored, str) or "\0" in stored or STANDARD in (path, stored):
+        return False
+    real = json_text(os.path.realpath(path))
+    return real in (stored, json_text(os.path.realpath(stored)))
 
 
 def sink_identity(path: str) -> str | None:

@@ -5,7 +5,7 @@ A new source is one file here and one line in `SOURCES`; docs/extending.md shows
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 from fastanomaly.names import Endpoint, registered
@@ -59,6 +59,8 @@ class SourceOptions(NamedTuple):
         Give an empty block after so many seconds without data.
     position : JSON value or None
         What `snapshot` returned in an earlier run: continue from there.
+    on_notice : callable or None
+        Called with text that the operator should know while the source is read.
     """
 
     max_line: int
@@ -67,6 +69,7 @@ class SourceOptions(NamedTuple):
     until_idle: float | None = None
     tick: float | None = None
     position: Any = None
+    on_notice: Callable[[str], object] | None = None
 
 
 class Source(Endpoint, Protocol):

@@ -73,6 +73,11 @@ class InputFile(io.RawIOBase):
             time.monotonic() - self._read_at >= self._until_idle
         )
 
+    @property
+    def may_grow(self) -> bool:
+        """Whether what was read last, up to the end, may be continued later."""
+        return False
+
     def _patience(self) -> float | None:
         """Return how many seconds the next wait may take."""
         if self._until_idle is None:

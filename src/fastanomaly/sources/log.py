@@ -7,7 +7,7 @@ longer than the limit comes in pieces.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, NamedTuple
 
 from fastanomaly.errors import LogOpenError, LogReadError, UsageError
@@ -72,10 +72,15 @@ class LogSource:
         # Until a block of this size has been freed, glibc returns the memory of each block
         # to the system and gets it again page by page.
         bytes(4 * _BLOCK)
-        kind = FollowedFile if options.follow else InputFile
         waiter = options.waiter or Waiter()
+        waiting = (waiter, options.tick, options.until_idle)
+        self._on_notice = options.on_notice or (lambda text: None)
+        self._file: InputFile
         try:
-            self._file = kind(path, waiter, options.tick, options.until_idle)
+            if options.follow:
+                self._file = FollowedFile(path, *waiting, self._on_notice)
+            else:
+                self._file = InputFile(path, *waiting)
         except (OSError, ValueError) as error:  # ValueError: a NUL in the path
             raise LogOpenError(f"{path}: {_reason(error)}") from error
         self._compression = compression(path, self._file) if not options.follow else None
@@ -96,8 +101,14 @@ class LogSource:
 
     @staticmethod
     def identity(path: str) -> str:
-        """Return the log's path without links."""
-        return path if path == STANDARD else os.path.realpath(path)
+        """Return the log's own name in a folder without links.
+
+        If the name is a link, it may lead to another file later: the log is still the same.
+        """
+        if path == STANDARD:
+            return path
+        folder, name = os.path.split(path)
+        return os.path.join(os.path.realpath(folder), name)
 
     # -- positions -----------------------------------------------------------------------
 
@@ -105,7 +116,7 @@ class LogSource:
         """Return the position before the last `unread` bytes given, for JSON."""
         offset = self._offset - unread
         stat = os.fstat(self._file.fileno())
-        tail = self._tail(offset)
+        tail = self._tail(self._file.fileno(), offset)
         return list(Position(offset, (stat.st_dev, stat.st_ino), len(tail), _crc(tail)))
 
     @staticmethod
@@ -124,17 +135,9 @@ class LogSource:
         if self._compression is not None:
             self._skip(position.offset)
         elif isinstance(self._file, FollowedFile) and self._file.regular:
-            if not self._matches(position) or not self._file.is_file(position.file):
-                self._file.switch_to(position.file)
-            if self._matches(position):
-                self._offset = self._file.seek(position.offset)
-            else:
-                self.notice = (
-                    f"{self.path}: the file that was read before is gone or shorter: "
-                    "reading the present file from its beginning"
-                )
+            self._find(self._file, position)
         elif self._file.regular:
-            if not self._matches(position):
+            if not self._matches(self._file.fileno(), position):
                 size = os.fstat(self._file.fileno()).st_size
                 raise self._other_log(size, position.offset)
             self._offset = self._file.seek(position.offset)
@@ -148,17 +151,38 @@ class LogSource:
         if self._offset < offset:
             raise self._other_log(self._offset, offset)
 
-    def _matches(self, position: Position) -> bool:
-        """Return whether the current file has the text that precedes the position."""
-        tail = self._tail(position.offset)
+    def _find(self, file: FollowedFile, position: Position) -> None:
+        """Continue a followed log in the file that was read, or begin with the present one."""
+
+        def accept(fd: int) -> bool:
+            return self._matches(fd, position)
+
+        if not file.is_file(position.file) or not accept(file.fileno()):
+            try:
+                file.switch_to(position.file, accept)
+            except OSError as error:
+                raise LogOpenError(
+                    f"{error.filename or self.path}: {_reason(error)}"
+                ) from error
+        if accept(file.fileno()):
+            self._offset = file.seek(position.offset)
+        else:
+            self.notice = (
+                f"{self.path}: the file that was read before is gone, or is shorter or "
+                "different now: reading the present file from its beginning"
+            )
+
+    def _matches(self, fd: int, position: Position) -> bool:
+        """Return whether an open file has the text that precedes the position."""
+        tail = self._tail(fd, position.offset)
         return (len(tail), _crc(tail)) == (position.tail_bytes, position.tail_crc)
 
-    def _tail(self, offset: int) -> bytes:
+    def _tail(self, fd: int, offset: int) -> bytes:
         """Return the last bytes before an offset, where they can be read again."""
         if self._compression is not None or not self._file.regular:
             return b""
         size = min(offset, _TAIL)
-        return os.pread(self._file.fileno(), size, offset - size)
+        return os.pread(fd, size, offset - size)
 
     def _other_log(self, size: int, offset: int) -> LogOpenError:
         if size < offset:
@@ -184,7 +208,7 @@ class LogSource:
         """Yield the lines of the current file."""
         parts: list[bytes] = []  # of a line whose end has not been read yet
         length = 0
-        piece = self._beginning() if self._offset == 0 else self._piece()
+        piece = (yield from self._beginning()) if self._offset == 0 else self._piece()
         while piece != b"":
             if piece is None:
                 yield b""
@@ -210,9 +234,17 @@ class LogSource:
                 piece = rest[0] if rest else self._piece()
             else:
                 piece = self._piece()
-        if length:
+        if length and self._file.may_grow:
+            self._report_unfinished(length)
+        elif length:
             self._offset += length
             yield b"".join(parts)
+
+    def _report_unfinished(self, length: int) -> None:
+        self._on_notice(
+            f"{self.path}: the last line has no line end yet: its {length} bytes are left "
+            "for the next run"
+        )
 
     def _whole_lines(self, parts: list[bytes], piece: bytes, end: int) -> Iterator[Lines]:
         """Yield the line begun with `parts`, then the other lines of `piece[:end]`."""
@@ -233,11 +265,20 @@ class LogSource:
         except self._reader.errors as error:
             raise LogReadError(f"{self.path}: {_reason(error)}") from error
 
-    def _beginning(self) -> bytes | None:
-        """Read the first piece, and remove a byte order mark from it."""
+    def _beginning(self) -> Generator[Lines, None, bytes | None]:
+        """Read the first piece, and remove a byte order mark from it.
+
+        At a tick it yields an empty block.
+        """
         start = b""
-        while len(start) < len(_BOM) and (piece := self._piece()) != b"":
-            start += piece or b""
+        while _BOM.startswith(start) and start != _BOM:
+            piece = self._piece()
+            if piece == b"":
+                break
+            if piece is None:
+                yield b""
+            else:
+                start += piece
         if start.startswith(_BOM):
             self._offset = len(_BOM)
             start = start.removeprefix(_BOM)
@@ -247,6 +288,7 @@ class LogSource:
     def _line_pieces(self, parts: list[bytes], rest: list[bytes]) -> Iterator[bytes]:
         """Yield a line begun with `parts` up to its end; put what follows it into `rest`."""
         length = 0
+        end = b""
         held = b""  # a CR that may be part of the line end
         piece: bytes | None = b"".join(parts)
         while piece != b"":
@@ -261,7 +303,10 @@ class LogSource:
                         rest.append(after)
                     break
             piece = self._piece()
-        self._offset += length
+        if not end and self._file.may_grow:
+            self._report_unfinished(length)  # it will be read, and rejected, as a whole
+        else:
+            self._offset += length
 
 
 def _reader(path: str, file: InputFile, kind: tuple[str, ...] | None) -> Reader:
