@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from fastanomaly._version import __version__
 from fastanomaly.errors import CheckpointError
+from fastanomaly.names import check_count
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +104,7 @@ def read_header(name: str, file: BinaryIO) -> dict[str, Any]:
         raise CheckpointError(f"{name}: altered: wrong checksum of the header")
     try:
         header: dict[str, Any] = orjson.loads(text)
-        whole = file.tell() + int(header["arrays_bytes"])
+        whole = file.tell() + _count(header["arrays_bytes"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"{name}: altered: not a checkpoint's header") from error
     size = file.seek(0, os.SEEK_END)
@@ -153,6 +154,7 @@ def read_state(
         own = [(own_name, kind) for own_name, kind, _ in engine.arrays()]
         if [(array["name"], array["kind"]) for array in arrays] != own:
             raise CheckpointError(f"{name}: altered: other arrays than those of its format")
+        _check_sizes(arrays, header["arrays_bytes"])
         rest = iter(arrays)
         engine.load(header["state"], lambda: _read_array(name, file, next(rest)))
     except (KeyError, TypeError, ValueError, OverflowError) as error:
@@ -161,6 +163,27 @@ def read_state(
         what = f"{type(error).__name__}: {error}"
         raise CheckpointError(f"{name}: altered: impossible state: {what}") from error
     return header
+
+
+def _check_sizes(arrays: list[dict[str, Any]], whole: int) -> None:
+    """Check that arrays follow each other and have a whole size; raises ValueError.
+
+    The file has that size: so an array is not larger than the file either.
+    """
+    offset = 0
+    for array in arrays:
+        if array["offset"] != offset:
+            raise ValueError(f"offset of {array['name']}: {array['offset']!r:.40}")
+        offset += _padded(_count(array["items"]) * _ITEM_BYTES[array["kind"]]) + 8
+    if offset != whole:
+        raise ValueError(f"arrays of {offset} bytes instead of {whole}")
+
+
+def _count(value: object) -> int:
+    """Return a value, which must be a number of items or bytes."""
+    check_count("size", value)
+    assert isinstance(value, int)
+    return value
 
 
 def _read_array(name: str, file: BinaryIO, array: dict[str, Any]) -> bytes:
@@ -181,21 +204,32 @@ def _padded(size: int) -> int:
     return (size + 7) // 8 * 8
 
 
+def name_in_file(name: str) -> str:
+    """Return what a member of a run's state, or of a log's in it, is called in files."""
+    return (_RUN_NAMES | _SOURCE_NAMES).get(name, name)
+
+
 def _run_renamed(
     run: dict[str, Any], names: dict[str, str], source_names: dict[str, str]
 ) -> dict[str, Any]:
     """Return the state of a run with its members renamed."""
     run = _renamed(run, names)
-    for sources in ("sources", "logs"):
+    for sources in {"sources", "logs"} & set(names.values()):
         if isinstance(run.get(sources), list):
             run[sources] = [_renamed(source, source_names) for source in run[sources]]
     return run
 
 
 def _renamed(members: Any, names: dict[str, str]) -> Any:
+    """Return members with other names; one that has such a name already is dropped."""
     if not isinstance(members, dict):
         return members
-    return {names.get(name, name): value for name, value in members.items()}
+    new_names = set(names.values())
+    return {
+        names.get(name, name): value
+        for name, value in members.items()
+        if name in names or name not in new_names
+    }
 
 
 def _inverse(names: dict[str, str]) -> dict[str, str]:

@@ -20,6 +20,7 @@ from fastanomaly.detector import Detector, read_detector, save_detector
 from fastanomaly.errors import CheckpointError, ParameterError, UsageError
 from fastanomaly.runs.run_state import RunState, check_run_state
 from fastanomaly.sinks.replacing import flush_folder, is_temporary
+from fastanomaly.state_file import name_in_file
 
 if TYPE_CHECKING:
     from fastanomaly.sinks.base import Sink
@@ -307,4 +308,6 @@ def _read(path: str) -> tuple[Detector, RunState]:
     try:
         return detector, check_run_state(header["run"])
     except ValueError as error:
-        raise CheckpointError(f"{path}: altered: {error}") from error
+        member, colon, fault = str(error).partition(":")
+        what = f"{name_in_file(member)}{colon}{fault}"
+        raise CheckpointError(f"{path}: altered: {what}") from error

@@ -111,7 +111,10 @@ def check_run_state(value: object) -> RunState:
         if position not in value:
             raise ValueError(f"{position}: missing")
         if value[position] is not None or sink == "out" or job.get(sink) is not None:
-            sink_kind(str(job.get(sink))).check_position(value[position])
+            try:
+                sink_kind(str(job.get(sink))).check_position(value[position])
+            except ValueError as error:
+                raise ValueError(f"{position}: {value[position]!r:.40}") from error
     for count in _member(value, "rejected", dict).values():
         check_count("rejected", count)
     _member(value, "first_rejected", str, NoneType)
