@@ -1,0 +1,41 @@
+"""What a run does when feeding a block fails, for example for want of memory."""
+
+import pytest
+from cli.commandline import BATCH, FLAGS, STREAM
+
+from fastanomaly import Detector, FeedError, detect
+from fastanomaly.runs.checkpoints import Checkpoints
+
+PATHS = ("batch.json", "stream.json", "out")
+
+
+def test_no_checkpoint_is_begun_after_a_failure(tmp_path, monkeypatch):
+    """A checkpoint that fails, too, would hide the failure; resuming loses nothing."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "batch.json").write_bytes(BATCH)
+    (tmp_path / "stream.json").write_bytes(STREAM * 3)
+    calls = []
+
+    def failing_feed(self, lines, **options):
+        fed = Detector.feed(self, lines, **options)
+        if options["judge"]:
+            calls.append("failure")
+            raise FeedError("out of memory", fed, fed.lines)
+        return fed
+
+    def recording_begin(self, *state):
+        calls.append("checkpoint")
+        Checkpoints.begin(self, *state)
+        self.wait()
+
+    with monkeypatch.context() as patch:
+        failing = type("Failing", (Detector,), {"feed": failing_feed})
+        patch.setattr("fastanomaly.runs.detection.Detector", failing)
+        recording = type("Recording", (Checkpoints,), {"begin": recording_begin})
+        patch.setattr("fastanomaly.runs.checkpoints.Checkpoints", recording)
+        with pytest.raises(FeedError, match="out of memory"):
+            detect(*PATHS, checkpoint="kept", every=1)
+    assert calls[-2:] == ["checkpoint", "failure"]
+    assert (tmp_path / "out").read_bytes() == FLAGS
+    detect(*PATHS, checkpoint="kept", every=1)
+    assert (tmp_path / "out").read_bytes() == FLAGS * 3
