@@ -12,7 +12,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastanomaly.sinks.base import Sink
 
 _NAME = re.compile(r"checkpoint-([0-9]{12})")
+_STANDARD_ERROR = 2
 _OTHER_FAULT = 255  # exit status of a child that failed without an error number
 
 
@@ -212,7 +213,7 @@ class Checkpoints:
                 os.close(writing)
             return
         if self._child == 0:
-            self._save_and_exit(detector, state, sinks)
+            self._save_and_exit(detector, state, sinks, writing)
         os.close(writing)
         self.stall_seconds = time.monotonic() - self._begun
 
@@ -255,13 +256,14 @@ class Checkpoints:
                 os.unlink(self._checkpoint(number))
 
     def _save_and_exit(
-        self, detector: Detector, state: RunState, sinks: Sequence[Sink]
+        self, detector: Detector, state: RunState, sinks: Sequence[Sink], writing: int
     ) -> None:
         """Write a checkpoint in the child, and end the child."""
         status = _OTHER_FAULT
         try:
             for signum in (signal.SIGINT, signal.SIGTERM):
                 signal.signal(signum, signal.SIG_IGN)  # they are for the run
+            _close_others({writing}.union(*(sink.descriptors() for sink in sinks)))
             self._save(detector, state, sinks)
             status = 0
         except OSError as error:
@@ -297,6 +299,28 @@ class Checkpoints:
             f"{self._checkpoint(self._number)}: cannot be written: {reason}; "
             "the checkpoint before it is kept"
         )
+
+
+def _close_others(kept: Collection[int]) -> None:
+    """Close all descriptors but some; standard streams are redirected to nowhere.
+
+    The child may outlive a run that is killed. Whoever waits for the end of a pipe, for a
+    lock or for a port of the run must not wait for the child.
+    """
+    try:
+        found = [int(name) for name in os.listdir("/dev/fd")]
+    except (OSError, ValueError):
+        found = list(range(os.sysconf("SC_OPEN_MAX")))
+    for fd in found:
+        if fd > _STANDARD_ERROR and fd not in kept:
+            with suppress(OSError):
+                os.close(fd)
+    nowhere = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    for fd in range(_STANDARD_ERROR + 1):
+        if fd not in kept:
+            os.dup2(nowhere, fd)
+    if nowhere > _STANDARD_ERROR:
+        os.close(nowhere)
 
 
 def _read(path: str) -> tuple[Detector, RunState]:

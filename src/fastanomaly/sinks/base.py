@@ -78,6 +78,10 @@ class Sink(Endpoint, Protocol):
         """
         ...
 
+    def descriptors(self) -> Iterable[int]:
+        """Return the file descriptors that `sync` needs: the forked child closes others."""
+        ...
+
 
 def sink_kind(path: str) -> type[Sink]:
     """Return the class that writes to a name."""

@@ -118,6 +118,10 @@ class LineFile:
         except OSError as error:
             raise output_error(self.path, error) from error
 
+    def fileno(self) -> int:
+        """Return the file descriptor."""
+        return self._fd
+
     def sync(self) -> None:
         """Have a regular file written to the disk."""
         if self.regular:

@@ -72,6 +72,10 @@ class LineSink:
         """Have a regular file written to the disk."""
         self._file.sync()
 
+    def descriptors(self) -> list[int]:
+        """Return that of a regular file, which `sync` needs."""
+        return [self._file.fileno()] if self._file.regular else []
+
     @staticmethod
     def identity(path: str) -> str:
         """Return the path without links."""
