@@ -1,4 +1,4 @@
-"""Prefixes of a command line that take rights from root, which limits do not bind else."""
+"""Prefixes of a command line that take rights from root, whom limits do not bind."""
 
 import sys
 
@@ -18,3 +18,15 @@ PERMISSIONS = (
     "-c",
     _DROP.format(capabilities=(_DAC_OVERRIDE, _DAC_READ_SEARCH), then=""),
 )
+
+
+def process_limit(count):
+    """Return a prefix that limits the processes and threads of the user."""
+    # The limit is on those of the real user, and root's are not counted.
+    then = (
+        f"resource.setrlimit(resource.RLIMIT_NPROC, ({count}, {count}))\n"
+        "if os.geteuid() == 0:\n"
+        "    os.setresuid(65534, 0, 0)\n"
+    )
+    code = _DROP.format(capabilities=(_SYS_ADMIN, _SYS_RESOURCE), then=then)
+    return (sys.executable, "-c", code)

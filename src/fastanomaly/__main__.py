@@ -6,6 +6,10 @@ import sys
 # than the rest of the start.
 gc.disable()
 
+# NumPy's linear algebra, which is not used here, starts threads when it is imported, and
+# interrupts the process if it cannot.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from fastanomaly.cli.main import main  # noqa: E402
 
 

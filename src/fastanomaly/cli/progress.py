@@ -47,12 +47,14 @@ class ProgressBar:
             if self._close is not None:
                 self._close()
             self._source = source
+            tqdm.monitor_interval = 0  # no thread: `miniters` does its work
             self._bar = tqdm(
                 total=progress.total,
                 desc=source.path,
                 unit="B",
                 unit_scale=True,
                 leave=False,
+                miniters=1,
             )
             self._close = self._bar.close
         self._bar.update(progress.done - self._bar.n)

@@ -154,7 +154,7 @@ def _check_output(path: str, is_replaced: bool) -> None:
             raise UsageError(f"{path}: is {kind}, not a regular file")
         if kind is None:
             check_folder(os.path.realpath(path) if os.path.islink(path) else path)
-        if os.path.exists(path) and not os.access(path, os.W_OK):
+        if os.path.exists(path) and not _is_writable(path):
             raise OutputError(f"{path}: Permission denied")
     except (OutputError, UsageError):
         raise
@@ -179,3 +179,9 @@ def _same_file(output: str, other: str, other_is_output: bool) -> bool:
 
 def _stat(path: str, standard_fd: int) -> os.stat_result:
     return os.fstat(standard_fd) if path == STANDARD else os.stat(path)
+
+
+def _is_writable(path: str) -> bool:
+    """Return whether the process may write to a file or into a folder."""
+    effective = os.access in os.supports_effective_ids
+    return os.access(path, os.W_OK, effective_ids=effective)

@@ -77,9 +77,16 @@ class Metrics:
         self._has_written = self._is_failing = False
         self._server: Server | None = None
         if address is not None:
-            from fastanomaly.telemetry.server import Server  # noqa: PLC0415 - slows the start
+            # Imported late: it slows the start.
+            from fastanomaly.telemetry.server import Server, address_text  # noqa: PLC0415
 
             self._server = Server(address, self._answer)
+            if not self._server.has_thread:
+                write_message(
+                    f"--metrics: {address_text(address)}: no thread can be started: requests "
+                    "are answered only between two blocks of a log",
+                    "warning",
+                )
 
     def close(self) -> None:
         """Stop serving."""
@@ -93,6 +100,8 @@ class Metrics:
 
     def update(self, run: Run, now: bool = False) -> None:
         """Take a snapshot of the run if the last one is old, or `now`."""
+        if self._server is not None and not self._server.has_thread:
+            self._server.serve()
         at = time.monotonic()
         if not now and at - self._snapshot_at < SECONDS:
             return

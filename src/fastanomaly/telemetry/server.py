@@ -55,7 +55,12 @@ class Server:
     Raises
     ------
     OutputError
-        If the address cannot be used, or no thread can be started; names the address.
+        If the address cannot be used; names it.
+
+    Attributes
+    ----------
+    has_thread : bool
+        Whether a thread could be started; if not, `serve` must be called now and then.
     """
 
     def __init__(self, address: Address, answer: Answer) -> None:
@@ -75,20 +80,25 @@ class Server:
             self._selector.register(self._listening, selectors.EVENT_READ)
             self._wake, self._waiting = socket.socketpair()
             self._selector.register(self._waiting, selectors.EVENT_READ)
-            self._thread = threading.Thread(target=self._serve, name="metrics", daemon=True)
-            self._thread.start()
-        except (OSError, RuntimeError) as error:
+        except OSError as error:
             self._listening.close()
             raise _address_error(address, error) from error
+        self._thread = threading.Thread(target=self._serve_on, name="metrics", daemon=True)
+        self.has_thread = True
+        try:
+            self._thread.start()
+        except RuntimeError:  # such as a limit of the user's processes
+            self.has_thread = False
         _servers.add(self)
 
     def close(self) -> None:
         """Stop serving."""
         _servers.discard(self)
         self._closing = True
-        with contextlib.suppress(OSError):
-            self._wake.send(b"x")
-        self._thread.join()
+        if self.has_thread:
+            with contextlib.suppress(OSError):
+                self._wake.send(b"x")
+            self._thread.join()
         self.close_descriptors()
 
     def close_descriptors(self) -> None:
@@ -97,18 +107,29 @@ class Server:
             sock.close()
         self._selector.close()
 
-    def _serve(self) -> None:
+    def serve(self) -> None:
+        """Serve what has come, without waiting; only if there is no thread."""
+        for _ in range(MOST_CONNECTIONS):  # the caller has other work
+            if not self._serve_ready(0.0):
+                break
+
+    def _serve_on(self) -> None:
         while not self._closing:
-            ready = self._selector.select(self._seconds_left())
-            for key, _ in ready:
-                if key.fileobj is self._listening:
-                    self._accept()
-                elif key.data is not None:
-                    self._go_on(key.data)
-            now = time.monotonic()
-            for connection in list(self._connections.values()):
-                if connection.deadline <= now:
-                    self._drop(connection)
+            self._serve_ready(self._seconds_left())
+
+    def _serve_ready(self, seconds: float | None) -> bool:
+        """Serve what comes first within some seconds; return whether anything came."""
+        ready = self._selector.select(seconds)
+        for key, _ in ready:
+            if key.fileobj is self._listening:
+                self._accept()
+            elif key.data is not None:
+                self._go_on(key.data)
+        now = time.monotonic()
+        for connection in list(self._connections.values()):
+            if connection.deadline <= now:
+                self._drop(connection)
+        return bool(ready)
 
     def _seconds_left(self) -> float | None:
         """Return the time until the oldest connection must go."""
@@ -122,7 +143,8 @@ class Server:
             return
         except OSError:  # no descriptor left: make room, and do not spin
             self._drop_oldest()
-            time.sleep(_PAUSE_SECONDS)
+            if self.has_thread:
+                time.sleep(_PAUSE_SECONDS)
             return
         if len(self._connections) >= MOST_CONNECTIONS:
             self._drop_oldest()
@@ -185,11 +207,15 @@ class Server:
         return _message("200 OK", kind, body, head_only=method == "HEAD")
 
 
-def _address_error(address: Address, error: OSError | RuntimeError) -> OutputError:
+def _address_error(address: Address, error: OSError) -> OutputError:
     """Return an error that names the option and the address."""
+    return OutputError(f"--metrics: {address_text(address)}: {error.strerror or error}")
+
+
+def address_text(address: Address) -> str:
+    """Return an address as it is written after ``--metrics``."""
     host = f"[{address.host}]" if ":" in address.host else address.host
-    text = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return OutputError(f"--metrics: {host}:{address.port}: {text}")
+    return f"{host}:{address.port}"
 
 
 def _message(status: str, kind: str, body: bytes, *, head_only: bool = False) -> bytes:
