@@ -23,6 +23,7 @@ OPTIONS = {  # by bit of the first byte
     2: ["-k", "0.5"],
     4: ["-D", "2"],
     8: ["-T", "3"],
+    128: ["--round-amounts", "--time-unit", "s"],
 }
 ZIPPED, RESUMED, STRICT = 16, 32, 64
 STATUSES = (0, 1, 2, 3, 4)
@@ -59,6 +60,8 @@ def expected(batch, stream, bits):
             tracked=3 if bits & 8 else None,
             sigmas="0.5" if bits & 2 else "3",
             max_line=120 if bits & 1 else 1 << 20,
+            round_amounts=bool(bits & 128),
+            time_unit="s" if bits & 128 else None,
         )
     except reference.ParameterError:
         return None
