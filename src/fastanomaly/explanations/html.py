@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fastanomaly.explanations.records import as_dict
 from fastanomaly.explanations.text import setting_rows, summary_lines
 from fastanomaly.formats.display import isolated
-from fastanomaly.formats.tables import html_table
+from fastanomaly.formats.tables import SHOWN_ROWS, folded_table
 
 if TYPE_CHECKING:
     from fastanomaly.explanations.model import Explanation
@@ -29,6 +29,9 @@ def as_html(explanation: Explanation) -> str:
         for purchase in as_dict(explanation)["baseline"]
     ]
     if len(rows) > 1:
-        parts.append(html_table("Purchases it is compared with, newest first", rows))
-    parts.append(html_table("At other settings", setting_rows(explanation)))
+        marked = sum(row[0] == "*" for row in rows[1 + SHOWN_ROWS :])
+        more = f"purchases, {marked} of them marked *" if marked else "purchases"
+        table = folded_table("Purchases it is compared with, newest first", rows, more)
+        parts.append(f'<div class="baseline">{table}</div>')
+    parts.append(folded_table("At other settings", setting_rows(explanation), "degrees"))
     return "".join(parts)

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from html import escape
 
+SHOWN_ROWS = 10
+"""The number of rows of a folded table that are always visible."""
+
 
 def aligned(
     rows: Sequence[Sequence[str]], right: Container[int] = (), min_width: int = 0
@@ -60,6 +63,35 @@ def html_table(
     return (
         f"<table><caption>{escape(caption)}</caption><thead><tr>{''.join(heads)}</tr></thead>"
         f"<tbody>{''.join(f'<tr>{line}</tr>' for line in lines)}</tbody></table>"
+    )
+
+
+def folded_table(
+    caption: str,
+    rows: Sequence[Sequence[str]],
+    more: str,
+    styles: Sequence[Sequence[str]] | None = None,
+    shown: int = SHOWN_ROWS,
+) -> str:
+    """Return a table as HTML of which only the first rows are visible until it is opened.
+
+    Parameters
+    ----------
+    caption, rows, styles
+        See `html_table`.
+    more : str
+        What the rows are, for the line that opens the rest: ``40 more {more}``.
+    shown : int, default 10
+        The number of rows that are always visible, without the headings.
+    """
+    top, rest = rows[: shown + 1], rows[shown + 1 :]
+    if not rest:
+        return html_table(caption, rows, styles)
+    summary = escape(f"{len(rest):,} more {more}")
+    table = html_table(summary, [rows[0], *rest], styles and styles[shown:])
+    return (
+        f"{html_table(caption, top, styles and styles[:shown])}"
+        f"<details><summary>{summary}</summary>{table}</details>"
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastanomaly.formats.tables import aligned, html_table
+from fastanomaly.formats.tables import aligned, folded_table
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -69,7 +69,9 @@ def sweep_html(result: SweepResult) -> str:
             for row in table.values
         ]
         parts.append(
-            html_table(f"Purchases flagged, k = {table.sigmas}", table.rows(""), styles)
+            folded_table(
+                f"Purchases flagged, k = {table.sigmas}", table.rows(""), "degrees", styles
+            )
         )
     return "".join(parts)
 
