@@ -35,8 +35,8 @@ def test_the_published_example(folder, run):
         "amount": ["1601.83"],
         "mean": ["29.10"],
         "sd": ["21.46"],
-        "threshold": ["93.488003"],
-        "above": ["1508.341997"],
+        "threshold": ["93.49"],
+        "above": ["1508.34"],
         "purchases": ["3"],
     }
     assert set(data["figures"]) == {"time", "amounts", "settings", "networks"}

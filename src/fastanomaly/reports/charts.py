@@ -2,7 +2,7 @@
 
 Plotly, an extra, writes interactive HTML that works offline. The page sets the colours, for
 light or dark mode, from Okabe and Ito's palette, which colour-blind people can tell apart;
-the heat map uses Cividis for the same reason.
+the heat map goes from white to blue, so that its numbers are black in every cell.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 LIGHT = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9")
 DARK = ("#56B4E9", "#E69F00", "#2FBF92", "#E39BC4", "#F0E442")
+HEAT = [[0, "#f2f7fb"], [1, "#56B4E9"]]
 MAX_POINTS = 10_000
 _MAX_BARS = 60
 
@@ -81,9 +82,9 @@ def templates() -> dict[str, Any]:
     from plotly.io import templates as known  # noqa: PLC0415 - an extra
 
     found = {}
-    for name, colours, ink, line in (
-        ("light", LIGHT, "#1b1f24", "#d4d9e0"),
-        ("dark", DARK, "#eceff3", "#3a424d"),
+    for name, colours, ink, line, ground in (
+        ("light", LIGHT, "#1b1f24", "#d4d9e0", "#ffffff"),
+        ("dark", DARK, "#eceff3", "#3a424d", "#14171c"),
     ):
         template = known["plotly_white" if name == "light" else "plotly_dark"]
         values = template.to_plotly_json()
@@ -94,8 +95,13 @@ def templates() -> dict[str, Any]:
             "font": {"color": ink, "family": "system-ui, sans-serif"},
             "shapedefaults": {"line": {"color": ink, "width": 2, "dash": "dot"}},
         }
+        values["data"]["bar"][0]["insidetextfont"] = {"color": ground}
         for axis in ("xaxis", "yaxis"):
-            values["layout"][axis] |= {"gridcolor": line, "linecolor": line}
+            values["layout"][axis] |= {
+                "gridcolor": line,
+                "linecolor": line,
+                "automargin": True,
+            }
         found[name] = values
     return found
 
@@ -103,7 +109,8 @@ def templates() -> dict[str, Any]:
 def _figure(traces: list[Any], **layout: Any) -> dict[str, Any]:
     """Return a figure without a template: the page sets one."""
     margin = {"t": 10, "r": 10, "b": 50, "l": 60}
-    figure = plotly().Figure(traces, {"margin": margin, "template": "none", **layout})
+    common = {"margin": margin, "template": "none", "showlegend": False}  # see script.js
+    figure = plotly().Figure(traces, common | layout)
     found: dict[str, Any] = figure.to_plotly_json()
     del found["layout"]["template"]
     return found
@@ -180,7 +187,7 @@ def amounts_and_thresholds(flags: Sequence[Explanation]) -> Chart:
     y = [flags[i].amount_units / UNITS for i in drawn]
     caption = (
         "Each point is a flagged purchase; on the line, amount and threshold are equal. "
-        "Click a point to open its explanation in the table below."
+        "Click a point to open its explanation in the table above."
     )
     if len(flags) > MAX_POINTS:
         caption += f" Only the {MAX_POINTS:,} farthest above the threshold are shown."
@@ -210,7 +217,6 @@ def amounts_and_thresholds(flags: Sequence[Explanation]) -> Chart:
             [points, equal],
             xaxis={"title": {"text": "threshold"}, "type": kind},
             yaxis={"title": {"text": "amount"}, "type": kind},
-            legend={"orientation": "h", "y": 1.12},
             hovermode="closest",
         )
     return Chart(
@@ -242,8 +248,11 @@ def other_settings(result: SweepResult, own: int) -> Chart:
         z=counts.tolist(),
         x=[f"T = {t}" for t in tracked],
         y=[f"D = {d}" for d in degrees],
-        colorscale="Cividis",
+        colorscale=HEAT,
+        zmin=int(counts.min()),
+        zmax=max(int(counts.max()), int(counts.min()) + 1),
         texttemplate="%{z:,}",
+        textfont={"color": "#14171c"},
         customdata=agreement.tolist(),
         hovertemplate="%{y}, %{x}: %{z:,} flagged<br>agreement with this run "
         "%{customdata:.0f} %<extra></extra>",
@@ -256,7 +265,7 @@ def other_settings(result: SweepResult, own: int) -> Chart:
         "x1": column + 0.5,
         "y0": row - 0.5,
         "y1": row + 0.5,
-        "line": {"color": "#D55E00", "width": 4, "dash": "solid"},
+        "line": {"color": "#14171c", "width": 3, "dash": "solid"},
     }
     rows = [
         [f"D = {d}", *(f"{n:,}" + " (this run)" * ((i, j) == (row, column)) for j, n in e)]
@@ -269,12 +278,23 @@ def other_settings(result: SweepResult, own: int) -> Chart:
         _figure(
             [heat],
             shapes=[outline],
-            yaxis={"autorange": "reversed", "title": {"text": ""}},
-            margin={"t": 10, "r": 10, "b": 40, "l": 70},
+            xaxis=_numbered("tracked purchases T", "T", tracked),
+            yaxis=_numbered("degree D", "D", degrees) | {"autorange": "reversed"},
         ),
         ["", *(f"T = {t}" for t in tracked)],
         rows,
     )
+
+
+def _numbered(title: str, name: str, numbers: list[int]) -> dict[str, Any]:
+    """Return an axis of settings such as ``T = 50``, with labels short enough for a phone."""
+    return {
+        "title": {"text": title},
+        "tickmode": "array",
+        "tickvals": [f"{name} = {number}" for number in numbers],
+        "ticktext": [str(number) for number in numbers],
+        "tickangle": 0,
+    }
 
 
 def network_sizes(
@@ -289,7 +309,7 @@ def network_sizes(
         labels = [f"D = {d}" for d in range(1, sizes.shape[1] + 1)]
         traces.append(
             plotly().Box(
-                x=labels,
+                x=[str(d) for d in range(1, sizes.shape[1] + 1)],
                 lowerfence=low.tolist(),
                 q1=first.tolist(),
                 median=middle.tolist(),
@@ -307,8 +327,8 @@ def network_sizes(
         figure = _figure(
             traces,
             boxmode="group",
+            xaxis={"title": {"text": "degree D"}, "type": "category"},
             yaxis={"title": {"text": "users in the network"}, "rangemode": "tozero"},
-            legend={"orientation": "h", "y": 1.12},
         )
     return Chart(
         "networks",
@@ -340,6 +360,7 @@ def rejected_lines(rejected: Counter[str]) -> Chart:
             orientation="h",
             text=[f"{n:,}" for _, n in ordered],
             textposition="auto",
+            textangle=0,
             hovertemplate="%{y}: %{x:,} lines<extra></extra>",
         )
         figure = _figure(

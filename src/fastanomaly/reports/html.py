@@ -4,24 +4,35 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Sequence
+from hashlib import sha256
 from html import escape
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly.explanations.html import as_html
 from fastanomaly.explanations.text import summary_lines
-from fastanomaly.formats.display import amount_text, time_text
+from fastanomaly.formats.display import amount_text, escaped, time_text
 from fastanomaly.formats.tables import html_table
 from fastanomaly.reports.charts import Chart, plotly_script, templates
-from fastanomaly.rules.exact import UNITS, cents_text
+from fastanomaly.rules.exact import UNITS, UNITS_PER_CENT, cents_text
 
 if TYPE_CHECKING:
     from fastanomaly.explanations.model import Explanation
 
 CHUNK = 64
 """The number of explanations compressed together; opening one decompresses the chunk."""
+
+_POLICY = (
+    "default-src 'none'; base-uri 'none'; form-action 'none'; img-src data: blob:; "
+    "script-src {scripts}; style-src-elem {styles}; style-src-attr 'unsafe-inline'"
+)
+"""The content security policy: only the page's own scripts run, and nothing is requested.
+
+Plotly sets style attributes, which cannot be listed by hash, and fills an empty style sheet.
+"""
 
 
 def report_page(
@@ -53,20 +64,41 @@ def report_page(
         "columns": _columns(flags),
         "chunk": CHUNK,
     }
+    style = (parts / "style.css").read_text("utf-8")
+    library = plotly_script().replace("\r", "")
+    script = (parts / "script.js").read_text("utf-8")
     values = {  # in the order of the page
+        "policy": _POLICY.format(
+            scripts=f"{_hash(library)} {_hash(script)}", styles=f"{_hash(style)} {_hash('')}"
+        ),
         "title": escape(title),
-        "style": (parts / "style.css").read_text("utf-8"),
+        "style": style,
         "heading": escape(title),
         "subtitle": escape(subtitle),
         "figures": "".join(map(_figure, figures)),
-        "charts": "".join(map(_chart, charts)),
+        "charts": "".join(_chart(chart) for chart in charts if chart.figure),
         "footer": escape(footer),
-        "library": plotly_script(),
+        "unused_styles": _unused_styles(library),
+        "library": library,
         "data": _json(data),
         "chunks": "\n".join(_chunks(flags)),
-        "script": (parts / "script.js").read_text("utf-8"),
+        "script": script,
     }
     return _filled(page, values)
+
+
+def _hash(text: str) -> str:
+    """Return the text of a script or style as its policy lists it."""
+    return f"'sha256-{base64.b64encode(sha256(text.encode()).digest()).decode()}'"
+
+
+def _unused_styles(library: str) -> str:
+    """Return placeholders for the style sheets of maps, so that Plotly does not add them.
+
+    The policy would block them with a message. Plotly adds each unless its id is in the page.
+    """
+    ids = re.findall(r'getElementById\("([0-9a-f]{64})"\)', library)
+    return "".join(f'<template id="{name}"></template>' for name in sorted(set(ids)))
 
 
 def _filled(page: str, values: dict[str, str]) -> str:
@@ -93,8 +125,6 @@ def _figure(figure: tuple[str, str, str]) -> str:
 def _chart(chart: Chart) -> str:
     """Return a chart with its caption, and its data as a table for those who cannot see it."""
     title = f'<h2 id="{chart.name}-title">{escape(chart.title)}</h2>'
-    if chart.figure is None:
-        return f'<figure>{title}<p class="empty">Nothing to show.</p></figure>'
     table = html_table(chart.title, [chart.head, *chart.rows])
     return (
         f'<figure aria-labelledby="{chart.name}-title">{title}'
@@ -119,18 +149,38 @@ def _columns(flags: Sequence[Explanation]) -> list[dict[str, Any]]:
             "values": [time_text(time) for time in times],
             "keys": times,
         },
-        {"name": "user", "title": "user", "number": False, "values": [e.user for e in flags]},
-        _numbers("amount", [amount_text(e.amount_units) for e in flags]),
+        {
+            "name": "user",
+            "title": "user",
+            "number": False,
+            "values": [escaped(e.user) for e in flags],
+        },
+        _amounts("amount", [e.amount_units for e in flags])
+        | {"exact": [amount_text(e.amount_units) for e in flags]},
         _numbers("mean", [cents_text(e.verdict.mean_cents or 0) for e in flags]),
         _numbers("sd", [cents_text(e.verdict.sd_cents or 0) for e in flags]),
-        _numbers("threshold", [amount_text(e.threshold_units or 0) for e in flags]),
-        _numbers("above", [amount_text(e.above_units or 0) for e in flags]),
+        _amounts("threshold", [e.threshold_units or 0 for e in flags]),
+        _amounts("above", [e.above_units or 0 for e in flags]),
         _numbers("purchases", [str(e.verdict.n) for e in flags]),
     ]
 
 
 def _numbers(name: str, values: list[str]) -> dict[str, Any]:
     return {"name": name, "title": name, "number": True, "values": values}
+
+
+def _amounts(name: str, units: list[int]) -> dict[str, Any]:
+    """Return a column of amounts with two decimals, sorted by all of their decimals."""
+    return _numbers(name, [_two_decimals(amount) for amount in units]) | {"keys": units}
+
+
+def _two_decimals(units: int) -> str:
+    """Return an amount that is not negative with two decimals, rounded half to even."""
+    cents, rest = divmod(units, UNITS_PER_CENT)
+    half = UNITS_PER_CENT // 2
+    if cents == 0 < rest <= half:
+        return "<0.01"
+    return cents_text(cents + (rest > half or (rest == half and cents % 2 == 1)))
 
 
 def _chunks(flags: Sequence[Explanation]) -> Iterator[str]:

@@ -26,7 +26,30 @@
     drawn.set(element, figure);
     const layout = { ...figure.layout, template: data.templates[themeName()] };
     const options = { responsive: true, displaylogo: false, displayModeBar: false };
-    return Plotly.react(element, structuredClone(figure.data), structuredClone(layout), options);
+    const chart = Plotly.react(
+      element, structuredClone(figure.data), structuredClone(layout), options);
+    chart.then(() => { if (drawn.get(element) === figure) drawLegend(element); });
+    return chart;
+  }
+
+  // The legend is text above the chart, since Plotly's covers the plot where space is short.
+  function drawLegend(element) {
+    const before = element.previousElementSibling;
+    if (before && before.classList.contains("legend")) before.remove();
+    const traces = element._fullData.filter((trace) => trace.visible === true && trace.name);
+    if (traces.length < 2) return;
+    const items = traces.map((trace) => make("li", {}, swatch(trace), trace.name));
+    element.before(make("ul", { class: "legend" }, ...items));
+  }
+
+  function swatch(trace) {
+    const lines = trace.mode === "lines";
+    const part = (lines && trace.line) || trace.marker;
+    const key = make("span", { "aria-hidden": "true" });
+    const box = trace.type === "box";
+    key.className = lines ? `line ${part.dash}` : `mark ${box ? "square" : part.symbol}`;
+    key.style.color = box ? trace.line.color : part.color;
+    return key;
   }
 
   function recolour() {
@@ -48,12 +71,13 @@
 
   // -- the table -----------------------------------------------------------------------
 
-  const PAGE = 50;
+  const PAGE = matchMedia("(max-width: 40rem)").matches ? 20 : 50;
   const MAX_CHARS = 80; // of an id in the table; its explanation shows all of it
-  const columns = data.columns; // [{name, title, number, values, keys?}]
+  const columns = data.columns; // [{name, title, number, values, keys?, exact?}]
   const flags = columns[0].values.length;
   const searched = Array.from({ length: flags }, (_, flag) =>
-    columns.map((column) => column.values[flag]).join("\u0000").toLowerCase());
+    columns.flatMap((column) => [column.values[flag], column.exact ? column.exact[flag] : ""])
+      .join("\u0000").toLowerCase());
   const keys = columns.map((column) =>
     column.keys || (column.number ? column.values.map(Number) : column.values));
   const compare = new Intl.Collator(undefined, { numeric: true }).compare;
@@ -62,10 +86,11 @@
   let page = 0;
   const open = new Set(); // flags with an open explanation
 
+  const classOf = (column) => column.name + (column.number ? " number" : "");
   const body = byId("table").tBodies[0];
   const heads = columns.map((column, index) => {
     const button = make("button", { type: "button" }, column.title);
-    const head = make("th", { scope: "col", class: column.number ? "number" : "" }, button);
+    const head = make("th", { scope: "col", role: "columnheader", class: classOf(column) }, button);
     button.addEventListener("click", () => {
       sorted = { column: index, down: sorted.column === index ? !sorted.down : column.number };
       page = 0;
@@ -117,9 +142,9 @@
   }
 
   function rowOf(flag) {
-    const row = make("tr", { class: "flag", "data-flag": flag });
+    const row = make("tr", { class: "flag", role: "row", "data-flag": flag });
     columns.forEach((column, index) => {
-      const cell = make("td", { class: column.number ? "number" : column.name });
+      const cell = make("td", { role: "cell", class: classOf(column) });
       if (index === 0) {
         const button = make("button", {
           type: "button", "aria-expanded": open.has(flag), "aria-controls": `why${flag}`,
@@ -130,7 +155,8 @@
       } else {
         const value = column.values[flag];
         const cut = value.length > MAX_CHARS;
-        cell.append(cut ? value.slice(0, MAX_CHARS) + "\u2026" : value);
+        const characters = cut ? [...value].slice(0, MAX_CHARS) : [value]; // no half characters
+        cell.append(characters.join("") + (cut ? "\u2026" : ""));
         if (cut) cell.title = value;
       }
       row.append(cell);
@@ -183,15 +209,15 @@
   function explanationOf(flag) {
     const text = make("div", { class: "text", tabindex: "0", role: "group", "aria-label": "Explanation" });
     const chart = make("div", { class: "chart", role: "img" });
-    const cell = make("td", { class: "explanation", colspan: columns.length },
-      make("div", { class: "parts" }, text, chart));
+    const cell = make("td", { class: "explanation", role: "cell", colspan: columns.length },
+      make("div", { class: "parts" }, text, make("div", {}, chart)));
     chunk(Math.floor(flag / data.chunk)).then((found) => {
       const why = found[flag % data.chunk];
       text.innerHTML = why.html; // escaped when the report was written
       chart.setAttribute("aria-label", why.label);
       if (chart.isConnected) draw(chart, amountsOf(why));
     });
-    return make("tr", { id: `why${flag}` }, cell);
+    return make("tr", { id: `why${flag}`, role: "row", class: "why" }, cell);
   }
 
   function amountsOf(why) {
@@ -219,8 +245,8 @@
         level("threshold", why.threshold, "dash"),
       ],
       layout: {
-        margin: { t: 10, r: 10, b: 50, l: 60 }, legend: { orientation: "h", y: 1.15 },
-        xaxis: { title: { text: "latest purchases of the network, oldest first" }, zeroline: false },
+        margin: { t: 10, r: 10, b: 50, l: 60 }, showlegend: false,
+        xaxis: { title: { text: "purchases, oldest first" }, zeroline: false },
         yaxis: { title: { text: "amount" }, rangemode: "tozero" },
       },
     };
