@@ -108,7 +108,7 @@ def test_names_of_the_program_mean_nothing_in_a_file(folder, run, newest, path, 
 
     altered(newest, add)
     ended = run(*JOB)
-    assert (ended.status, "done before" in ended.err) == (0, True)
+    assert (ended.status, "already done" in ended.err) == (0, True)
     assert "altered" not in ended.err
 
     def remove(header):

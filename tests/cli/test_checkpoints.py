@@ -41,7 +41,7 @@ def test_a_finished_run_is_not_repeated(folder, run):
     before = contents(folder)
     again = run("detect", *LOGS, *KEEP)
     assert again.status == 0
-    assert "done before" in again.err
+    assert "already done" in again.err
     assert "1 flagged" in again.err
     assert contents(folder) == before
     with (folder / "stream.json").open("ab") as stream:
@@ -75,7 +75,7 @@ def test_other_paths_of_the_same_files_are_the_same_job(folder, run):
     run("detect", *LOGS, *KEEP)
     (folder / "link").symlink_to("stream.json")
     ended = run("detect", "./batch.json", "link", "out", "-D", "3", "-k", "3.0", *KEEP)
-    assert (ended.status, "done before" in ended.err) == (0, True)
+    assert (ended.status, "already done" in ended.err) == (0, True)
 
 
 @pytest.mark.parametrize("signum", [signal.SIGINT, signal.SIGTERM])
@@ -222,7 +222,7 @@ def test_a_detector_loads_a_checkpoint(folder, run):
     detector.save(folder / "kept" / "checkpoint-000000000009")
     ended = run("detect", *LOGS, *KEEP)
     assert "holds a detector's state, but not a run's" in ended.err
-    assert (ended.status, "done before" in ended.err) == (0, True)
+    assert (ended.status, "already done" in ended.err) == (0, True)
 
 
 def documented(path):

@@ -205,7 +205,7 @@ def test_a_resumed_run_counts_the_whole_log(folder, run):
 
 def test_a_run_that_was_done_before_has_its_status_again(folder, run):
     (folder / "batch.json").write_bytes(parameters(3, 50) + b"a,b\n")
-    for message in ("done: 1 events", "done before"):
+    for message in ("done: 1 event ", "already done"):
         ended = run("detect", *LOGS, "out", "--checkpoint", "kept")
         assert (ended.status, message in ended.err) == (4, True)
         assert "batch.json: no valid event in 1 line" in ended.err

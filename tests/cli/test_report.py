@@ -71,7 +71,7 @@ def test_own_and_other_settings(folder, run):
     [
         (("-D", "0"), "D: '0'"),
         (("-k", "x"), "sigmas: 'x'"),
-        (("--degrees", "6-1"), "--degrees: expected numbers up to"),
+        (("--degrees", "6-1"), "--degrees: the range '6-1' is backwards"),
         (("-o", "stream.json"), "log stream.json"),
         (("--max-line", "0"), "--max-line: 0"),
     ],

@@ -57,7 +57,7 @@ def test_the_columns_in_every_format(folder, run):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (("-D", "6-1"), "or ranges such as 1-6, got '6-1'"),
+        (("-D", "6-1"), "--degrees: the range '6-1' is backwards"),
         (("-D", "0-2"), "D: 0"),
         (("-D", "1-1001", "-T", "2"), "D: at most 1000 degrees, got 1001"),
         (("-T", "2,x"), "--tracked: expected numbers up to 2147483647 or"),

@@ -137,7 +137,7 @@ def test_a_checkpoint_of_another_unit_is_another_job(run, logs):
         ended = run(*job, *options)
         assert ended.status == 2
         assert f"another job: {message}" in ended.err
-    assert "done before" in run(*job, "--time-unit", "s").err
+    assert "already done" in run(*job, "--time-unit", "s").err
 
 
 def timed(detector, timestamp):

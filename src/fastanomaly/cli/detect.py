@@ -18,9 +18,16 @@ from fastanomaly.cli.options import (
 )
 from fastanomaly.cli.watch import Watch
 from fastanomaly.errors import FeedError, OutputError, Stopped, StrictError, UsageError
+from fastanomaly.formats.display import counted
 from fastanomaly.runs.detection import detect
 from fastanomaly.runs.stopping import StopSignals
-from fastanomaly.runs.summary import Summary, adjusted_text, summary_json, summary_values
+from fastanomaly.runs.summary import (
+    Summary,
+    adjusted_text,
+    rejected_text,
+    summary_json,
+    summary_values,
+)
 from fastanomaly.sinks.files import write_whole
 from fastanomaly.sinks.paths import check_outputs
 from fastanomaly.telemetry import messages
@@ -159,7 +166,7 @@ def run(args: argparse.Namespace) -> int:
             _report(summary, args, "failed")
         raise
     else:
-        ended = "done before" if summary.done_before else "done"
+        ended = "already done" if summary.done_before else "done"
         failed = _report(summary, args, ended)
         status = write_findings(summary.diagnosis)
         return failed or status
@@ -199,19 +206,16 @@ def _text(summary: Summary, ended: str, quiet: bool) -> str:
     lines = []
     if not quiet:
         lines += [
-            f"{ended}: {summary.events:,} events in {summary.seconds:.2f} s, "
+            f"{ended}: {counted(summary.events, 'event')} in {summary.seconds:.2f} s, "
             f"{summary.events_per_second:,.0f} a second, "
             f"peak memory {_peak_memory() / 1e6:.0f} MB",
-            f"{summary.purchases:,} purchases, {summary.befriends:,} befriends, "
-            f"{summary.unfriends:,} unfriends; {summary.users:,} users, "
-            f"{summary.friendships:,} friendships",
+            f"{counted(summary.purchases, 'purchase')}, "
+            f"{counted(summary.befriends, 'befriend')}, "
+            f"{counted(summary.unfriends, 'unfriend')}; {counted(summary.users, 'user')}, "
+            f"{counted(summary.friendships, 'friendship')}",
             f"{summary.flags:,} flagged",
         ]
         lines += filter(None, [adjusted_text(summary)])
-    if total := summary.rejected.total():
-        reasons = ", ".join(f"{reason} {n:,}" for reason, n in summary.rejected.most_common())
-        lines += [
-            f"{total:,} line{'s' if total > 1 else ''} rejected: {reasons}",
-            f"the first: {summary.first_rejected}",
-        ]
+    if summary.rejected:
+        lines += [rejected_text(summary.rejected), f"the first: {summary.first_rejected}"]
     return "\n".join(lines)

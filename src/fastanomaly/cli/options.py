@@ -182,8 +182,10 @@ def whole_numbers(name: str, text: str) -> list[int]:
     numbers: list[int] = []
     for part in text.split(","):
         match = re.fullmatch(r"\s*([0-9]{1,10})\s*(?:-\s*([0-9]{1,10})\s*)?", part)
-        first, last = (int(match[1]), int(match[2] or match[1])) if match else (1, 0)
-        if not first <= last <= LARGEST:
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, LARGEST + 1)
+        if first > last:
+            raise UsageError(f"{name}: the range {part!r} is backwards")
+        if last > LARGEST:
             raise UsageError(
                 f"{name}: expected numbers up to {LARGEST} or ranges such as 1-6, got {part!r}"
             )

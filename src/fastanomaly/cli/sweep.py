@@ -20,7 +20,7 @@ from fastanomaly.cli.options import (
 from fastanomaly.cli.progress import ProgressBar
 from fastanomaly.errors import UsageError
 from fastanomaly.runs.diagnosis import Diagnosis
-from fastanomaly.runs.summary import adjusted_text
+from fastanomaly.runs.summary import adjusted_text, rejected_text
 from fastanomaly.sinks.files import print_text, write_whole
 from fastanomaly.sinks.paths import check_clashes, check_outputs
 from fastanomaly.telemetry.messages import write_message
@@ -49,7 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--agreement",
         metavar="FILE",
-        help="write there how much each two settings agree: .csv, .json, .parquet",
+        help="write how much each pair of settings agrees: .csv, .json, .parquet",
     )
     add(
         "--flags-dir",
@@ -98,11 +98,8 @@ def run(args: argparse.Namespace) -> int:
         _print_tables(result, against)
     if not args.quiet and (adjusted := adjusted_text(result.detector.counts)):
         write_message(adjusted)
-    if total := result.rejected.total():
-        reasons = ", ".join(f"{reason} {n:,}" for reason, n in result.rejected.most_common())
-        write_message(
-            f"{total:,} line{'s' if total > 1 else ''} rejected: {reasons}", "warning"
-        )
+    if text := rejected_text(result.rejected):
+        write_message(text, "warning")
     return write_findings(diagnosis)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import signal
 import time
+from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from fastanomaly.cli.progress import ProgressBar
@@ -77,5 +79,14 @@ def report_health(run: Run) -> None:
             age = time.time() - checkpoints.written_at
             values["checkpoint_age_seconds"] = round(age, 3)
     values["state_bytes"] = run.detector.memory().total
-    text = ", ".join(f"{name} {value}" for name, value in values.items() if value != {})
-    write_message(f"health: {text}", **values)
+    texts = chain.from_iterable(_value_texts(*item) for item in values.items())
+    write_message(f"health: {', '.join(texts)}", **values)
+
+
+def _value_texts(name: str, value: object) -> Iterator[str]:
+    """Yield a value with its name; of several values by name, each."""
+    if not isinstance(value, dict):
+        yield f"{name} {value}"
+        return
+    for part, count in value.items():
+        yield f"{name} {part} {count}"

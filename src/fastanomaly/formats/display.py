@@ -16,6 +16,11 @@ def amount_text(units: int) -> str:
     return f"{sign}{units // UNITS}.{units % UNITS:06d}".rstrip("0")
 
 
+def counted(count: int, noun: str) -> str:
+    """Return a count and its noun, such as ``1 line`` and ``2,000 lines``."""
+    return f"{count:,} {noun}{'s' * (count != 1)}"
+
+
 def time_text(time_us: int) -> str:
     """Return a time in UTC as in logs, or microseconds outside the years 1 to 9999."""
     try:

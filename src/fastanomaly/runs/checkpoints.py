@@ -153,10 +153,11 @@ class Checkpoints:
         """
         fault: CheckpointError | None = None
         for number in self._numbers():
+            if fault is not None:
+                self._notice(f"{fault}; trying the checkpoint before it")
             try:
                 found = _read(self._checkpoint(number))
             except CheckpointError as error:
-                self._notice(f"{error}; trying the checkpoint before it")
                 fault = error
             else:
                 self._good = number
@@ -295,9 +296,9 @@ class Checkpoints:
 
     def _failed(self, reason: str | None) -> None:
         self._next_at = time.monotonic() + (self.every.seconds or 0)
+        before = "the checkpoint before it is kept" if self._good else "there is none yet"
         self._notice(
-            f"{self._checkpoint(self._number)}: cannot be written: {reason}; "
-            "the checkpoint before it is kept"
+            f"{self._checkpoint(self._number)}: cannot be written: {reason}; {before}"
         )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
+from fastanomaly.formats.display import counted
 from fastanomaly.names import STANDARD
 from fastanomaly.sources.base import Lines, LongLine
 
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
 
 HEAD = 4096
 SAMPLES = 4
-FEWEST_FOR_HINT = 10
 
 
 class LogEvidence:
@@ -89,9 +89,8 @@ class LogEvidence:
         """Return what a log without a valid event looks like; None if it has one."""
         if not self.empty:
             return None
-        count = self.rejected.total()
-        text = f"{self.path}: no valid event in {count:,} line{'s' * (count > 1)}"
-        return f"{text}: {self._look()}"
+        lines = counted(self.rejected.total(), "line")
+        return f"{self.path}: no valid event in {lines}: {self._look()}"
 
     def hint(self) -> str | None:
         """Return what a log looks like of which most lines were rejected for one reason."""
@@ -99,7 +98,7 @@ class LogEvidence:
             return None
         reason, count = self.rejected.most_common(1)[0]
         lines = self.events + self.rejected.total()
-        if count < FEWEST_FOR_HINT or 2 * count <= lines:
+        if 2 * count <= lines:
             return None
         return (
             f"{self.path}: {count:,} of {lines:,} lines rejected as {reason}: {self._look()}"

@@ -56,6 +56,10 @@ def take_parameters(
     missing = [name for name in ("D", "T") if name not in known]
     if found is None and missing:
         text = line.strip(_BLANK)[:80].decode(errors="backslashreplace")
+        if not text and not isinstance(rest, LongLine):
+            raise ParameterError(
+                f"{path}: no line but blank ones, and {' and '.join(missing)} not given"
+            )
         start = next(rest.pieces, b"") if isinstance(rest, LongLine) else rest
         why = _why_absent(path, line, start, number)
         raise ParameterError(

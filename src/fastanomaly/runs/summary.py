@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING, Any
 
+from fastanomaly.formats.display import counted
 from fastanomaly.runs.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
@@ -83,7 +84,15 @@ def adjusted_text(counts: Counts | Summary) -> str:
         (counts.rounded_amounts, "amount", "rounded to six decimals"),
         (counts.cut_times, "time", "cut to microseconds"),
     ]
-    return ", ".join(f"{n:,} {what}{'s' * (n > 1)} {how}" for n, what, how in parts if n)
+    return ", ".join(f"{counted(n, what)} {how}" for n, what, how in parts if n)
+
+
+def rejected_text(rejected: Counter[str]) -> str:
+    """Return how many lines were rejected, by reason; no text if none was."""
+    if not rejected:
+        return ""
+    reasons = ", ".join(f"{reason} {n:,}" for reason, n in rejected.most_common())
+    return f"{counted(rejected.total(), 'line')} rejected: {reasons}"
 
 
 def summary_values(summary: Summary, **more: object) -> dict[str, Any]:
