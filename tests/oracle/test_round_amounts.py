@@ -8,6 +8,7 @@ import profiles
 import pytest
 import reference
 from hypothesis import example, given, settings
+from lines import unusual_spellings
 from profiles import examples
 from randomlogs import random_logs
 
@@ -85,7 +86,12 @@ def test_lines_are_rounded_by_the_scanner_and_by_the_decoder(text, quoted):
     ).encode()
     found = scan(line, True)
     assert found is None or found == decode(line, True)
-    assert decode(line, True) == by_reference(line)
+    expected = by_reference(line)
+    assert decode(line, True) == expected
+    reasons = [] if isinstance(expected, tuple) else [reference.REASONS[expected]]
+    for spelling in unusual_spellings(line):
+        fed = Detector(1, 2, round_amounts=True).feed(spelling)
+        assert [r.reason for r in fed.rejected] == reasons, spelling
 
 
 def by_reference(line):

@@ -10,14 +10,16 @@ import profiles
 import pytest
 import reference
 from hypothesis import example, given, settings
+from lines import unusual_spellings
 from profiles import examples
 from randomlogs import random_logs
 
-from fastanomaly import detect
+from fastanomaly import Detector, detect
 from fastanomaly._core import decode, scan
+from fastanomaly.convert import TimeUnit
 
 LOGS = max(profiles.current().random_logs // 20, 20)
-UNITS = ("s", "ms", "us", "ns", "iso")
+UNITS: tuple[TimeUnit, ...] = ("s", "ms", "us", "ns", "iso")
 
 digits = st.text("0123456789", min_size=1, max_size=22)
 numbers = st.one_of(
@@ -62,6 +64,10 @@ def by_reference(line, unit):
     return 0, user, time_us, amount * 10**6
 
 
+def reasons(expected):
+    return [] if isinstance(expected, tuple) else [reference.REASONS[expected]]
+
+
 def check(line):
     for code, unit in enumerate((None, *UNITS)):
         expected = by_reference(line, unit)
@@ -69,6 +75,9 @@ def check(line):
         found = scan(line, False, code)
         if found is not None:
             assert found == expected, unit
+        for spelling in unusual_spellings(line):
+            fed = Detector(1, 2, time_unit=unit).feed(spelling)
+            assert [r.reason for r in fed.rejected] == reasons(expected), (unit, spelling)
 
 
 @given(numbers)
