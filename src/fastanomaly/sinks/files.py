@@ -12,7 +12,8 @@ from contextlib import closing
 
 from fastanomaly.errors import OutputError, UsageError
 from fastanomaly.names import STANDARD
-from fastanomaly.sinks.paths import open_descriptor, output_error
+from fastanomaly.sinks.paths import irregular, open_descriptor, output_error
+from fastanomaly.sinks.replacing import replace_file
 from fastanomaly.waiting import Waiter
 
 _FIFO_SECONDS = 0.02
@@ -176,3 +177,23 @@ def write_whole(path: str, data: bytes) -> None:
     with closing(LineFile(path)) as file:
         file.cut()
         file.write([data])
+
+
+def write_replaced(path: str, data: bytes) -> None:
+    """Write a file such that its name never stands for a part of it; raises OutputError.
+
+    What is not a regular file, such as a FIFO, is written as usual.
+    """
+
+    def write(fd: int) -> None:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[os.write(fd, rest) :]
+
+    try:
+        if irregular(path) is None:
+            replace_file(path, write, durable=False)
+        else:
+            write_whole(path, data)
+    except (OSError, ValueError) as error:
+        raise output_error(path, error) from error
