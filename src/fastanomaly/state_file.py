@@ -10,6 +10,8 @@ import struct
 import zlib
 from typing import TYPE_CHECKING, Any, BinaryIO
 
+import orjson
+
 from fastanomaly._version import __version__
 from fastanomaly.errors import CheckpointError
 from fastanomaly.names import check_count
@@ -52,8 +54,6 @@ def write_state(fd: int, engine: Engine, header: dict[str, Any]) -> None:
     OSError
         If it cannot be written.
     """
-    import orjson  # noqa: PLC0415 - imported late: it slows the start
-
     if "run" in header:
         header = {**header, "run": _run_renamed(header["run"], _RUN_NAMES, _SOURCE_NAMES)}
     arrays = []
@@ -86,8 +86,6 @@ def read_header(name: str, file: BinaryIO) -> dict[str, Any]:
     CheckpointError
         If it is not the beginning of a whole file of this format.
     """
-    import orjson  # noqa: PLC0415
-
     start = file.read(_START.size)
     if len(start) < _START.size or not start.startswith(MAGIC):
         raise CheckpointError(f"{name}: not a checkpoint of fastanomaly")

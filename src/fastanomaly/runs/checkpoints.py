@@ -210,6 +210,8 @@ class Checkpoints:
                 self._done()
             except OSError as error:
                 self._failed(error.strerror)
+            except MemoryError:
+                self._failed("out of memory")
             finally:
                 os.close(writing)
             return
