@@ -10,7 +10,10 @@ gc.disable()
 # interrupts the process if it cannot.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-from fastanomaly.cli.main import main  # noqa: E402
+try:
+    from fastanomaly.cli.main import main
+except (ImportError, MemoryError, SystemError) as error:
+    sys.exit(f"fastanomaly: error: {str(error) or 'out of memory'}")
 
 
 def run() -> None:

@@ -17,6 +17,12 @@ EXAMPLES = (
     "fastanomaly detect --help",
 )
 _INTERRUPTED = "stopped by SIGINT"
+_NO_MEMORY = "out of memory"
+_MEMORY_FAULTS = ("failed to map segment", "annot allocate memory")
+_LEAST_MEMORY = 1 << 23
+"""Bytes that every command needs; libraries may crash if they are initialised with less."""
+
+_SPARE_MEMORY = 1 << 25
 
 
 def parser() -> Parser:
@@ -50,6 +56,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = parser().parse_args(argv)
+        bytearray(_LEAST_MEMORY)
+        # Nearly every command needs it, and its start crashes for want of memory later.
+        import orjson  # noqa: F401, PLC0415 - not needed for help
+
         return int(args.command.run(args))
     except UsageError as error:
         status, message = 2, str(error)
@@ -60,8 +70,31 @@ def main(argv: Sequence[str] | None = None) -> int:
         named = error.filename is not None
         status, message = 1, f"{error.filename}: {error.strerror}" if named else str(error)
     except MemoryError:
-        status, message = 1, "out of memory"
+        status, message = 1, _NO_MEMORY
     except KeyboardInterrupt:
         status, message = 130, _INTERRUPTED
+    except Exception as error:
+        # Libraries, and Python itself, often report a lack of memory as something else.
+        if not _is_memory_short(error):
+            if not isinstance(error, ImportError):
+                raise
+            message = str(error)
+        else:
+            message = _NO_MEMORY
+        status = 1
     write_message(message, "error", status=status)
     return status
+
+
+def _is_memory_short(error: BaseException | None) -> bool:
+    """Return whether an error comes from a lack of memory, or an allocation fails now."""
+    while error is not None:
+        text = str(error)
+        if isinstance(error, MemoryError) or any(fault in text for fault in _MEMORY_FAULTS):
+            return True
+        error = error.__cause__ or error.__context__
+    try:
+        bytearray(_SPARE_MEMORY)
+    except MemoryError:
+        return True
+    return False

@@ -68,7 +68,7 @@ def _default_matplotlib(path: str) -> Iterator[None]:
     """
     try:
         matplotlib = _load_matplotlib()
-    except ImportError:
+    except ModuleNotFoundError:
         raise UsageError(
             f"{path}: a picture needs matplotlib: pip install 'fastanomaly[picture]'"
         ) from None

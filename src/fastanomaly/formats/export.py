@@ -35,7 +35,7 @@ def check_suffix(path: str) -> str:
     if suffix == ".parquet":
         try:
             import pyarrow.parquet  # noqa: F401, PLC0415 - an extra
-        except ImportError:
+        except ModuleNotFoundError:
             raise UsageError(
                 f"{path}: Parquet needs pyarrow: pip install 'fastanomaly[arrow]'"
             ) from None

@@ -65,7 +65,7 @@ def plotly() -> Any:
     """
     try:
         import plotly.graph_objects as go  # noqa: PLC0415 - an extra
-    except ImportError:
+    except ModuleNotFoundError:
         raise UsageError("a report needs plotly: pip install 'fastanomaly[report]'") from None
     return go
 

@@ -109,7 +109,7 @@ def _zstd_reader(path: str, file: io.RawIOBase) -> Reader:
             from compression import zstd  # noqa: PLC0415 - imported late: it slows the start
         else:
             from backports import zstd  # noqa: PLC0415
-    except ImportError as error:
+    except ModuleNotFoundError as error:
         raise LogOpenError(
             f"{path}: reading zstd needs an extra: pip install 'fastanomaly[zstd]'"
         ) from error

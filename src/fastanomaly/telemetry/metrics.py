@@ -63,7 +63,7 @@ class Metrics:
             import prometheus_client  # noqa: PLC0415
             import prometheus_client.core  # noqa: PLC0415
             import prometheus_client.exposition  # noqa: PLC0415
-        except ImportError as error:
+        except ModuleNotFoundError as error:
             raise UsageError(
                 "metrics: need an extra: pip install 'fastanomaly[metrics]'"
             ) from error

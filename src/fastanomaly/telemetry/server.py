@@ -68,8 +68,10 @@ class Server:
         self._connections: dict[socket.socket, _Connection] = {}
         self._closing = False
         try:
+            # Text would be encoded by a module that is slow to import.
+            host = address.host.encode() if address.host.isascii() else address.host
             family, *_, place = socket.getaddrinfo(
-                *address, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+                host, address.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
             )[0]
             self._listening = socket.create_server(place[:2], family=family, backlog=64)
         except OSError as error:
