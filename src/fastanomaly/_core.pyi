@@ -3,6 +3,8 @@ from typing import Any, Self, TypeAlias, final
 
 from _typeshed import ReadableBuffer as Buffer
 
+from fastanomaly.rules.rejects import Rejected
+
 # user, time_us, amount_units, n, total, squares, mean_cents, sd_cents
 FlagValues: TypeAlias = tuple[str, int, int, int, int, int, int, int]
 
@@ -18,6 +20,14 @@ def scan(
 def decode(
     line: bytes, round_amounts: bool = False, time_unit: int = 0
 ) -> tuple[int | str, ...] | int: ...
+def rejected_at_once(line: bytes, round_amounts: bool = False, time_unit: int = 0) -> int: ...
+def syntax_fault(line: bytes) -> str: ...
+def rows_of_rejects(
+    rejected: list[Any],
+    describe: Callable[[bytes, str], str],
+    value_detail: Callable[[str, str], str],
+) -> bytes: ...
+def end_of_lines(data: Buffer, start: int, count: int) -> int: ...
 
 @final
 class Engine:
@@ -49,11 +59,18 @@ class Engine:
     def befriend(self, user: str | int, friend: str | int) -> None: ...
     def unfriend(self, user: str | int, friend: str | int) -> None: ...
     def feed(
-        self, data: Buffer, *, judged: bool, max_line: int, first_line: int, strict: bool
+        self,
+        data: Buffer,
+        *,
+        judged: bool,
+        max_line: int,
+        log: str,
+        first_line: int,
+        max_rejected: int,
     ) -> tuple[
         int,
         list[tuple[int, int, int, FlagValues]],
-        list[tuple[int, int, int, int]],
+        list[Rejected],
         BaseException | None,
     ]: ...
     def feed_columns(

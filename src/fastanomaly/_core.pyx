@@ -9,7 +9,7 @@ cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
 from fastanomaly.engine.check cimport check_state
-from fastanomaly.engine.decode cimport VALID, decode_line
+from fastanomaly.engine.decode cimport decode_line
 from fastanomaly.engine.feed cimport feed_columns, feed_lines, feed_single, flag_values
 from fastanomaly.engine.fields cimport (
     BAD_AMOUNT_UNITS, amount_of_text, rounded_amount_of_text, time_of_text,
@@ -22,9 +22,11 @@ from fastanomaly.engine.network cimport (
     network_amounts, network_ids, network_latest, sample_ids,
 )
 from fastanomaly.engine.recency cimport recency_newest
+from fastanomaly.engine.reject cimport VALID, quick_reason
+from fastanomaly.engine.reject_rows cimport fault_detail, reject_rows
 from fastanomaly.engine.save cimport save_state, state_arrays, state_scalars
 from fastanomaly.engine.scan cimport scan_event
-from fastanomaly.engine.scan_ahead cimport ScanAhead
+from fastanomaly.engine.scan_ahead cimport ScanAhead, find_line_end
 from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (
     judge_latencies, judge_work, memory_bytes, state_counts,
@@ -106,6 +108,41 @@ def decode(line: bytes, round_amounts: bool = False, time_unit: int = 0):
     reading.time_unit = time_unit
     reason, _kept = decode_line(line, len(line), &reading, &event)
     return event_values(&event) if reason == VALID else reason
+
+
+def rejected_at_once(line: bytes, round_amounts: bool = False, time_unit: int = 0):
+    """Return the reason's index for a line rejected without orjson, or < 0. For tests."""
+    cdef const char* text = line
+    cdef Reading reading
+    reading.round_amounts = round_amounts
+    reading.time_unit = time_unit
+    return quick_reason(text, text + len(line), len(line), &reading)
+
+
+def syntax_fault(line: bytes):
+    """Return what is wrong with a line that is not UTF-8 or not JSON; else an empty text."""
+    return fault_detail(line)
+
+
+def rows_of_rejects(rejected: list, describe, value_detail):
+    """Return rejected lines, each as a row of tab-separated columns with a line end.
+
+    Each is a tuple of its log, line number, reason and text; the columns are log, number,
+    reason, detail and text. `value_detail(name, value)` returns the detail for a member with
+    a bad value, given as it is written; `describe(text, reason)` that of any line.
+    """
+    return reject_rows(rejected, describe, value_detail)
+
+
+def end_of_lines(data, int64_t start, int64_t count):
+    """Return where the `count` lines from `start` on end, or the text if it has fewer."""
+    cdef const uint8_t[::1] view = data
+    cdef int64_t size = view.shape[0], end
+    with nogil:
+        while count > 0 and start < size:
+            start = find_line_end(<const char*> &view[0], size, start, &end)
+            count -= 1
+    return start
 
 
 @cython.final
@@ -273,7 +310,8 @@ cdef class Engine:
     # -- many events -------------------------------------------------------------------
 
     def feed(
-        self, data, *, bint judged, int64_t max_line, int64_t first_line, bint strict
+        self, data, *, bint judged, int64_t max_line, log, int64_t first_line,
+        Py_ssize_t max_rejected
     ):
         """Apply the events of newline-delimited JSON, in order.
 
@@ -285,24 +323,26 @@ cdef class Engine:
             Whether purchases are judged.
         max_line : int
             Longest line accepted, in bytes.
+        log : str
+            Name of the log in rejected lines.
         first_line : int
             Number of the first line.
-        strict : bool
-            Whether to stop after the first rejected line.
+        max_rejected : int
+            Stop after so many rejected lines.
 
         Returns
         -------
         tuple
-            The number of lines read; a list of (line, start, end, flag values) and one of
-            (line, start, end, index of the reason), the line being data[start:end]; and the
-            exception that stopped it early, or None. Lines before that one were applied.
+            The number of lines read; a list of (line, start, end, flag values), the line
+            being data[start:end]; one of `Rejected`; and the exception that stopped it early,
+            or None. Lines before that one were applied.
         """
         _guard = self.guard()
         if self.scanner == NULL:
             memory_zeroed(<void**> &self.scanner, 1, sizeof(ScanAhead))
         return feed_lines(
-            &self.state, &self.judge, self.scanner, data, judged, max_line, first_line, strict,
-            &self.reading,
+            &self.state, &self.judge, self.scanner, data, judged, max_line, log,
+            first_line, max_rejected, &self.reading,
         )
 
     def feed_columns(

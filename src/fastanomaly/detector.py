@@ -25,7 +25,6 @@ from fastanomaly.rules.parameters import (
     check_max_line,
     check_whole,
 )
-from fastanomaly.rules.rejects import REASONS, Rejected
 from fastanomaly.times import Timestamp, exact_time_us
 
 if TYPE_CHECKING:
@@ -38,6 +37,8 @@ if TYPE_CHECKING:
 
 PURCHASE, BEFRIEND, UNFRIEND = 0, 1, 2
 """The kinds of events in the columns of `Detector.feed_columns`."""
+
+_MANY = 2**62  # more lines than fit into memory
 
 UserId: TypeAlias = str | int
 Method: TypeAlias = Literal["auto", "ball"]
@@ -365,6 +366,7 @@ class Detector:
         first_line: int = 1,
         max_line: int = MAX_LINE,
         strict: bool = False,
+        max_rejected: int | None = None,
     ) -> Fed:
         """Apply the events of newline-delimited JSON, in order.
 
@@ -383,6 +385,9 @@ class Detector:
             Longer lines are rejected, in bytes; 1 to 2^31 - 1.
         strict : bool, default False
             Stop after the first rejected line.
+        max_rejected : int, optional
+            Stop after so many rejected lines, at least 1: this bounds the memory of the
+            result. `Fed.lines` says how many lines were read.
 
         Returns
         -------
@@ -392,7 +397,7 @@ class Detector:
         Raises
         ------
         ValueError
-            If `max_line` is out of range.
+            If `max_line` or `max_rejected` is out of range.
         FeedError
             If memory ran out: its `fed` has the results of the lines before, and the
             detector is as they left it.
@@ -404,9 +409,17 @@ class Detector:
         lines in bytes, is copied first.
         """
         max_line = check_max_line(max_line)
+        most = _MANY if max_rejected is None else max_rejected
+        if not 1 <= most <= _MANY:
+            raise ValueError(f"max_rejected: {max_rejected} is not in 1..2^62")
         data = _joined(lines)
         count, flags, rejected, error = self._engine.feed(
-            data, judged=judge, max_line=max_line, first_line=first_line, strict=strict
+            data,
+            judged=judge,
+            max_line=max_line,
+            log=log,
+            first_line=first_line,
+            max_rejected=1 if strict else most,
         )
         fed = Fed(
             count,
@@ -414,10 +427,7 @@ class Detector:
                 self._flag_type(*values, log, line, bytes(data[start:end]))
                 for line, start, end, values in flags
             ],
-            [
-                Rejected(log, line, REASONS[reason], bytes(data[start:end]))
-                for line, start, end, reason in rejected
-            ],
+            rejected,
         )
         if error is not None:
             where = f"{log}, line" if log else "line"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from fastanomaly._core import FlagValues
+    from fastanomaly.rules.rejects import Rejected
 
 
 class Engine(Protocol):
@@ -36,11 +37,18 @@ class Engine(Protocol):
     def unfriend(self, user: str | int, friend: str | int) -> None: ...
 
     def feed(
-        self, data: Any, *, judged: bool, max_line: int, first_line: int, strict: bool
+        self,
+        data: Any,
+        *,
+        judged: bool,
+        max_line: int,
+        log: str,
+        first_line: int,
+        max_rejected: int,
     ) -> tuple[
         int,
         list[tuple[int, int, int, FlagValues]],
-        list[tuple[int, int, int, int]],
+        list[Rejected],
         BaseException | None,
     ]: ...
 

@@ -55,12 +55,27 @@ def test_a_million_lines_of_garbage_are_rejected(folder, run):
     summary = json.loads((folder / "summary.json").read_bytes())
     assert set(summary["rejected"].values()) == {count // len(garbage)}
     if not SANITIZED:
-        assert summary["peak_memory_bytes"] < 150_000_000
+        assert summary["peak_memory_bytes"] < 64_000_000
     written = (folder / "rejects.tsv").read_bytes().split(b"\n")
     assert len(written) == count + 1
     assert written[-2].startswith(b"stream.json\t1000000\tmissing_field\t")
     raws = {(n % 5, row.split(b"\t", 4)[4]) for n, row in enumerate(written[:-1])}
     assert raws == set(enumerate(garbage))
+
+
+def test_a_small_file_of_many_blank_lines_is_skipped(folder, run):
+    with gzip.open(folder / "blank.gz", "wb") as log:
+        for _ in range(32):
+            log.write(b"\n" * MIB)
+        log.write(STREAM)
+    assert (folder / "blank.gz").stat().st_size < MIB
+    options = ("--summary-json", "summary.json")
+    ended = run("detect", LOGS[0], "blank.gz", "out.json", *options, under=SMALL_PARENT)
+    assert ended.status == 0
+    assert (folder / "out.json").read_bytes() == FLAGS
+    summary = json.loads((folder / "summary.json").read_bytes())
+    if not SANITIZED:
+        assert summary["peak_memory_bytes"] < 64_000_000
 
 
 @pytest.mark.parametrize("line_end", [b"\n", b"\r\n"], ids=["lf", "crlf"])

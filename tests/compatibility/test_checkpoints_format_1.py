@@ -39,6 +39,12 @@ def folder(tmp_path):
     return tmp_path
 
 
+def without_details(rejects):
+    """Return the rows of a rejects file without the words for people, which may change."""
+    rows = [row.split(b"\t", 4) for row in rejects.read_bytes().split(b"\n")[:-1]]
+    return [row[:3] + row[4:] for row in rows]
+
+
 def test_a_run_is_resumed(folder, monkeypatch):
     monkeypatch.chdir(folder)
     notices = []
@@ -52,8 +58,8 @@ def test_a_run_is_resumed(folder, monkeypatch):
     )
     assert notices == []
     assert summary.first_rejected.startswith("batch.json, line 12: invalid_utf8")
-    for name in ("flagged.json", "rejects.tsv"):
-        assert (folder / name).read_bytes() == (DATA / name).read_bytes()
+    assert (folder / "flagged.json").read_bytes() == (DATA / "flagged.json").read_bytes()
+    assert without_details(folder / "rejects.tsv") == without_details(DATA / "rejects.tsv")
     header, _arrays = split((folder / "kept" / "checkpoint-000000000008").read_bytes())
     before, _arrays = split((DATA / "checkpoint").read_bytes())
     assert header["run"].keys() == before["run"].keys()

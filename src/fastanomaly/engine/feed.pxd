@@ -5,6 +5,9 @@ it remain applied. Whole batches are applied without the GIL.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
+from cpython.ref cimport Py_INCREF, PyObject
+from cpython.tuple cimport PyTuple_SET_ITEM
+from cpython.type cimport PyType_GenericAlloc
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
@@ -12,17 +15,24 @@ from fastanomaly.engine.apply cimport apply_event, events_find_users, events_has
 from fastanomaly.engine.columns cimport (
     ColumnFlag, Columns, Digits, columns_first_invalid, columns_read, row_valid,
 )
-from fastanomaly.engine.decode cimport BLANK, DECLINED, VALID, decode_line
+from fastanomaly.engine.decode cimport decode_line
 from fastanomaly.engine.grid cimport GridFlag
 from fastanomaly.engine.judge cimport Judge, integer_of, judge_purchase, sum_of_squares
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
+from fastanomaly.engine.reject cimport BLANK, DECLINED, VALID
 from fastanomaly.engine.scan_ahead cimport (
-    BATCH_EVENTS, LineBatch, ScanAhead, scan_ahead_begin, scan_ahead_end, scan_ahead_next,
-    scan_ahead_release,
+    BATCH_EVENTS, LineBatch, OtherLine, ScanAhead, scan_ahead_begin, scan_ahead_end,
+    scan_ahead_next, scan_ahead_release,
 )
 from fastanomaly.engine.state cimport State
 from fastanomaly.engine.types cimport EVENT_KINDS, PURCHASE, Event, Reading, UserKey
 from fastanomaly.engine.user_keys cimport key_text, keys_of_column
+
+cdef extern from *:
+    """
+    static PyObject *fa_reject_tools = NULL;    /* kept for the life of the process */
+    """
+    PyObject* reject_tools_cache "fa_reject_tools"
 
 
 cdef inline int feed_event(
@@ -69,13 +79,14 @@ cdef inline tuple flag_values(const Judge* judge, const Event* purchase):
 
 
 cdef inline int feed_batch(
-    State* state, Judge* judge, const LineBatch* batch, bint judged, int32_t* applied
+    State* state, Judge* judge, const LineBatch* batch, bint judged, int32_t until,
+    int32_t* applied
 ) except -1 nogil:
-    """Apply events of a batch from index *applied on, up to the first that is flagged.
+    """Apply events of a batch from index *applied to `until`, or to the first flagged one.
 
     *applied counts the events applied, after an exception, too.
     """
-    while applied[0] < batch.count:
+    while applied[0] < until:
         feed_event(state, judge, &batch.events[applied[0]], judged)
         applied[0] += 1
         if judge.verdict.anomalous:
@@ -83,58 +94,138 @@ cdef inline int feed_batch(
     return 0
 
 
+cdef inline int64_t lines_before(
+    const LineBatch* batch, int32_t applied, int32_t others
+) noexcept nogil:
+    """Return the number of a batch's lines before the next one that is not blank.
+
+    `applied` and `others` count the events and the other lines that are done.
+    """
+    cdef int64_t line = batch.line_count
+    if applied < batch.count:
+        line = batch.lines[applied]
+    if others < batch.other_count:
+        line = min(line, batch.others[others].line)
+    return line
+
+
+cdef inline tuple reject_tools():
+    """Return (Rejected, REASONS), imported by the first call."""
+    global reject_tools_cache
+    if reject_tools_cache == NULL:
+        from fastanomaly.rules.rejects import REASONS, Rejected
+
+        tools = (Rejected, REASONS)
+        Py_INCREF(tools)
+        reject_tools_cache = <PyObject*> tools
+    return <tuple> reject_tools_cache
+
+
+cdef inline void set_item(object new_tuple, Py_ssize_t index, object value) noexcept:
+    Py_INCREF(value)            # the tuple takes a reference
+    PyTuple_SET_ITEM(new_tuple, index, value)
+
+
+cdef inline object rejected_line(object log, int64_t line, int reason, bytes raw):
+    """Return a Rejected; its constructor would cost several good lines."""
+    kind, reasons = reject_tools()
+    made = PyType_GenericAlloc(kind, 4)
+    set_item(made, 0, log)
+    set_item(made, 1, line)
+    set_item(made, 2, (<tuple> reasons)[reason])
+    set_item(made, 3, raw)
+    return made
+
+
+cdef inline int feed_other(
+    State* state, Judge* judge, const OtherLine* other, const char* text, bint judged,
+    int64_t max_line, const Reading* reading, object log, int64_t line, list flags,
+    list rejected
+) except -1:
+    """Decode a line that the scanner declined: apply its event, or reject it."""
+    cdef Event event
+    cdef int reason = other.reason
+    raw = PyBytes_FromStringAndSize(text + other.start, other.end - other.start)
+    if reason == DECLINED:
+        reason, _kept = decode_line(raw, max_line, reading, &event)
+    if reason == VALID:
+        feed_single(state, judge, &event, judged)
+        if judge.verdict.anomalous:
+            flags.append((line, other.start, other.end, flag_values(judge, &event)))
+    elif reason != BLANK:
+        rejected.append(rejected_line(log, line, reason, raw))
+    return 0
+
+
+cdef inline int feed_mixed_batch(
+    State* state, Judge* judge, const LineBatch* batch, const char* text, bint judged,
+    int64_t max_line, const Reading* reading, object log, int64_t line,
+    Py_ssize_t max_rejected, list flags, list rejected, int32_t* applied, int32_t* others
+) except -1:
+    """Apply a batch of lines whose first has number `line`, up to the last rejected line.
+
+    *applied and *others count the events and the other lines done, after an exception, too.
+    """
+    cdef int32_t until, i
+    while len(rejected) < max_rejected:
+        until = batch.count
+        if others[0] < batch.other_count:
+            until = batch.others[others[0]].before
+        while applied[0] < until:
+            with nogil:
+                feed_batch(state, judge, batch, judged, until, applied)
+            if judge.verdict.anomalous:
+                i = applied[0] - 1
+                values = flag_values(judge, &batch.events[i])
+                flags.append((line + batch.lines[i], batch.starts[i], batch.ends[i], values))
+        if others[0] == batch.other_count:
+            break
+        feed_other(
+            state, judge, &batch.others[others[0]], text, judged, max_line, reading, log,
+            line + batch.others[others[0]].line, flags, rejected,
+        )
+        others[0] += 1
+    return 0
+
+
 cdef inline tuple feed_lines(
     State* state, Judge* judge, ScanAhead* scanner, object data, bint judged,
-    int64_t max_line, int64_t first_line, bint strict, const Reading* reading
+    int64_t max_line, object log, int64_t first_line, Py_ssize_t max_rejected,
+    const Reading* reading
 ):
     """Apply the events of lines; see Engine.feed for what it returns."""
     cdef const uint8_t[::1] view = data
     cdef int64_t size = view.shape[0], line = first_line
-    cdef int32_t applied = 0, i
-    cdef int reason
-    cdef LineBatch* batch
-    cdef Event event
+    cdef const char* text = <const char*> &view[0] if size > 0 else NULL
+    cdef int32_t applied = 0, others = 0
+    cdef LineBatch* batch = NULL
     cdef list flags = [], rejected = []
-    scan_ahead_begin(
-        scanner, <const char*> &view[0] if size > 0 else NULL, size, max_line,
-        reading, state.users.secret,
-    )
+    scan_ahead_begin(scanner, text, size, max_line, reading, state.users.secret)
     try:
-        while True:
+        while len(rejected) < max_rejected:
             with nogil:
                 batch = scan_ahead_next(scanner)
                 if batch != NULL:
                     events_find_users(state, batch.events, batch.count)
             if batch == NULL:
                 break
-            while applied < batch.count:
-                with nogil:
-                    feed_batch(state, judge, batch, judged, &applied)
-                if judge.verdict.anomalous:
-                    i = applied - 1
-                    values = flag_values(judge, &batch.events[i])
-                    flags.append((line + i, batch.starts[i], batch.ends[i], values))
-            i = applied
-            line += applied
-            applied = 0
-            if batch.reason == DECLINED:
-                raw = bytes(data[batch.starts[i]:batch.ends[i]])
-                reason, _kept = decode_line(raw, max_line, reading, &event)
-                if reason == VALID:
-                    feed_single(state, judge, &event, judged)
-                    if judge.verdict.anomalous:
-                        values = flag_values(judge, &event)
-                        flags.append((line, batch.starts[i], batch.ends[i], values))
-                elif reason != BLANK:
-                    rejected.append((line, batch.starts[i], batch.ends[i], reason))
-                line += 1
-                if reason >= 0 and strict:
-                    break
+            applied = others = 0
+            feed_mixed_batch(
+                state, judge, batch, text, judged, max_line, reading, log, line,
+                max_rejected, flags, rejected, &applied, &others,
+            )
+            if len(rejected) < max_rejected:
+                line += batch.line_count
+            else:
+                line += batch.others[others - 1].line + 1
+            batch = NULL
             with nogil:
                 scan_ahead_release(scanner)
     except BaseException as error:
         # The lines before the failure remain applied, and are reported.
-        return line + applied - first_line, flags, rejected, error
+        if batch != NULL:
+            line += lines_before(batch, applied, others)
+        return line - first_line, flags, rejected, error
     finally:
         with nogil:
             scan_ahead_end(scanner)

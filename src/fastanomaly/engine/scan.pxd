@@ -2,8 +2,8 @@
 
 It accepts a line that is one flat JSON object of strings of printable ASCII without
 escapes, numbers, true, false and null, in any order and with any spacing, if it is a valid
-event. Every other line is declined, and decoded with orjson (decode.pxd), which also
-determines the reason if the line is rejected. O(length), and each byte is read about once.
+event. Every other line is declined: it is rejected at once (reject.pxd), or decoded with
+orjson (decode.pxd). O(length), and each byte is read about once.
 
 Functions that return a position in the line return NULL to decline. They may read the byte
 at the end of the line: a control character, which ends every token.

@@ -13,7 +13,7 @@ they are valid until their batch is released.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memchr
 
-from fastanomaly.engine.decode cimport DECLINED, VALID
+from fastanomaly.engine.reject cimport BLANK, quick_reason
 from fastanomaly.engine.scan cimport scan_event
 from fastanomaly.engine.types cimport PURCHASE, Event, Reading
 from fastanomaly.engine.users cimport key_hash
@@ -37,16 +37,27 @@ cdef extern from "pthread.h" nogil:
     int pthread_cond_destroy(pthread_cond_t*)
 
 cdef enum:
-    BATCH_EVENTS = 128          # lines scanned, and events prefetched, together
+    BATCH_EVENTS = 128          # events scanned and prefetched together
+    BATCH_OTHERS = 64           # other lines between them, at most
     RING_BATCHES = 16           # a waiting thread is woken when the ring is half full or empty
     THREAD_BYTES = 1 << 16      # text from which on a thread is used
 
+cdef struct OtherLine:          # a line that is not blank, and no event for the scanner
+    int64_t start
+    int64_t end
+    int64_t line
+    int32_t before              # index of the event that comes next
+    int reason                  # DECLINED: orjson must decide
+
 cdef struct LineBatch:
     Event[BATCH_EVENTS] events
-    int64_t[BATCH_EVENTS + 1] starts    # of the lines, in the text
-    int64_t[BATCH_EVENTS + 1] ends
-    int32_t count               # of events
-    int reason                  # DECLINED if the line after them was declined, or VALID
+    int64_t[BATCH_EVENTS] starts        # of the events' lines, in the text
+    int64_t[BATCH_EVENTS] ends
+    int64_t[BATCH_EVENTS] lines         # their numbers in the batch, from 0
+    OtherLine[BATCH_OTHERS] others
+    int32_t count                       # of events
+    int32_t other_count
+    int64_t line_count                  # of lines, blank ones included
 
 cdef struct ScanAhead:
     const char* text
@@ -79,28 +90,54 @@ cdef inline int64_t find_line_end(
     return next_start
 
 
+cdef inline bint note_other_line(
+    ScanAhead* ahead, LineBatch* batch, int64_t start, int64_t end, int64_t line,
+    int32_t before
+) noexcept nogil:
+    """Add a line that the scanner declined, unless it is blank; whether no other one fits."""
+    cdef OtherLine* other = &batch.others[batch.other_count]
+    other.reason = quick_reason(
+        ahead.text + start, ahead.text + end, ahead.max_line, ahead.reading
+    )
+    if other.reason == BLANK:
+        return False
+    other.start = start
+    other.end = end
+    other.line = line
+    other.before = before
+    batch.other_count += 1
+    return batch.other_count == BATCH_OTHERS
+
+
 cdef inline void scan_ahead_fill(ScanAhead* ahead, LineBatch* batch) noexcept nogil:
-    """Scan the next lines into a batch, up to and including a declined line."""
-    cdef int64_t start, end
+    """Scan the next lines into a batch, until it is full."""
+    cdef int64_t start, end, next_start = ahead.next_start, line = 0
+    cdef int32_t count = 0
+    cdef bint full = False
     cdef Event* event
-    batch.count = 0
-    batch.reason = VALID
-    while batch.count < BATCH_EVENTS and ahead.next_start < ahead.size:
-        start = ahead.next_start
-        event = &batch.events[batch.count]
-        ahead.next_start = find_line_end(ahead.text, ahead.size, start, &end)
-        batch.starts[batch.count] = start
-        batch.ends[batch.count] = end
+    batch.other_count = 0
+    while not full and next_start < ahead.size:
+        start = next_start
+        event = &batch.events[count]
+        next_start = find_line_end(ahead.text, ahead.size, start, &end)
         # The byte behind a line is its line end, or the NUL that ends a bytes object.
-        if end - start > ahead.max_line or not scan_event(
+        if end - start <= ahead.max_line and scan_event(
             ahead.text + start, ahead.text + end, ahead.reading, event
         ):
-            batch.reason = DECLINED
-            return
-        event.user.hash = key_hash(ahead.secret, &event.user)
-        if event.kind != PURCHASE:
-            event.friend.hash = key_hash(ahead.secret, &event.friend)
-        batch.count += 1
+            event.user.hash = key_hash(ahead.secret, &event.user)
+            if event.kind != PURCHASE:
+                event.friend.hash = key_hash(ahead.secret, &event.friend)
+            batch.starts[count] = start
+            batch.ends[count] = end
+            batch.lines[count] = line
+            count += 1
+            full = count == BATCH_EVENTS
+        else:
+            full = note_other_line(ahead, batch, start, end, line, count)
+        line += 1
+    batch.count = count
+    batch.line_count = line
+    ahead.next_start = next_start
 
 
 cdef inline void* scan_ahead_run(void* argument) noexcept nogil:

@@ -92,38 +92,40 @@ def reread(line: bytes) -> tuple[int, object]:
 
 
 def describe(line: bytes, reason: str) -> str:
-    """Return what is wrong with a line that was rejected for `reason`."""
-    import orjson  # noqa: PLC0415
+    """Return what is wrong with a line that was rejected for `reason`.
 
+    engine/reject_rows.pxd writes the same details for most lines, more cheaply.
+    """
     if reason == "line_too_long":
         return "longer than the limit"
-    if reason == "invalid_utf8":
-        try:
-            line.decode()
-        except UnicodeDecodeError as error:
-            return f"byte {error.start + 1}: {error.reason}"
-    if reason == "not_json":
-        try:
-            orjson.loads(line)
-        except orjson.JSONDecodeError as error:
-            return f"byte {error.pos + 1}: {error.msg}"
+    if reason in ("invalid_utf8", "not_json"):
+        # The engine, which imports this module, finds it without slow exceptions.
+        from fastanomaly._core import syntax_fault  # noqa: PLC0415
+
+        return syntax_fault(line)
+    import orjson  # noqa: PLC0415 - imported late: it slows the start
+
+    from fastanomaly.rules.wrong_values import shortened, value_detail  # noqa: PLC0415
+
     if reason == "not_an_object":
-        return f"is {_cut(line.decode().strip())}"
+        return f"is {shortened(line.decode().strip())}"
     texts = member_texts(line)
     if reason == "bad_event_type":
-        return f"event_type: {_cut(texts.get('event_type', 'missing'))}"
+        if "event_type" not in texts:
+            return "event_type: missing"
+        return value_detail("event_type", texts["event_type"])
     fields = _FIELDS[orjson.loads(texts["event_type"])]
     if reason == "missing_field":
         return next(f"{name}: missing" for name in fields if name not in texts)
     if reason == "bad_id":
         return next(f"{name}: empty" for name in fields if texts.get(name) == '""')
     if reason == "self_friendship":
-        return f"id1 and id2: {_cut(texts['id1'])}"
+        return f"id1 and id2: {shortened(texts['id1'])}"
     if reason == "wrong_type":
         wrong = (name for name in fields if name in texts and not _typed(name, texts[name]))
-    else:
-        wrong = (name for name in fields if reason == f"bad_{name}")
-    return ", ".join(f"{name}: {_cut(texts[name])}" for name in wrong)
+        return ", ".join(value_detail(name, texts[name]) for name in wrong)
+    name = reason.removeprefix("bad_")
+    return value_detail(name, texts[name])
 
 
 def _typed(name: str, text: str) -> bool:
@@ -133,8 +135,3 @@ def _typed(name: str, text: str) -> bool:
     if name == "amount":
         return text[0] in "-0123456789"
     return name != "timestamp" and text.removeprefix("-").isdigit()
-
-
-def _cut(text: str) -> str:
-    """Return a text, cut to 80 characters."""
-    return text if len(text) <= 80 else f"{text[:77]}..."

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 
+from fastanomaly._core import end_of_lines
 from fastanomaly.detector import Detector
 from fastanomaly.errors import FeedError, LogReadError, UsageError
 from fastanomaly.names import STANDARD
@@ -16,6 +17,9 @@ from fastanomaly.rules.rejects import Rejected
 from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.runs.first_line import take_parameters
 from fastanomaly.sources.base import Lines, LongLine, Source, SourceOptions, open_source
+
+MAX_REJECTED = 8192
+"""The most rejected lines of one part: it bounds the memory that a block of garbage needs."""
 
 
 class FeedOptions(NamedTuple):
@@ -109,28 +113,30 @@ def feed_blocks(
             continue
         if not block:
             yield Part(Fed(0, [], []), options.judge)
-        cut = stop is not None or part_lines() is not None
-        text = bytes(block) if cut else block
-        view = memoryview(text)
+        view = memoryview(block)
         start = 0
         while start < len(view):
             if stop == line:
-                before = bytes(view[start : _end_of_lines(text, start, 1)])
+                before = bytes(view[start : end_of_lines(view, start, 1)])
                 before = before.removesuffix(b"\n").removesuffix(b"\r")
                 yield Part(Fed(0, [], []), options.judge, len(view) - start, before)
                 stop = next(wanted, None)
             limits = [part_lines(), None if stop is None else stop - line]
             most = min((limit for limit in limits if limit is not None), default=None)
-            end = len(view) if most is None else _end_of_lines(text, start, most)
+            end = len(view) if most is None else end_of_lines(view, start, most)
             fed, failure = _feed(detector, view[start:end], line, options)
-            if failure is not None or (options.strict and fed.rejected):
-                end = _end_of_lines(text, start, fed.lines)
+            if failure is not None or len(fed.rejected) >= _max_rejected(options):
+                end = end_of_lines(view, start, fed.lines)
             line += fed.lines
             yield Part(fed, options.judge, len(view) - end, failed=failure is not None)
             if failure is not None:
                 raise failure
             start = end
             del fed  # it can be large: free it before the next part is fed
+
+
+def _max_rejected(options: FeedOptions) -> int:
+    return 1 if options.strict else MAX_REJECTED
 
 
 def _feed(
@@ -144,21 +150,11 @@ def _feed(
             log=options.path,
             first_line=line,
             max_line=options.max_line,
-            strict=options.strict,
+            max_rejected=_max_rejected(options),
         )
     except FeedError as error:
         return error.fed, error
     return fed, None
-
-
-def _end_of_lines(text: bytes | memoryview, start: int, count: int) -> int:
-    """Return where the `count` lines from `start` on end, or the text."""
-    data = bytes(text)  # the same object if it is bytes
-    for _ in range(count):
-        start = data.find(b"\n", start) + 1
-        if not start:
-            return len(data)
-    return start
 
 
 def replay_logs(

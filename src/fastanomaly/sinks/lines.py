@@ -7,7 +7,9 @@ from collections.abc import Iterable, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from fastanomaly._core import rows_of_rejects
 from fastanomaly.names import STANDARD, check_count
+from fastanomaly.rules.rejects import describe
 from fastanomaly.sinks.files import LineFile
 from fastanomaly.sinks.paths import open_descriptor
 
@@ -59,10 +61,13 @@ class LineSink:
         self, rejected: Sequence[Rejected], pieces: Iterable[bytes] | None = None
     ) -> None:
         """Write each line after its log, line number, reason and detail."""
+        from fastanomaly.rules.wrong_values import value_detail  # noqa: PLC0415 - see there
+
+        rows = rows_of_rejects(list(rejected), describe, value_detail)
         if pieces is None:
-            self._file.write([b"".join(_columns(r) + r.raw + b"\n" for r in rejected)])
+            self._file.write([rows])
         else:
-            self._file.write(chain([_columns(rejected[0])], pieces, [b"\n"]))
+            self._file.write(chain([rows.removesuffix(b"\n")], pieces, [b"\n"]))
 
     def snapshot(self) -> int:
         """Return the number of bytes written."""
@@ -88,19 +93,3 @@ class LineSink:
     def check_position(position: object) -> None:
         """Raise ValueError unless it is what `snapshot` returns."""
         check_count("position", position)
-
-
-def _columns(rejected: Rejected) -> bytes:
-    """Return what precedes a line in the file of rejects."""
-    log, detail = _escaped(rejected.log), _escaped(rejected.detail)
-    text = f"{log}\t{rejected.line}\t{rejected.reason}\t{detail}\t"
-    return text.encode("utf-8", "surrogateescape")
-
-
-def _escaped(text: str) -> str:
-    """Return a column's text without line ends and tabs, escaped as in a JSON string."""
-    if not any(c in text for c in "\\\t\n\r"):
-        return text
-    for plain, escaped in (("\\", "\\\\"), ("\t", "\\t"), ("\n", "\\n"), ("\r", "\\r")):
-        text = text.replace(plain, escaped)
-    return text
