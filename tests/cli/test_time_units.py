@@ -110,6 +110,23 @@ def test_iso_accepts_no_numbers(run, logs):
     assert b"11:33" not in rejects
 
 
+def test_a_number_beyond_all_years_names_the_unit_as_the_cause(run, logs):
+    write_logs(logs, "ms")
+    run("detect", *LOGS, "out.json", "--time-unit", "s", "--rejects", "rejects.tsv")
+    rows = [line.split(b"\t", 4) for line in (logs / "rejects.tsv").read_bytes().splitlines()]
+    numbers = [row for row in rows if b'"timestamp":"' not in row[4]]
+    assert len(numbers) == 4
+    for _, _, reason, detail, raw in numbers:
+        assert reason == b"bad_timestamp"
+        value = json.loads(raw)["timestamp"]
+        words = (
+            f"timestamp: {value} (is outside the years 1 to 9999 in the unit of --time-unit)"
+        )
+        assert detail == words.encode()
+        (rejected,) = Detector(1, 2, time_unit="s").feed(raw).rejected
+        assert rejected.detail == words
+
+
 def test_a_unit_that_is_none_is_refused(run, logs):
     write_logs(logs, "s")
     ended = run("detect", *LOGS, "out.json", "--time-unit", "days")

@@ -360,6 +360,10 @@ cdef inline bint rows_add_members(
         rows_add_wrong_types(rows, values, first, last, value_detail)
     elif reason == "bad_id":
         rows_add_first(rows, values, first, last, False)
+    elif reason == "bad_timestamp" and values[<int> TIMESTAMP].kind != TEXT:
+        rows_add_word(rows, b"timestamp: ")
+        rows_add_value(rows, &values[<int> TIMESTAMP])
+        rows_add_word(rows, b" (is outside the years 1 to 9999 in the unit of --time-unit)")
     elif reason == "bad_timestamp":
         rows_add_bad_value(rows, values, <int> TIMESTAMP, value_detail)
     elif reason == "bad_amount":

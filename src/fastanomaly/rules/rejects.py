@@ -25,6 +25,9 @@ REASONS = (
 )
 """Why a line can be rejected, in the order of the checks."""
 
+OTHER_UNIT = "is outside the years 1 to 9999 in the unit of --time-unit"
+"""What is said of a number that is no timestamp; also in engine/reject_rows.pxd."""
+
 _INVALID_UTF8 = REASONS.index("invalid_utf8")
 _NOT_JSON = REASONS.index("not_json")
 
@@ -125,6 +128,9 @@ def describe(line: bytes, reason: str) -> str:
         wrong = (name for name in fields if name in texts and not _typed(name, texts[name]))
         return ", ".join(value_detail(name, texts[name]) for name in wrong)
     name = reason.removeprefix("bad_")
+    if name == "timestamp" and not texts[name].startswith('"'):
+        # Numbers are read at all only if a unit is named.
+        return f"timestamp: {shortened(texts[name])} ({OTHER_UNIT})"
     return value_detail(name, texts[name])
 
 
