@@ -134,6 +134,12 @@ def test_a_failure_leaves_the_file(tmp_path, monkeypatch):
     assert [entry.name for entry in tmp_path.iterdir()] == ["why.png"]
 
 
+def test_a_folder_is_refused(tmp_path):
+    (tmp_path / "why.png").mkdir()
+    with pytest.raises(OutputError, match=r"^\S*why\.png: Is a directory$"):
+        explained(3).draw(tmp_path / "why.png")
+
+
 def test_a_symbolic_link_stays(tmp_path):
     (tmp_path / "link.svg").symlink_to("target.svg")
     explained(3).draw(tmp_path / "link.svg")

@@ -195,5 +195,7 @@ def write_replaced(path: str, data: bytes) -> None:
             replace_file(path, write, durable=False)
         else:
             write_whole(path, data)
+    except OutputError:
+        raise
     except (OSError, ValueError) as error:
         raise output_error(path, error) from error
