@@ -128,3 +128,18 @@ def test_amounts_have_two_decimals(browser, tmp_path):  # noqa: F811
         assert opened.cells(4) == ["20.12"]
         opened.page.locator("tr.flag button").click()
         assert "spent 20.123456" in opened.explanation().inner_text()
+
+
+@pytest.mark.parametrize("width", [390, 641, 700, 820, 1030, 1280])
+def test_no_table_is_wider_than_its_place(browser, page_path, width):  # noqa: F811
+    """Neither the flags nor an explanation have to be scrolled sideways."""
+    with Opened(browser, page_path, viewport={"width": width, "height": 844}) as opened:
+        page = opened.page
+        if page.locator("tr.flag").count():
+            page.locator("tr.flag button").first.click()
+            opened.explanation()
+        hidden = page.evaluate(
+            """() => [...document.querySelectorAll('#flags .scroll, #flags .text')]
+            .map(e => e.scrollWidth - e.clientWidth)"""
+        )
+        assert max(hidden, default=0) == 0
