@@ -328,15 +328,7 @@ class Detector:
         Visits about T purchases if the network is large, and never much more than the
         friends of the users within D - 1 of the buyer, plus T log T; see docs/search.md.
         """
-        try:
-            units, adjusted = exact_amount(amount), 0
-        except ValueError:
-            units, adjusted = self._reading.amount(amount)
-        if self._strict_times:
-            time_us = exact_time_us(timestamp)
-        else:
-            time_us, cut = self._reading.time(timestamp)
-            adjusted |= cut
+        time_us, units, adjusted = self._exact_values(timestamp, amount)
         values = self._engine.purchase(user, time_us, units, True, adjusted)
         return None if values is None else Flag(*values)
 
@@ -346,16 +338,21 @@ class Detector:
         Parameters and errors are those of `purchase`. Expected constant cost for a purchase
         in time order; a late one costs a step for each later purchase of its user.
         """
+        time_us, units, adjusted = self._exact_values(timestamp, amount)
+        self._engine.purchase(user, time_us, units, False, adjusted)
+
+    def _exact_values(
+        self, timestamp: Timestamp | Number, amount: Number
+    ) -> tuple[int, int, int]:
+        """Return the time, the amount and what was adjusted, for the engine's purchase."""
         try:
             units, adjusted = exact_amount(amount), 0
         except ValueError:
             units, adjusted = self._reading.amount(amount)
         if self._strict_times:
-            time_us = exact_time_us(timestamp)
-        else:
-            time_us, cut = self._reading.time(timestamp)
-            adjusted |= cut
-        self._engine.purchase(user, time_us, units, False, adjusted)
+            return exact_time_us(timestamp), units, adjusted
+        time_us, cut = self._reading.time(timestamp)
+        return time_us, units, adjusted | cut
 
     def feed(
         self,
