@@ -19,10 +19,11 @@ EXAMPLES = (
 _INTERRUPTED = "stopped by SIGINT"
 _NO_MEMORY = "out of memory"
 _MEMORY_FAULTS = ("failed to map segment", "annot allocate memory")
-_LEAST_MEMORY = 1 << 23
-"""Bytes that every command needs; libraries may crash if they are initialised with less."""
+_LEAST_MEMORY = {detect: 8 << 20, report: 150 << 20}
+_LEAST_MEMORY_OF_NUMPY = 80 << 20
+"""Bytes of addresses that a command needs; libraries may crash if they start with less."""
 
-_SPARE_MEMORY = 1 << 25
+_SPARE_MEMORY = 32 << 20
 
 
 def parser() -> Parser:
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = parser().parse_args(argv)
-        bytearray(_LEAST_MEMORY)
+        bytearray(_LEAST_MEMORY.get(args.command, _LEAST_MEMORY_OF_NUMPY))
         # Nearly every command needs it, and its start crashes for want of memory later.
         import orjson  # noqa: F401, PLC0415 - not needed for help
 
