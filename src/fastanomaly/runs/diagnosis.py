@@ -6,6 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly.formats.display import counted
@@ -59,7 +60,7 @@ class LogEvidence:
 
     def add(self, rejected: Sequence[Rejected]) -> Counter[str]:
         """Count rejected lines, and keep the first ones of each reason; return the counts."""
-        counts = Counter(line.reason for line in rejected)
+        counts = Counter(map(attrgetter("reason"), rejected))
         self.rejected.update(counts)
         if all(len(self.samples.get(reason, ())) == SAMPLES for reason in counts):
             return counts

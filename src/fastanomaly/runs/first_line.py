@@ -13,6 +13,7 @@ from fastanomaly.rules.parameters import check_whole, parameter_fault, parameter
 from fastanomaly.sources.base import Lines, LongLine, SourceOptions, open_source
 
 _BLANK = b" \t\r\n"
+_EMPTY_LINES = re.compile(rb"(?:\r?\n)++")
 _HEAD = 4096
 _NAMED = re.compile(rb'"[DT]"')
 
@@ -142,6 +143,10 @@ def _skip_blank_lines(blocks: Iterator[Lines], max_line: int) -> tuple[Lines, in
             return block, number
         view = memoryview(block)
         while view:
+            if empty := _EMPTY_LINES.match(view):  # all at once: there may be millions
+                number += empty[0].count(b"\n")
+                view = view[empty.end() :]
+                continue
             line = _first_line(view)
             if line.strip(_BLANK) or len(line.removesuffix(b"\r")) > max_line:
                 return view, number
