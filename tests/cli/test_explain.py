@@ -131,7 +131,7 @@ def test_standard_input(folder, run):
 def test_a_line_without_a_purchase(folder, run):
     (folder / "stream.json").write_bytes(b"garbage\n")
     ended = run(*LOGS, "--line", "1")
-    assert (ended.status, "stream.json, line 1: not a purchase: b'garbage'" in ended.err) == (
+    assert (ended.status, "rejected: stream.json, line 1: not_json: " in ended.err) == (
         2,
         True,
     )

@@ -217,5 +217,8 @@ def _text(summary: Summary, ended: str, quiet: bool) -> str:
         ]
         lines += filter(None, [adjusted_text(summary)])
     if summary.rejected:
-        lines += [rejected_text(summary.rejected), f"the first: {summary.first_rejected}"]
+        first = summary.first_rejected
+        others = [text for text in summary.diagnosis.examples() if text != first]
+        lines += [rejected_text(summary.rejected), f"the first: {first}"]
+        lines += [f"also: {text}" for text in others]
     return "\n".join(lines)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from fastanomaly.cli.findings import write_findings
+from fastanomaly.cli.findings import write_findings, write_rejected
 from fastanomaly.cli.options import (
     add_logs,
     add_max_line,
@@ -74,4 +74,5 @@ def run(args: argparse.Namespace) -> int:
     if args.picture is not None:
         found.draw(args.picture)
         report_written(args, args.picture)
+    write_rejected(diagnosis)
     return write_findings(diagnosis)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from fastanomaly.runs.summary import rejected_text
 from fastanomaly.telemetry.messages import write_message
 
 if TYPE_CHECKING:
@@ -11,6 +12,13 @@ if TYPE_CHECKING:
 
 NOTHING_VALID = 4
 """The exit status if a log with lines in it held no valid event."""
+
+
+def write_rejected(diagnosis: Diagnosis) -> None:
+    """Write how many lines were rejected, with an example of each common reason."""
+    if diagnosis.rejected:
+        examples = (f"such as {text}" for text in diagnosis.examples())
+        write_message("\n".join([rejected_text(diagnosis.rejected), *examples]), "warning")
 
 
 def write_findings(diagnosis: Diagnosis) -> int:

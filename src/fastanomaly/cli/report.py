@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from fastanomaly.cli.findings import write_findings
+from fastanomaly.cli.findings import write_findings, write_rejected
 from fastanomaly.cli.options import (
     add_logs,
     add_max_line,
@@ -65,4 +65,5 @@ def run(args: argparse.Namespace) -> int:
     # The paths of the logs are in it, and need not be UTF-8.
     write_whole(args.out, page.encode("utf-8", "backslashreplace"))
     report_written(args, args.out)
+    write_rejected(diagnosis)
     return write_findings(diagnosis)

@@ -6,7 +6,7 @@ import argparse
 import os
 from typing import TYPE_CHECKING
 
-from fastanomaly.cli.findings import write_findings
+from fastanomaly.cli.findings import write_findings, write_rejected
 from fastanomaly.cli.options import (
     add_logs,
     add_max_line,
@@ -20,7 +20,7 @@ from fastanomaly.cli.options import (
 from fastanomaly.cli.progress import ProgressBar
 from fastanomaly.errors import UsageError
 from fastanomaly.runs.diagnosis import Diagnosis
-from fastanomaly.runs.summary import adjusted_text, rejected_text
+from fastanomaly.runs.summary import adjusted_text
 from fastanomaly.sinks.files import print_text, write_whole
 from fastanomaly.sinks.paths import check_clashes, check_outputs
 from fastanomaly.telemetry.messages import write_message
@@ -98,8 +98,7 @@ def run(args: argparse.Namespace) -> int:
         _print_tables(result, against)
     if not args.quiet and (adjusted := adjusted_text(result.detector.counts)):
         write_message(adjusted)
-    if text := rejected_text(result.rejected):
-        write_message(text, "warning")
+    write_rejected(diagnosis)
     return write_findings(diagnosis)
 
 

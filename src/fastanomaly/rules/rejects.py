@@ -67,6 +67,11 @@ class Rejected(NamedTuple):
         """A description of what is wrong: the field and its value."""
         return describe(self.raw, self.reason)
 
+    @property
+    def text(self) -> str:
+        """Its place, the reason and the description."""
+        return f"{self.log}, line {self.line}: {self.reason}: {self.detail}"
+
 
 def reread(line: bytes) -> tuple[int, object]:
     """Decode a line that orjson refused, if it is JSON.

@@ -9,15 +9,18 @@ from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
-from fastanomaly.formats.display import counted
+from fastanomaly.formats.display import counted, time_text
 from fastanomaly.names import STANDARD
 from fastanomaly.sources.base import Lines, LongLine
 
 if TYPE_CHECKING:
+    from fastanomaly.detector import Detector
     from fastanomaly.rules.rejects import Rejected
 
 HEAD = 4096
 SAMPLES = 4
+EXAMPLES = 3
+_UNLIKELY_US = 631_152_000 * 10**6  # 1990: logs in a unit are rarely older
 
 
 class LogEvidence:
@@ -128,8 +131,7 @@ class LogEvidence:
             return "the lines are longer than the limit; --max-line raises it"
         if not samples:
             return f"most were rejected as {reason}; --rejects FILE keeps the lines"
-        first = samples[0]
-        return f"such as line {first.line}: {reason}: {first.detail}"
+        return f"such as {samples[0].text}"
 
     def parameter_line(self) -> str | None:
         """Return where a rejected parameter line is, if one of those kept is one."""
@@ -147,6 +149,11 @@ class Diagnosis:
     Attributes
     ----------
     batch, stream : LogEvidence
+    newest_us : int or None
+        The latest timestamp, in microseconds since 1970, if timestamps are in a unit that can
+        be too fine.
+    time_unit : str or None
+        That unit.
     """
 
     def __init__(self, batch: str = "batch log", stream: str = "stream log") -> None:
@@ -156,11 +163,33 @@ class Diagnosis:
         """Begin with two logs of these names."""
         self.batch = LogEvidence(batch)
         self.stream = LogEvidence(stream)
+        self.newest_us: int | None = None
+        self.time_unit: str | None = None
+
+    def see_times(self, detector: Detector) -> None:
+        """Note the latest timestamp that a detector has."""
+        if detector.time_unit in ("ms", "us", "ns"):
+            self.time_unit = detector.time_unit
+            self.newest_us = detector.newest_us
 
     @property
     def logs(self) -> tuple[LogEvidence, LogEvidence]:
         """Both logs."""
         return self.batch, self.stream
+
+    @property
+    def rejected(self) -> Counter[str]:
+        """Rejected lines of both logs, by reason."""
+        return self.batch.rejected + self.stream.rejected
+
+    def examples(self) -> list[str]:
+        """Return the text of the first line rejected for each of the most common reasons."""
+        kept = [log.samples.get(reason, []) for reason in self._common() for log in self.logs]
+        firsts = {samples[0].reason: samples[0].text for samples in reversed(kept) if samples}
+        return [firsts[reason] for reason in self._common() if reason in firsts]
+
+    def _common(self) -> list[str]:
+        return [reason for reason, _ in self.rejected.most_common(EXAMPLES)]
 
     def faults(self) -> list[str]:
         """Return a text for each log that has lines, but no valid event."""
@@ -169,7 +198,7 @@ class Diagnosis:
     def hints(self) -> list[str]:
         """Return what else the user should know about the logs."""
         found = [text for log in self.logs if (text := log.hint()) is not None]
-        if same_file(self.batch.path, self.stream.path):
+        if self.stream.events and same_file(self.batch.path, self.stream.path):
             found.append(
                 f"{self.stream.path}: is also the batch log {self.batch.path}: each event "
                 "was applied twice, and purchases were judged with later ones known"
@@ -183,6 +212,11 @@ class Diagnosis:
             found.append(
                 f"{place}: a parameter line counts only in the first line: this one was "
                 "rejected"
+            )
+        if self.newest_us is not None and self.newest_us < _UNLIKELY_US:
+            found.append(
+                f"{self.stream.path}: the latest purchase is of {time_text(self.newest_us)}: "
+                f"check --time-unit {self.time_unit}"
             )
         return found
 

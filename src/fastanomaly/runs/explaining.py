@@ -19,6 +19,7 @@ from fastanomaly.rules.parameters import (
     given_parameters,
     whole_number,
 )
+from fastanomaly.rules.rejects import REASONS, Rejected
 from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.runs.replay import replay_logs, unchanged_files
 
@@ -174,6 +175,7 @@ def explain_lines(
     paths = os.fspath(batch), os.fspath(stream)
     given = given_parameters(degree, tracked)
     reading = check_reading(round_amounts, time_unit)
+    diagnosis = diagnosis or Diagnosis()
     wanted = [whole_number("line", line) for line in lines]
     if not wanted:
         return
@@ -203,12 +205,10 @@ def explain_lines(
         if part.before is None:
             continue
         line = wanted[explained]
-        user, time_us, amount_units = _purchase(
-            part.before, f"{paths[1]}, line {line}", reading
-        )
+        user, time_us, units = _purchase(part.before, paths[1], line, reading, diagnosis)
         found = detector.explain(
             user,
-            amount_text(amount_units),
+            amount_text(units),
             tracked=own_tracked,
             degrees=degrees,
             other_tracked=all_tracked,
@@ -227,13 +227,21 @@ def _check_number(name: str, number: int | None) -> int:
     return whole
 
 
-def _purchase(line: bytes, place: str, reading: Reading) -> tuple[str, int, int]:
+def _purchase(
+    line: bytes, log: str, number: int, reading: Reading, diagnosis: Diagnosis
+) -> tuple[str, int, int]:
     """Return user, time_us and amount_units of a purchase's line."""
     event = decode(line, reading.round_amounts, reading.unit_code)
-    if not isinstance(event, tuple) or event[0] != PURCHASE:
-        raise UsageError(f"{place}: not a purchase: {line[:80]!r}")
-    _, user, time_us, amount_units = event
-    return str(user), int(time_us), int(amount_units)
+    if isinstance(event, tuple) and event[0] == PURCHASE:
+        _, user, time_us, amount_units = event
+        return str(user), int(time_us), int(amount_units)
+    if isinstance(event, int) and event >= 0:
+        why = f"rejected: {Rejected(log, number, REASONS[event], line).text}"
+    else:
+        shown = line[:80].decode(errors="backslashreplace").strip()
+        shown = shown or "a blank line, or one that is too long"
+        why = f"{log}, line {number}: not a purchase: {shown}"
+    raise UsageError("\n".join([why, *diagnosis.faults()]))
 
 
 def _line_of_flag(

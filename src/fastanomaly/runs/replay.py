@@ -220,6 +220,7 @@ def replay_logs(
             if on_read is not None:
                 on_read(present)
             diagnosis.stream.add(part.fed.rejected)
+            diagnosis.see_times(detector)
             yield part
         diagnosis.stream.events = detector.counts.events - before
 

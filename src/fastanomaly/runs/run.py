@@ -116,12 +116,9 @@ class Run:
         rejected = part.fed.rejected
         if not rejected:
             return
-        first = rejected[0]
         self.summary.rejected.update(self._evidence.add(rejected))
         if self.summary.first_rejected is None:
-            self.summary.first_rejected = (
-                f"{first.log}, line {first.line}: {first.reason}: {first.detail}"
-            )
+            self.summary.first_rejected = rejected[0].text
         if self._outputs.rejects is not None:
             self._outputs.rejects.write_rejects(rejected, part.pieces)
         else:
@@ -142,6 +139,7 @@ class Run:
 
     def _count(self) -> None:
         self.summary.count(self.detector)
+        self.summary.diagnosis.see_times(self.detector)
         if self._evidence.events is not None:
             self._evidence.events = self.summary.events - self._events_before
         self.summary.seconds = time.perf_counter() - self._begun

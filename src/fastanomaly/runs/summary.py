@@ -88,9 +88,7 @@ def adjusted_text(counts: Counts | Summary) -> str:
 
 
 def rejected_text(rejected: Counter[str]) -> str:
-    """Return how many lines were rejected, by reason; no text if none was."""
-    if not rejected:
-        return ""
+    """Return how many lines were rejected, by reason."""
     reasons = ", ".join(f"{reason} {n:,}" for reason, n in rejected.most_common())
     return f"{counted(rejected.total(), 'line')} rejected: {reasons}"
 
