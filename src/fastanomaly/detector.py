@@ -427,6 +427,7 @@ class Detector:
             rejected,
         )
         if error is not None:
+            _raise_interrupt(error)
             where = f"{log}, line" if log else "line"
             raise FeedError(f"{where} {first_line + count}: {error}", fed, count) from error
         return fed
@@ -491,6 +492,7 @@ class Detector:
         table = np.frombuffer(raw, dtype=np.int64).reshape(-1, 4).T.copy()
         flags = ColumnFlags(*table)
         if error is not None:
+            _raise_interrupt(error)
             raise FeedError(f"columns, row {applied}: {error}", flags, applied) from error
         return flags
 
@@ -687,6 +689,12 @@ def _check_method(method: Method) -> Method:
     if method not in ("auto", "ball"):
         raise ParameterError(f"method: {method!r} is neither 'auto' nor 'ball'")
     return method
+
+
+def _raise_interrupt(error: BaseException) -> None:
+    """Raise KeyboardInterrupt and its like unchanged: they are no failure of feeding."""
+    if not isinstance(error, Exception):
+        raise error
 
 
 def _joined(lines: Any) -> bytes | memoryview:

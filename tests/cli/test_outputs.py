@@ -8,7 +8,7 @@ import time
 import pytest
 from cli.commandline import FLAGS, file_size_limit
 
-from fastanomaly import Detector
+from fastanomaly import Detector, UsageError, detect
 from fastanomaly.errors import OutputError
 from fastanomaly.sinks.replacing import replace_file
 
@@ -88,6 +88,30 @@ def test_an_option_or_name_without_effect_is_refused(folder, run, arguments):
     before = contents(folder)
     assert run(*arguments).status == 2
     assert contents(folder) == before
+
+
+@pytest.mark.parametrize("name", ["checkpoint-000000000001", "lock", "writing", "other"])
+def test_no_output_is_in_the_folder_of_checkpoints(folder, run, monkeypatch, name):
+    monkeypatch.chdir(folder)
+    (folder / "link").symlink_to("kept")
+    inside = f"link/{name}"
+    message = f"{inside}: output would be in kept, the folder of checkpoints"
+    for outputs in (
+        [inside],
+        ["out", "--rejects", inside],
+        ["out", "--summary-json", inside],
+        ["out", "--metrics", inside],
+    ):
+        for exist in (False, True):
+            if exist:
+                (folder / "kept").mkdir()
+            ended = run(*DETECT, *outputs, "--checkpoint", "kept")
+            assert (ended.status, message in ended.err) == (2, True)
+            assert (folder / "kept").exists() == exist
+        (folder / "kept").rmdir()
+    (folder / "kept").mkdir()
+    with pytest.raises(UsageError, match="output would be in kept"):
+        detect(*DETECT[1:], inside, checkpoint="kept")
 
 
 def test_a_checkpoint_folder_holds_nothing_needless_after_the_end(folder, run):

@@ -1,5 +1,7 @@
 """What a run does when feeding a block fails, for example for want of memory."""
 
+import signal
+
 import pytest
 from cli.commandline import BATCH, FLAGS, STREAM
 
@@ -39,3 +41,22 @@ def test_no_checkpoint_is_begun_after_a_failure(tmp_path, monkeypatch):
     assert (tmp_path / "out").read_bytes() == FLAGS
     detect(*PATHS, checkpoint="kept", every=1)
     assert (tmp_path / "out").read_bytes() == FLAGS * 3
+
+
+def test_an_interrupt_is_no_failure():
+    detector = Detector(2, 5)
+    lines = b'{"\\u0061": 1e999}\n' * 1000  # dear ones, which orjson has to read
+
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    signal.setitimer(signal.ITIMER_REAL, 0.05)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            while True:
+                detector.feed(lines)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert detector.feed(STREAM).lines == STREAM.count(b"\n")

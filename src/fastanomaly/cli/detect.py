@@ -29,7 +29,7 @@ from fastanomaly.runs.summary import (
     summary_values,
 )
 from fastanomaly.sinks.files import write_whole
-from fastanomaly.sinks.paths import check_outputs
+from fastanomaly.sinks.paths import check_not_within, check_outputs
 from fastanomaly.telemetry import messages
 from fastanomaly.telemetry.address import parse_target
 from fastanomaly.telemetry.messages import write_message
@@ -124,11 +124,10 @@ def run(args: argparse.Namespace) -> int:
     metrics_file = None
     if args.metrics is not None and parse_target(args.metrics) is None:
         metrics_file = args.metrics
-    check_outputs(
-        [args.batch, args.stream],
-        [args.out, args.rejects, args.summary_json, metrics_file],
-        replaced=[metrics_file],
-    )
+    outputs = [args.out, args.rejects, args.summary_json, metrics_file]
+    if args.checkpoint is not None:
+        check_not_within(args.checkpoint, outputs, "the folder of checkpoints")
+    check_outputs([args.batch, args.stream], outputs, replaced=[metrics_file])
     json = args.log_format == messages.JSON
     if json:
         messages.use_json()

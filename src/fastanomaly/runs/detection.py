@@ -17,6 +17,7 @@ from fastanomaly.runs.run import Outputs, Run
 from fastanomaly.runs.run_state import RunState, SourceState
 from fastanomaly.runs.summary import Summary
 from fastanomaly.sinks.base import open_sink
+from fastanomaly.sinks.paths import check_not_within
 from fastanomaly.sources.base import Lines, SourceOptions, open_source
 from fastanomaly.waiting import Waiter
 
@@ -152,8 +153,10 @@ def detect(
         if checkpoint is not None:
             from fastanomaly.runs.checkpoints import Checkpoints, check_every  # noqa: PLC0415
 
+            folder = os.fspath(checkpoint)
+            check_not_within(folder, job.outputs, "the folder of checkpoints")
             checkpoints = stack.enter_context(
-                Checkpoints(os.fspath(checkpoint), check_every(every), hooks.on_notice)
+                Checkpoints(folder, check_every(every), hooks.on_notice)
             )
         _detect(stack, job, hooks, summary, checkpoints, fresh)
     return summary

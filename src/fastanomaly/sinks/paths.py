@@ -113,6 +113,22 @@ def check_clashes(inputs: Sequence[str], outputs: Sequence[str]) -> None:
                 raise UsageError(f"{path}: is the same file as output {other}")
 
 
+def check_not_within(folder: str, outputs: Sequence[str | None], what: str) -> None:
+    """Check that no output is in a folder whose files something else writes and removes.
+
+    Raises
+    ------
+    UsageError
+        Names the path, the folder and `what` it is.
+    """
+    real = os.path.realpath(folder)
+    for path in outputs:
+        if path is None or not _is_file_name(path):
+            continue
+        if real in (os.path.dirname(os.path.realpath(path)), os.path.realpath(path)):
+            raise UsageError(f"{path}: output would be in {folder}, {what}")
+
+
 def check_folder(path: str) -> None:
     """Check that the folder of an output exists, before the work rather than after it.
 
