@@ -22,7 +22,7 @@ STRANGE = {
     "CSV with semicolons": (b"type;ts;id\npurchase;2017;1,5\n", ["CSV with semicolons"]),
     "tab-separated": (b"type\tts\tid\npurchase\t2017\t1\n", ["tab-separated values"]),
     "JSON array": (json.dumps(EVENTS).encode(), ["a JSON array", "jq -c '.[]'"]),
-    "rows as arrays": (b'["purchase", "2017", 1]\n' * 3, ["JSON arrays", "named fields"]),
+    "rows as arrays": (b'["purchase", "2017", 1]\n' * 3, ["JSON arrays", "as an object"]),
     "pretty-printed": (
         "\n".join(json.dumps(e, indent=2) for e in EVENTS).encode(),
         ["pretty-printed JSON", "jq -c ."],

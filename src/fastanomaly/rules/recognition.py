@@ -20,8 +20,14 @@ class Look(NamedTuple):
         return f"{self.what}: {self.remedy}"
 
 
+SHAPE = (
+    '{"event_type":"purchase", "timestamp":"2017-06-13 11:33:01", "id":"1", "amount":"16.83"} '
+    'or {"event_type":"befriend", "timestamp":"2017-06-13 11:33:01", "id1":"1", "id2":"2"}'
+)
+"""One line of each form; unfriend has that of befriend."""
+
 _DECOMPRESS = "decompress it first, with "
-_CONVERT = "convert it to one JSON object per line"
+_CONVERT = f"convert it to one JSON object per line, such as {SHAPE}"
 
 _MAGIC = (
     (b"\x1f\x8b\x08", "gzip data", f"name the file itself, or {_DECOMPRESS}gzip -dc"),
@@ -29,7 +35,7 @@ _MAGIC = (
     (b"BZh", "bzip2 data", f"{_DECOMPRESS}bzip2 -dc"),
     (b"\xfd7zXZ\0", "xz data", f"{_DECOMPRESS}xz -dc"),
     (b"\x04\x22\x4d\x18", "lz4 data", f"{_DECOMPRESS}lz4 -dc"),
-    (b"PK\x03\x04", "a zip archive or a spreadsheet", "unpack it, or export it as JSON lines"),
+    (b"PK\x03\x04", "a zip archive or a spreadsheet", f"unpack it, or {_CONVERT}"),
     (b"PAR1", "a Parquet file", _CONVERT),
     (b"Obj\x01", "an Avro file", _CONVERT),
     (b"ORC", "an ORC file", _CONVERT),
@@ -100,7 +106,7 @@ def text_look(head: bytes, lines: Sequence[bytes]) -> Look | None:
 
 def _array_look(start: str, texts: Sequence[str]) -> Look | None:
     if len(start) > 1 and not start[1:].lstrip().startswith("{"):
-        return Look("JSON arrays", "write each event as an object with named fields")
+        return Look("JSON arrays", f"write each event as an object, such as {SHAPE}")
     return Look("a JSON array", "write one object per line, with jq -c '.[]'")
 
 
@@ -153,8 +159,7 @@ def event_look(line: bytes, reason: str) -> Look | None:
             names = ", ".join(map(repr, list(texts)[:8])) or "none"
             return Look(
                 f"objects without 'event_type' (their fields: {_cut(names)})",
-                "rename the field that says what the event is, and its values to purchase, "
-                "befriend or unfriend",
+                f"write {SHAPE}; unfriend is like befriend",
             )
         return Look(
             f"objects with event_type {_cut(texts['event_type'])}",
@@ -164,7 +169,8 @@ def event_look(line: bytes, reason: str) -> Look | None:
         names = ", ".join(map(repr, list(member_texts(line))[:8]))
         return Look(
             f"objects with other fields ({describe(line, reason)}; they have {_cut(names)})",
-            "a purchase needs timestamp, id and amount, a befriend or unfriend id1 and id2",
+            "a purchase needs timestamp, id and amount, a befriend or unfriend id1 and id2: "
+            f"write {SHAPE}",
         )
     return None
 
