@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from contextlib import suppress
 from operator import index
 
 from fastanomaly.errors import ParameterError
@@ -167,12 +169,19 @@ _REPAIRS = (
 """What is often wrong with a parameter line: the fault, a pattern and what repairs it."""
 
 
+_OTHER_FORMS = {
+    name: re.compile(rf"\b(?:{words})\b[\"']?\s*[=:]\s*[\"']?([0-9]{{1,10}})\b", re.IGNORECASE)
+    for name, words in (("D", "d|degree"), ("T", "t|tracked"))
+}
+"""D and T in a line that is not JSON or has other names, such as ``D=2 T=50``."""
+
+
 def parameter_fault(line: bytes) -> str:
     """Return what is wrong with a line that is nearly a parameter line; "" for others."""
     import orjson  # noqa: PLC0415
 
     text = line.decode(errors="replace").strip()
-    if len(text) > 1000 or not re.search(r"\b[DT]\b", text, re.IGNORECASE):
+    if len(text) > 1000 or not re.search(r"\b(?:[DT]|degree|tracked)\b", text, re.IGNORECASE):
         return ""
     faults: list[str] = []
     for fault, pattern, better in _REPAIRS:
@@ -183,16 +192,38 @@ def parameter_fault(line: bytes) -> str:
     try:
         value = orjson.loads(text)
     except orjson.JSONDecodeError:
-        return ""
+        value = None
     if not isinstance(value, dict):
-        return ""
+        return _other_form(text)
     found = {name: value.get(name, value.get(name.lower())) for name in SMALLEST}
     known = {name: text for name, text in found.items() if text is not None}
     if not known:
-        return ""
+        return _other_form(text)
     if any(name not in value for name in known):
         faults.append("its names must be upper case")
     if "event_type" in value:
         faults.append("it has an event_type")
-    better = ", ".join(f'"{name}":"{number}"' for name, number in known.items())
-    return f"{', '.join(dict.fromkeys(faults))}: write {{{better}}}" if faults else ""
+    return (
+        f"{', '.join(dict.fromkeys(faults))}: write {complete_line(known)}" if faults else ""
+    )
+
+
+def _other_form(text: str) -> str:
+    """Return what is wrong with a line that has D or T in another form; "" for others."""
+    found = {
+        name: number[1]
+        for name, pattern in _OTHER_FORMS.items()
+        if (number := pattern.search(text)) is not None
+    }
+    if not found or "event_type" in text:
+        return ""
+    return f"it is not JSON with the names D and T: write {complete_line(found)}"
+
+
+def complete_line(found: Mapping[str, object]) -> str:
+    """Return a parameter line with the valid ones of the values found, and usual others."""
+    shown = {"D": 2, "T": 50}
+    for name, value in found.items():
+        with suppress(ParameterError):
+            shown[name] = check_whole(name, value)
+    return "{" + ", ".join(f'"{name}":"{number}"' for name, number in shown.items()) + "}"

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 
 from fastanomaly.errors import ParameterError
-from fastanomaly.rules.parameters import check_whole, parameter_fault, parameter_line
+from fastanomaly.rules.parameters import (
+    check_whole,
+    complete_line,
+    parameter_fault,
+    parameter_line,
+)
 from fastanomaly.sources.base import Lines, LongLine, SourceOptions, open_source
 
 _BLANK = b" \t\r\n"
@@ -56,26 +61,25 @@ def take_parameters(
     found = parameter_line(line) if len(line.removesuffix(b"\r")) <= max_line else None
     missing = [name for name in ("D", "T") if name not in known]
     if found is None and missing:
-        text = line.strip(_BLANK)[:80].decode(errors="backslashreplace")
-        if not text and not isinstance(rest, LongLine):
+        if not line.strip(_BLANK) and not isinstance(rest, LongLine):
             raise ParameterError(
-                f"{path}: no line but blank ones, and {' and '.join(missing)} not given"
+                f"{path}: no line but blank ones, and {' and '.join(missing)} not given: "
+                f"{_advice({}, missing)}"
             )
         start = next(rest.pieces, b"") if isinstance(rest, LongLine) else rest
-        why = _why_absent(path, line, start, number)
         raise ParameterError(
             f"{path}, line {number}: no parameter line, {' and '.join(missing)} not given: "
-            f"{text!r}{why and f': {why}'}"
+            f"{_why_absent(path, line, start, number, missing)}"
         )
     for name in missing:
         assert found is not None
         try:
             if name not in found:
-                why = parameter_fault(line)
-                raise ParameterError(f"{name}: missing{why and f': {why}'}")
+                raise ParameterError(f"{name}: missing")
             known[name] = check_whole(name, found[name])
         except ParameterError as error:
-            raise ParameterError(f"{path}, line {number}: {error}") from None
+            why = parameter_fault(line) or _advice(found, [name])
+            raise ParameterError(f"{path}, line {number}: {error}: {why}") from None
     if found is not None:
         assert not isinstance(rest, LongLine)
         rest = rest[len(line) + 1 :]
@@ -83,8 +87,18 @@ def take_parameters(
     return chain([rest] if rest else [], blocks), number, known
 
 
-def _why_absent(path: str, line: bytes, block: bytes | memoryview, number: int) -> str:
-    """Return why a log has no parameter line where it should be, or "".
+def _advice(found: Mapping[str, object], missing: Sequence[str]) -> str:
+    """Return how to give the parameters that are missing, those found being kept."""
+    options = " and ".join(f"-{name}" for name in missing)
+    return f"write {complete_line(found)} as the first line, or give {options}"
+
+
+def _why_absent(
+    path: str, line: bytes, block: bytes | memoryview, number: int, missing: Sequence[str]
+) -> str:
+    """Return what is in the place of the parameter line, and what to do.
+
+    The text of the line is shown, unless the log is known to be in another format.
 
     Parameters
     ----------
@@ -95,15 +109,23 @@ def _why_absent(path: str, line: bytes, block: bytes | memoryview, number: int) 
         What was read, from this line on.
     number : int
         The number of this line.
+    missing : sequence of str
+        D, T or both.
     """
-    from fastanomaly.rules.recognition import (  # noqa: PLC0415 - needed in few runs
-        file_look,
-        text_look,
-    )
+    from fastanomaly.rules.recognition import file_look  # noqa: PLC0415 - needed in few runs
 
     head = bytes(block[:_HEAD])
     if (look := file_look(head)) is not None:
         return f"the log looks like {look.what}; {look.remedy}"
+    text = (line or head).strip(_BLANK)[:80].decode(errors="backslashreplace")
+    why = _why_text_absent(path, line, head, number)
+    return f"{text!r}: {why or _advice({}, missing)}"
+
+
+def _why_text_absent(path: str, line: bytes, head: bytes, number: int) -> str:
+    """Return why a log of text has no parameter line where it should be, or ""."""
+    from fastanomaly.rules.recognition import text_look  # noqa: PLC0415 - needed in few runs
+
     if fault := parameter_fault(line):
         return fault
     lines = head.split(b"\n")
@@ -116,8 +138,8 @@ def _why_absent(path: str, line: bytes, block: bytes | memoryview, number: int) 
         return f"the log looks like {look.what}; {look.remedy}"
     if b'"event_type"' in line:
         return (
-            'it is an event: put a line such as {"D":"2", "T":"50"} before it, or give -D and '
-            "-T; or check that the two logs are not swapped"
+            f"it is an event: put a line such as {complete_line({})} before it, or give -D "
+            "and -T; or check that the two logs are not swapped"
         )
     return ""
 
