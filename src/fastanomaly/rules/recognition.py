@@ -45,6 +45,25 @@ _MAGIC = (
 )
 _UTF16 = Look("UTF-16 text", "convert it to UTF-8, with iconv -f UTF-16 -t UTF-8")
 
+_PANDAS = 'with df.to_json("log.json", orient="records", lines=True) from pandas'
+_ONE_PER_LINE = f"write one object per line, {_PANDAS}"
+_BEFORE = r'\s*\{\s*(?:"(?!event_type")[^"]*"\s*:\s*(?:"[^"]*"|[-+.\w]+)\s*,\s*)*'
+_WHOLE_LOGS = (
+    # a list of objects under a name, perhaps after other members
+    (rf'{_BEFORE}"([^"\\]{{1,80}})"\s*:\s*\[\s*\{{', "one object with a list of events", ""),
+    # orient="split" and orient="table"
+    (r'\s*\{\s*"(?:columns|index)"\s*:\s*\[', "one object with a table", _ONE_PER_LINE),
+    (r'\s*\{\s*"schema"\s*:\s*\{', "one object with a table", _ONE_PER_LINE),
+    # orient="index"
+    (r'\s*\{\s*"[^"]*"\s*:\s*\{\s*"event_type"', "one object of rows", _ONE_PER_LINE),
+    # the default, and dict of lists
+    (r'\s*\{\s*"[^"]*"\s*:\s*\{\s*"\d+"\s*:', "one object of columns", _ONE_PER_LINE),
+    (r'\s*\{\s*"[^"]*"\s*:\s*\[\s*[-"0-9]', "one object of columns", _ONE_PER_LINE),
+)
+"""How logs begin that are one object as a whole: a pattern, the look and the remedy."""
+
+_PARAMETERS = re.compile(r'\s*\{[^{}\[\]\n]*"[DT]"[^{}\[\]\n]*\}\s*\n')
+
 _NAME = r'\s*"(?:[^"\\]|\\.)*"\s*:'
 _MEMBER_LINE = re.compile(rf"{_NAME}.*")
 _CURLY = re.compile("[\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb]")
@@ -72,7 +91,27 @@ def file_look(head: bytes) -> Look | None:
         for i in (0, 1)
     ):
         return _UTF16
+    return _whole_look(head.decode(errors="replace"))
+
+
+def _whole_look(start: str) -> Look | None:
+    """Return what a log looks like that is one object as a whole, not one in each line."""
+    if (parameters := _PARAMETERS.match(start)) is not None:
+        start = start[parameters.end() :]
+    if re.search(r"\n\{|\}\s*\{", start):
+        return None
+    for pattern, what, remedy in _WHOLE_LOGS:
+        if (found := re.match(pattern, start)) is None:
+            continue
+        return Look(what, remedy or _members_remedy(found[1]))
     return None
+
+
+def _members_remedy(name: str) -> str:
+    """Return how to write the objects of the list `name` in lines."""
+    plain = re.fullmatch("[A-Za-z_][A-Za-z_0-9]*", name)
+    members = f".{name}[]" if plain else f'.["{name}"][]'
+    return f"write one object per line, with jq -c '{members}'"
 
 
 def text_look(head: bytes, lines: Sequence[bytes]) -> Look | None:
@@ -83,7 +122,7 @@ def text_look(head: bytes, lines: Sequence[bytes]) -> Look | None:
     head : bytes
         The first bytes of the log; b"" if they are not known.
     lines : sequence of bytes
-        Rejected lines, perhaps cut.
+        Rejected lines, perhaps cut; none if they are long.
 
     Returns
     -------
@@ -91,6 +130,8 @@ def text_look(head: bytes, lines: Sequence[bytes]) -> Look | None:
         None if nothing is recognised.
     """
     texts = [line.decode(errors="replace").strip() for line in lines]
+    if not texts and head:
+        texts = [head.decode(errors="replace").strip().partition("\n")[0]]
     first = texts[0] if texts else ""
     if b"\r" in head.rstrip() and b"\n" not in head:
         return Look("lines that end in a CR alone", "convert them, with tr '\\r' '\\n'")
@@ -110,6 +151,9 @@ def _array_look(start: str, texts: Sequence[str]) -> Look | None:
     return Look("a JSON array", "write one object per line, with jq -c '.[]'")
 
 
+_JOINED = Look("several objects in one line", "write one object per line, with jq -c .")
+
+
 def _line_look(texts: Sequence[str]) -> Look | None:
     """Return what most of the lines look like."""
     kinds = (
@@ -123,8 +167,7 @@ def _line_look(texts: Sequence[str]) -> Look | None:
         (_MEMBER_LINE.fullmatch, "pretty-printed JSON", "write each object in one line"),
         (
             lambda t: re.search(r"\}\s*\{", t),
-            "several objects in one line",
-            "write one object per line, with jq -c .",
+            *_JOINED,
         ),
         (
             lambda t: re.match(r"[^\[{<][^{]*\{.*\}$", t),
