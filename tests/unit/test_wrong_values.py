@@ -134,7 +134,8 @@ OTHERS = [
     ("event_type", "5", "must be a string"),
     ("event_type", '"Purchase"', 'must be "purchase", in lower case and without spaces'),
     ("event_type", '"befriend "', 'must be "befriend", in lower case and without spaces'),
-    ("event_type", '"refund"', ""),
+    ("event_type", '"refund"', "must be purchase, befriend or unfriend"),
+    ("event_type", '""', "must be purchase, befriend or unfriend"),
     ("timestamp", r'"2017-06-13\u0020"', "has white space around it"),
 ]
 SYNTAX = [

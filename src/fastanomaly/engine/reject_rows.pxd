@@ -88,12 +88,17 @@ cdef inline int64_t characters_end(
     return i
 
 
-cdef inline int rows_add_cut(Rows* rows, const char* text, int64_t length) except -1:
-    """Add a value, escaped, and shortened if it has more than 80 characters."""
+cdef inline bint rows_add_cut(Rows* rows, const char* text, int64_t length) except -1:
+    """Add a value, escaped, and shortened if it has more than 80 characters.
+
+    Returns whether the value is whole.
+    """
     if characters_end(text, length, CUT_CHARACTERS) == length:
-        return rows_add_escaped(rows, text, length)
+        rows_add_escaped(rows, text, length)
+        return True
     rows_add_escaped(rows, text, characters_end(text, length, CUT_CHARACTERS - 3))
-    return rows_add_word(rows, b"...")
+    rows_add_word(rows, b"...")
+    return False
 
 
 # -- what is wrong with a line that is not JSON ----------------------------------------
@@ -274,8 +279,8 @@ cdef inline bint has_field_type(int field, ValueKind kind) noexcept nogil:
     return kind == INTEGER or field == <int> AMOUNT
 
 
-cdef inline int rows_add_value(Rows* rows, const Value* value) except -1:
-    """Add a value as it is written, shortened."""
+cdef inline bint rows_add_value(Rows* rows, const Value* value) except -1:
+    """Add a value as it is written, shortened; return whether it is whole."""
     cdef int quotes = value.kind == TEXT
     return rows_add_cut(rows, value.text - quotes, value.length + 2 * quotes)
 
@@ -351,7 +356,8 @@ cdef inline bint rows_add_members(
             rows_add_word(rows, b"event_type: missing")
         elif kind.kind == TEXT and not may_be_event_type(kind):
             rows_add_word(rows, b"event_type: ")
-            rows_add_value(rows, kind)
+            if rows_add_value(rows, kind):
+                rows_add_word(rows, b" (must be purchase, befriend or unfriend)")
         else:
             rows_add_bad_value(rows, values, <int> EVENT_TYPE, value_detail)
     elif reason == "missing_field":
@@ -396,7 +402,8 @@ cdef inline int rows_add_detail(
         while end > text and is_json_space((end - 1)[0]):
             end -= 1
         rows_add_word(rows, b"is ")
-        return rows_add_cut(rows, text, end - text)
+        rows_add_cut(rows, text, end - text)
+        return 0
     if rows_add_members(rows, text, end, reason, value_detail):
         return 0
     detail = (<str?> describe(line, reason)).encode()

@@ -18,6 +18,7 @@ _EVENT_TYPES = ("purchase", "befriend", "unfriend")
 _EPOCH = "--time-unit reads numbers of seconds since 1970 and of smaller units"
 
 _FORMS = {
+    "event_type": "must be purchase, befriend or unfriend",
     "timestamp": 'must be like "2017-06-13 11:33:02"',
     "amount": 'must be a decimal number like "16.83"',
 }
@@ -163,10 +164,10 @@ def wrong_value(name: str, text: str) -> str:
         return _wrong_amount(value)
     if name == "timestamp":
         return _wrong_timestamp(value)
-    usual = value.strip().lower()
+    usual = value.strip(" ").lower()  # as in engine/reject_rows.pxd
     if name == "event_type" and usual in _EVENT_TYPES:
         return f'must be "{usual}", in lower case and without spaces'
-    return ""
+    return _FORMS.get(name, "")
 
 
 def _string(text: str) -> str:
