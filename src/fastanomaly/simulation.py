@@ -112,9 +112,10 @@ DIRTY_LINES: tuple[tuple[str, bytes], ...] = (
 class Simulation:
     """The options of generated logs.
 
-    The defaults are those of the published sample. The three shares of the event types are
-    weights: only their ratios count. An unfriend always ends an existing friendship; while
-    there is none, a befriend is written instead.
+    The defaults are those of the sample logs of the coding challenge that fastanomaly comes
+    from (Insight Data Engineering, 2017). The three shares of the event types are weights: only
+    their ratios count. An unfriend always ends an existing friendship; while there is none, a
+    befriend is written instead.
 
     Parameters
     ----------
@@ -250,7 +251,7 @@ def simulate(batch: Path, stream: Path, options: Simulation | None = None) -> No
         The files to write, ``-`` for standard output; existing ones are overwritten. They
         must not be the same file.
     options : Simulation, optional
-        By default those of the published sample.
+        By default those of the coding challenge's sample logs, see `Simulation`.
 
     Raises
     ------

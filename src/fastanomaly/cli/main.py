@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 
 from fastanomaly._version import __version__
 from fastanomaly.cli import detect, explain, report, simulate, sweep
 from fastanomaly.cli.parsing import Parser
 from fastanomaly.errors import FeedError, UsageError
+from fastanomaly.sinks.files import ReaderGoneError
 from fastanomaly.telemetry.messages import write_message
 
 COMMANDS = (detect, sweep, explain, report, simulate)
@@ -56,7 +58,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         The arguments; by default those of the process.
     """
     try:
-        args = parser().parse_args(argv)
+        words = sys.argv[1:] if argv is None else list(argv)
+        if not words:
+            parser().print_help(sys.stderr)
+            return 2
+        if words[0] == "help":
+            words = [*words[1:2], "--help"]
+        args = parser().parse_args(words)
         bytearray(_LEAST_MEMORY.get(args.command, _LEAST_MEMORY_OF_NUMPY))
         # Nearly every command needs it, and its start crashes for want of memory later.
         import orjson  # noqa: F401, PLC0415 - not needed for help
@@ -67,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FeedError as error:
         stopped = isinstance(error.__cause__, KeyboardInterrupt)
         status, message = (130, _INTERRUPTED) if stopped else (1, str(error))
+    except ReaderGoneError:  # the reader has what it wanted
+        return 1
     except OSError as error:
         named = error.filename is not None
         status, message = 1, f"{error.filename}: {error.strerror}" if named else str(error)

@@ -14,8 +14,9 @@ from fastanomaly.sinks.files import print_text
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
-if TYPE_CHECKING:
-    from _typeshed import SupportsWrite
+
+_ALIKE = 0.75
+"""How alike a word must be to be suggested, from 0 to 1, see `difflib`."""
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -88,5 +89,6 @@ class Parser(argparse.ArgumentParser):
 
 def suggestion(word: str, known: Sequence[str]) -> str:
     """Return ", did you mean ...?" if a known word is close to a mistyped one, or ""."""
-    close = get_close_matches(word, known, n=1)
-    return f", did you mean {close[0]}?" if close else ""
+    by_name = {name.lstrip("-"): name for name in known}
+    close = get_close_matches(word.lstrip("-"), by_name, n=1, cutoff=_ALIKE)
+    return f", did you mean {by_name[close[0]]}?" if close else ""

@@ -8,7 +8,7 @@ from fastanomaly.cli.options import add_quiet, report_written
 from fastanomaly.errors import UsageError
 
 NAME = "simulate"
-HELP = "generate logs of any size that look like the published sample"
+HELP = "write simulated logs of any size"
 EXAMPLES = (
     "fastanomaly simulate batch.json stream.json",
     "fastanomaly simulate batch.json stream.json --users 1000 --batch-events 20000 --seed 7",

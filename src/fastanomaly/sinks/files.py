@@ -152,11 +152,17 @@ def _open(path: str, waiter: Waiter) -> int:
             return fd
 
 
+class ReaderGoneError(OutputError):
+    """Nobody reads standard output any more, such as after ``| head``."""
+
+
 def print_text(text: str) -> None:
     """Print text to standard output, and flush it.
 
     Raises
     ------
+    ReaderGoneError
+        If it is a pipe that nobody reads.
     OutputError
         If it is closed, or fails.
     """
@@ -169,6 +175,8 @@ def print_text(text: str) -> None:
     except OSError as error:
         # What is still buffered must not be tried again at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if isinstance(error, BrokenPipeError):
+            raise ReaderGoneError(STANDARD) from error
         raise output_error(STANDARD, error) from error
 
 
