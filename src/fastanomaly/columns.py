@@ -3,10 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from operator import index
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from fastanomaly.times import doubtful, exact_time_us, fault_of_integer, times_of_datetimes
+from fastanomaly.times import (
+    COLUMN_HINT,
+    doubtful,
+    exact_time_us,
+    fault_of_integer,
+    times_of_datetimes,
+)
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -146,13 +153,19 @@ def _times(np: Any, values: Any, needed: Any, doubt: bool) -> Any:
         )
         return times
     if array.dtype.kind in "OU":
-        times = _elements("times_us", array, needed, exact_time_us)
+        read = partial(exact_time_us, in_column=True, doubt=doubt)
+        times = _elements("times_us", array, needed, read)
         return np.asarray(times, np.int64)
+    if array.size and array.dtype.kind == "f":
+        raise TypeError(
+            f"columns: times_us holds {array.dtype}, not integers: {COLUMN_HINT}, as integers "
+            "or datetime64"
+        )
     times = _integers(np, "times_us", array)
     bad = _of_needed(doubtful(times, doubt), needed)
     if bad.any():
         row = int(np.argmax(bad))
-        fault = fault_of_integer(int(times[row]))
+        fault = fault_of_integer(int(times[row]), in_column=True)
         raise ValueError(f"columns, row {row}: times_us: {times[row]} {fault}")
     return times
 

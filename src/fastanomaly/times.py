@@ -34,6 +34,9 @@ _SECONDS = range(631_152_000, 4_102_444_800)
 _MILLISECONDS = range(_SECONDS.start * 1000, _SECONDS.stop * 1000)
 
 _HINT = "pass a datetime, or use Detector(..., time_unit='"
+COLUMN_HINT = "columns of times are always in microseconds"
+"""What is said of times in columns, for which the detector's unit does not count."""
+
 _OUTSIDE = "is outside the years 1 to 9999"
 
 # How many microseconds the units of datetime64 have, as a fraction.
@@ -52,8 +55,18 @@ _UNITS_US = {
 }
 
 
-def exact_time_us(timestamp: Timestamp | Any) -> int:
+def exact_time_us(
+    timestamp: Timestamp | Any, *, in_column: bool = False, doubt: bool = True
+) -> int:
     """Return a timestamp in microseconds since 1970-01-01 UTC.
+
+    Parameters
+    ----------
+    timestamp : str, int, datetime, date or numpy.datetime64
+    in_column : bool, default False
+        Whether it is in a column: the message then gives advice for columns.
+    doubt : bool, default True
+        Whether integers that are likely in seconds or milliseconds are errors.
 
     Raises
     ------
@@ -68,12 +81,12 @@ def exact_time_us(timestamp: Timestamp | Any) -> int:
     if type(timestamp) is int and _MILLISECONDS.stop <= timestamp <= LAST_US:
         return timestamp
     try:
-        return _time_of_object(timestamp)
+        return _time_of_object(timestamp, in_column, doubt)
     except ValueError as error:
         raise ValueError(f"timestamp: {error}") from None
 
 
-def _time_of_object(value: Any) -> int:
+def _time_of_object(value: Any, in_column: bool, doubt: bool) -> int:
     from datetime import date, datetime  # noqa: PLC0415 - imported late: it slows the start
 
     value = numpy_scalar(value)
@@ -88,7 +101,7 @@ def _time_of_object(value: Any) -> int:
         raise TypeError("timestamp: expected a time, got a timedelta64")
     if hasattr(value, "__index__") and not isinstance(value, bool):
         whole = index(cast("SupportsIndex", value))
-        if fault := fault_of_integer(whole):
+        if fault := fault_of_integer(whole, in_column, doubt):
             raise ValueError(f"{value_text(value)} {fault}")
         return whole
     raise TypeError(
@@ -113,17 +126,29 @@ def numpy_scalar(value: Any) -> Any:
     return value[()]
 
 
-def fault_of_integer(whole: int) -> str:
-    """Return why an integer cannot be microseconds since 1970, or an empty text."""
+def fault_of_integer(whole: int, in_column: bool = False, doubt: bool = True) -> str:
+    """Return why an integer cannot be microseconds since 1970, or an empty text.
+
+    The parameters are those of `exact_time_us`.
+    """
     if not FIRST_US <= whole <= LAST_US:
-        return (
-            "is outside the years 1 to 9999 as microseconds since 1970; for nanoseconds: "
-            f"{_HINT}ns')"
+        remedy = (
+            f"{COLUMN_HINT}: divide nanoseconds by 1000, or pass datetime64"
+            if in_column
+            else f"for nanoseconds: {_HINT}ns')"
         )
-    if whole in _SECONDS:
-        return f"is in 1970 as microseconds, but is likely in seconds: {_HINT}s')"
-    if whole in _MILLISECONDS:
-        return f"is in 1970 as microseconds, but is likely in milliseconds: {_HINT}ms')"
+        return f"is outside the years 1 to 9999 as microseconds since 1970; {remedy}"
+    for values, name, unit, factor in (
+        (_SECONDS, "seconds", "s", "10**6"),
+        (_MILLISECONDS, "milliseconds", "ms", "1000"),
+    ):
+        if doubt and whole in values:
+            remedy = (
+                f"{COLUMN_HINT}: multiply by {factor}, or pass datetime64"
+                if in_column
+                else f"{_HINT}{unit}')"
+            )
+            return f"is in 1970 as microseconds, but is likely in {name}: {remedy}"
     return ""
 
 
