@@ -40,6 +40,9 @@ ROUNDED_AMOUNT, CUT_TIME = 1, 2
 """The bits of `Adjusted` in engine/types.pxd."""
 
 
+_ORDER = "purchases are given as user, amount, timestamp"
+
+
 def exact_units(value: Number, rounded: bool = False) -> int | None:
     """Return a decimal number in units of 10^-6; None if it is not in 0 <= x < 10^12.
 
@@ -79,7 +82,7 @@ def _decimal_text(value: object) -> str | None:
         return None
     if hasattr(value, "__index__"):
         whole = index(cast("SupportsIndex", value))
-        return str(whole) if abs(whole) < 10**30 else "1e30"
+        return str(whole) if abs(whole) < 10**30 else "1e30" if whole > 0 else "-1e30"
     from decimal import Decimal  # noqa: PLC0415 - imported late: it slows the start
 
     if isinstance(value, Decimal) or (np is not None and isinstance(value, np.floating)):
@@ -87,26 +90,30 @@ def _decimal_text(value: object) -> str | None:
     return None
 
 
-def exact_amount(amount: Number, rounded: bool = False) -> int:
-    """Return an amount in units of 10^-6, rounded half to even if `rounded`.
+def _amount_fault(amount: Number, rounded: bool) -> str:
+    """Return what is wrong with a number or text that is no amount, in parentheses."""
+    if not rounded and exact_units(amount, rounded=True) is not None:
+        return " (round_amounts=True rounds it)"
+    if _is_timestamp(amount):
+        return f" (is a timestamp: {_ORDER})"
+    from fastanomaly.rules.wrong_values import argument_fault  # noqa: PLC0415 - for errors
 
-    Raises
-    ------
-    TypeError, ValueError
-        If it is not an amount; the message names the value.
-    """
+    text = str.__str__(amount) if isinstance(amount, str) else _decimal_text(amount)
+    words = argument_fault("amount", text or "").partition(": round_amounts=")[0]
+    return f" ({words})" if words else ""
+
+
+def _is_timestamp(value: object) -> bool:
+    """Return whether a text is a timestamp, or an object is a datetime or the like."""
+    if isinstance(value, str):
+        return time_us_in_unit(str.__str__(value), False, _ISO.unit_code) is not None
     try:
-        units = exact_units(amount, rounded)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"amount: {error}") from None
-    if units is None:
-        hint = "" if rounded else " with at most six decimals"
-        if not rounded and exact_units(amount, rounded=True) is not None:
-            hint += " (round_amounts=True rounds it)"
-        raise ValueError(
-            f"amount: {value_text(amount)} is not a decimal from 0 to below 10^12{hint}"
-        )
-    return units
+        if _decimal_text(value) is not None:
+            return False
+        exact_time_us(value)
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def check_reading(round_amounts: bool, time_unit: TimeUnit | None) -> Reading:
@@ -161,9 +168,20 @@ class Reading(NamedTuple):
         if found is None:
             raise ValueError(
                 f"timestamp: {value_text(timestamp)} is not a time of the years 1 to 9999 "
-                f"(time_unit={self.time_unit!r})"
+                f"(time_unit={self.time_unit!r}{self._fault_of_text(text)})"
             )
         return found[0], CUT_TIME * found[1]
+
+    def _fault_of_text(self, timestamp: str | None) -> str:
+        """Return what is wrong with a text that is no time; nothing for numbers."""
+        if timestamp is None:
+            return ""
+        from fastanomaly.rules.wrong_values import argument_fault  # noqa: PLC0415 - for errors
+
+        words = argument_fault("timestamp", timestamp)
+        if self.time_unit != "iso" and words.startswith("is a number"):
+            return ""
+        return f"; {words}"
 
     def amount(self, amount: Number) -> tuple[int, int]:
         """Return an amount in units of 10^-6, and the bits of how it was adjusted.
@@ -174,11 +192,24 @@ class Reading(NamedTuple):
             If it is not an amount; the message names the value.
         """
         try:
-            return exact_amount(amount), 0
-        except ValueError:
-            if not self.round_amounts:
-                raise
-            return exact_amount(amount, rounded=True), ROUNDED_AMOUNT
+            units = exact_units(amount)
+            if units is not None:
+                return units, 0
+            if self.round_amounts:
+                units = exact_units(amount, rounded=True)
+        except (TypeError, ValueError) as error:
+            hint = f": {_ORDER}" if _is_timestamp(amount) else ""
+            raise type(error)(f"amount: {error}{hint}") from None
+        if units is None:
+            limit = "" if self.round_amounts else " with at most six decimals"
+            raise ValueError(
+                f"amount: {value_text(amount)} is not a decimal from 0 to below 10^12{limit}"
+                f"{_amount_fault(amount, self.round_amounts)}"
+            )
+        return units, ROUNDED_AMOUNT
+
+
+_ISO = Reading(time_unit="iso")
 
 
 def exact_sigmas(value: Number) -> tuple[int, int]:

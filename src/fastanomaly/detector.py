@@ -13,8 +13,8 @@ from fastanomaly.convert import (
     Reading,
     TimeUnit,
     check_reading,
-    exact_amount,
     exact_sigmas,
+    exact_units,
 )
 from fastanomaly.errors import FeedError, ParameterError
 from fastanomaly.results import ColumnFlags, Counts, Fed, Flag, Latency, Memory, Work
@@ -346,8 +346,10 @@ class Detector:
     ) -> tuple[int, int, int]:
         """Return the time, the amount and what was adjusted, for the engine's purchase."""
         try:
-            units, adjusted = exact_amount(amount), 0
-        except ValueError:
+            units, adjusted = exact_units(amount), 0
+        except (TypeError, ValueError):
+            units = None  # the error below has the name of the value
+        if units is None:
             units, adjusted = self._reading.amount(amount)
         if self._strict_times:
             return exact_time_us(timestamp), units, adjusted

@@ -76,7 +76,10 @@ def exact_time_us(
     if isinstance(timestamp, str):
         time = time_us(str.__str__(timestamp))
         if time is None:
-            raise ValueError(f"timestamp: {timestamp!r} is not a date and time")
+            raise ValueError(
+                f"timestamp: {timestamp!r} is not a date and time"
+                f"{_fault_of_text(timestamp, in_column)}"
+            )
         return time
     if type(timestamp) is int and _MILLISECONDS.stop <= timestamp <= LAST_US:
         return timestamp
@@ -84,6 +87,16 @@ def exact_time_us(
         return _time_of_object(timestamp, in_column, doubt)
     except ValueError as error:
         raise ValueError(f"timestamp: {error}") from None
+
+
+def _fault_of_text(timestamp: str, in_column: bool) -> str:
+    """Return what is wrong with a text, in parentheses."""
+    from fastanomaly.rules.wrong_values import argument_fault  # noqa: PLC0415 - for errors
+
+    words = argument_fault("timestamp", timestamp)
+    if in_column:  # the detector's unit does not count there
+        words = words.partition(": time_unit=")[0]
+    return f" ({words})"
 
 
 def _time_of_object(value: Any, in_column: bool, doubt: bool) -> int:
@@ -106,8 +119,19 @@ def _time_of_object(value: Any, in_column: bool, doubt: bool) -> int:
         return whole
     raise TypeError(
         "timestamp: expected str, int, datetime, date or datetime64, got "
-        f"{type(value).__name__}"
+        f"{type(value).__name__}{_advice_for_fractions(value, in_column)}"
     )
+
+
+def _advice_for_fractions(value: Any, in_column: bool) -> str:
+    """Return what to do with a number that is no integer; nothing for other values."""
+    if isinstance(value, bool) or not hasattr(value, "as_integer_ratio"):
+        return ""
+    if in_column:
+        return f": {COLUMN_HINT}, as integers or datetime64"
+    from fastanomaly.rules.wrong_values import EPOCH_ARGUMENT  # noqa: PLC0415 - for errors
+
+    return f": {EPOCH_ARGUMENT}"
 
 
 def numpy_scalar(value: Any) -> Any:

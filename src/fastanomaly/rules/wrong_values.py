@@ -16,6 +16,8 @@ _AMOUNT_DIGITS, _AMOUNT_DECIMALS = 12, 6
 
 _EVENT_TYPES = ("purchase", "befriend", "unfriend")
 _EPOCH = "--time-unit reads numbers of seconds since 1970 and of smaller units"
+EPOCH_ARGUMENT = 'time_unit="s" reads seconds since 1970, "ms", "us" and "ns" smaller units'
+"""The advice for numbers with the API's name of the option."""
 
 _FORMS = {
     "event_type": "must be purchase, befriend or unfriend",
@@ -168,6 +170,29 @@ def wrong_value(name: str, text: str) -> str:
     if name == "event_type" and usual in _EVENT_TYPES:
         return f'must be "{usual}", in lower case and without spaces'
     return _FORMS.get(name, "")
+
+
+def argument_fault(name: str, value: str) -> str:
+    """Return what is wrong with a value that a Python program passes, or "" if unknown.
+
+    Parameters
+    ----------
+    name : {"timestamp", "amount"}
+    value : str
+        Its text; a number as decimal text.
+
+    Returns
+    -------
+    str
+        As `wrong_value`, with the API's names of the options.
+    """
+    if name == "amount":
+        words = _wrong_amount(value)
+        if words == _FORMS["amount"]:
+            return ""
+        return words.replace("--round-amounts", "round_amounts=True")
+    words = _wrong_timestamp(value).replace(_EPOCH, EPOCH_ARGUMENT)
+    return words.replace("--time-unit iso", 'time_unit="iso"')
 
 
 def _string(text: str) -> str:
