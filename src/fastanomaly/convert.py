@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from math import gcd
 from operator import index
 from typing import (
@@ -12,6 +13,7 @@ from typing import (
     NamedTuple,
     SupportsIndex,
     TypeAlias,
+    TypeVar,
     Union,
     cast,
 )
@@ -30,6 +32,8 @@ if TYPE_CHECKING:
 Number: TypeAlias = Union[int, float, str, "Decimal", "np.floating[Any]", "np.integer[Any]"]
 
 TimeUnit: TypeAlias = Literal["s", "ms", "us", "ns", "iso"]
+
+_Value = TypeVar("_Value")
 
 AMOUNT_LIMIT = 10**12
 """Amounts are below it."""
@@ -207,6 +211,32 @@ class Reading(NamedTuple):
                 f"{_amount_fault(amount, self.round_amounts)}"
             )
         return units, ROUNDED_AMOUNT
+
+
+def several(name: str, values: Iterable[_Value] | _Value) -> list[_Value]:
+    """Return some values of D or T as a list, or a single one as a list of one.
+
+    Raises
+    ------
+    ParameterError
+        If they are a text, which is easily taken for a range; the message has the name.
+    """
+    if isinstance(values, str):
+        raise ParameterError(
+            f"{name}: expected integers, such as [1, 2] or range(1, 3), got the text "
+            f"{values!r}"
+        )
+    return several_numbers(values)
+
+
+def several_numbers(values: Iterable[_Value] | _Value) -> list[_Value]:
+    """Return some numbers as a list, or a single one, also as text, as a list of one."""
+    if not isinstance(values, str):
+        try:
+            return list(cast("Iterable[_Value]", values))
+        except TypeError:  # not iterable
+            pass
+    return [cast("_Value", numpy_scalar(values))]
 
 
 _ISO = Reading(time_unit="iso")

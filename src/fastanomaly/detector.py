@@ -552,8 +552,8 @@ class Detector:
         amount: Number,
         *,
         tracked: int | None = None,
-        degrees: Iterable[int] = OTHER_DEGREES,
-        other_tracked: Iterable[int] = OTHER_TRACKED,
+        degrees: Iterable[int] | int = OTHER_DEGREES,
+        other_tracked: Iterable[int] | int = OTHER_TRACKED,
     ) -> Explanation:
         """Explain the verdict that a purchase would get now; nothing changes.
 
@@ -565,7 +565,7 @@ class Detector:
             As for `purchase`.
         tracked : int, optional
             T, at most the detector's own; the detector's by default.
-        degrees, other_tracked : iterable of int
+        degrees, other_tracked : iterable of int, or int
             Other D and T to judge it at; T above the detector's own are left out, since
             older purchases are not stored.
 

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from math import isqrt
 from typing import Protocol
 
+from fastanomaly.convert import several
 from fastanomaly.errors import UsageError
 from fastanomaly.explanations.model import BaselinePurchase, Explanation, Verdict
 from fastanomaly.rules import exact
@@ -37,8 +38,8 @@ def explain(
     tracked: int,
     max_tracked: int,
     sigmas: tuple[int, int],
-    degrees: Iterable[int] = OTHER_DEGREES,
-    other_tracked: Iterable[int] = OTHER_TRACKED,
+    degrees: Iterable[int] | int = OTHER_DEGREES,
+    other_tracked: Iterable[int] | int = OTHER_TRACKED,
 ) -> Explanation:
     """Explain what the verdict on a purchase would be now; see `Detector.explain`.
 
@@ -56,7 +57,7 @@ def explain(
         How many purchases of each user `search` keeps: the largest possible T.
     sigmas : tuple of two int
         k as a fraction: numerator and denominator.
-    degrees, other_tracked : iterable of int
+    degrees, other_tracked : iterable of int, or int
         Other D and T to judge the purchase at; T above `max_tracked` are left out.
 
     Raises
@@ -72,11 +73,15 @@ def explain(
     amounts = [purchase.amount_units for purchase in baseline]
     own = _verdict(amounts, degree, tracked, units, sigmas)
     all_tracked = sorted(
-        {t for t in (check_whole("T", t) for t in other_tracked) if t <= max_tracked}
+        {
+            t
+            for t in (check_whole("T", t) for t in several("T", other_tracked))
+            if t <= max_tracked
+        }
         | {tracked}
     )
     others = []
-    for other in sorted({check_whole("D", d) for d in degrees} | {degree}):
+    for other in sorted({check_whole("D", d) for d in several("D", degrees)} | {degree}):
         found = search.latest_amounts(user, other, all_tracked[-1])
         others += [_verdict(found, other, t, units, sigmas) for t in all_tracked]
     return Explanation(

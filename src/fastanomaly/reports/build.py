@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from fastanomaly._version import __version__
-from fastanomaly.convert import Number, TimeUnit, check_reading
+from fastanomaly.convert import Number, TimeUnit, check_reading, several
 from fastanomaly.explanations.model import Explanation
 from fastanomaly.reports.charts import (
     Chart,
@@ -57,8 +57,8 @@ def report(
     degree: int | str | None = None,
     tracked: int | str | None = None,
     sigmas: Number = 3,
-    degrees: Iterable[int] = OTHER_DEGREES,
-    other_tracked: Iterable[int] = OTHER_TRACKED,
+    degrees: Iterable[int] | int = OTHER_DEGREES,
+    other_tracked: Iterable[int] | int = OTHER_TRACKED,
     max_line: int = MAX_LINE,
     round_amounts: bool = False,
     time_unit: TimeUnit | None = None,
@@ -76,7 +76,7 @@ def report(
         D and T; by default from the first line of the batch log.
     sigmas : int, float, str or Decimal, default 3
         k, see `Detector`.
-    degrees, other_tracked : iterable of int
+    degrees, other_tracked : iterable of int, or int
         Other D and T, for the heat map and for each explanation.
     max_line : int, default 2^20
         Length in bytes above which a line is rejected.
@@ -116,8 +116,8 @@ def report(
     reading |= {"max_line": max_line, "on_read": on_read}
     with unchanged_files(paths, "a report"):
         own = read_parameters(paths[0], given_parameters(degree, tracked), max_line)
-        degrees = sorted({own["D"], *degrees})
-        other_tracked = sorted({own["T"], *other_tracked})
+        degrees = sorted({own["D"], *several("D", degrees)})
+        other_tracked = sorted({own["T"], *several("T", other_tracked)})
         result = sweep(
             *paths,
             degrees=degrees,

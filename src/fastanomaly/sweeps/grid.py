@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from fastanomaly.convert import Number, exact_sigmas
+from fastanomaly.convert import Number, exact_sigmas, several, several_numbers
 from fastanomaly.errors import ParameterError
 from fastanomaly.rules.parameters import check_whole, sigmas_text
 
@@ -54,9 +54,13 @@ class Grid(NamedTuple):
 
 
 def check_grid(
-    degrees: Iterable[int], tracked: Iterable[int], sigmas: Iterable[Number]
+    degrees: Iterable[int] | int,
+    tracked: Iterable[int] | int,
+    sigmas: Iterable[Number] | Number,
 ) -> Grid:
     """Return the grid of some D, T and k, each sorted and without duplicates.
+
+    A single number stands for a list of one.
 
     Raises
     ------
@@ -65,7 +69,8 @@ def check_grid(
     """
     some_degrees = _ascending("D", degrees)
     some_tracked = _ascending("T", tracked)
-    by_text = {sigmas_text(*k): k for k in map(exact_sigmas, sigmas)}
+    numbers: list[Number] = several_numbers(sigmas)
+    by_text = {sigmas_text(*k): k for k in map(exact_sigmas, numbers)}
     by_text = dict(sorted(by_text.items(), key=lambda item: float(item[0])))
     if len(some_degrees) > MAX_DEGREES:
         raise ParameterError(f"D: at most {MAX_DEGREES} degrees, got {len(some_degrees)}")
@@ -77,8 +82,8 @@ def check_grid(
     return Grid(some_degrees, some_tracked, list(by_text.values()), cells)
 
 
-def _ascending(name: str, values: Iterable[int]) -> list[int]:
-    found = sorted({check_whole(name, value) for value in values})
+def _ascending(name: str, values: Iterable[int] | int) -> list[int]:
+    found = sorted({check_whole(name, value) for value in several(name, values)})
     if not found:
         raise ParameterError(f"{name}: no value given")
     return found

@@ -45,9 +45,9 @@ def sweep(
     batch: str | os.PathLike[str],
     stream: str | os.PathLike[str],
     *,
-    degrees: Iterable[int],
-    tracked: Iterable[int],
-    sigmas: Iterable[Number] = (3,),
+    degrees: Iterable[int] | int,
+    tracked: Iterable[int] | int,
+    sigmas: Iterable[Number] | Number = (3,),
     max_line: int = MAX_LINE,
     method: Method = "auto",
     round_amounts: bool = False,
@@ -61,11 +61,11 @@ def sweep(
     ----------
     batch, stream : str or path-like
         The logs, as for `detect`; D and T in the batch log are ignored.
-    degrees : iterable of int
+    degrees : iterable of int, or int
         D, at most 1000 different ones.
-    tracked : iterable of int
+    tracked : iterable of int, or int
         T.
-    sigmas : iterable of int, float, str or Decimal, default (3,)
+    sigmas : iterable of int, float, str or Decimal, or one of them, default (3,)
         k. There may be 4096 settings in all.
     max_line : int, default 2^20
         Length in bytes above which a line is rejected.
