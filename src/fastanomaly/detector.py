@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TypeAlias
 
 from fastanomaly._core import Engine as CompiledEngine
@@ -395,6 +395,9 @@ class Detector:
 
         Raises
         ------
+        TypeError
+            If they are something else: an event as a dict is a line only as
+            ``json.dumps(event)``.
         ValueError
             If `max_line` or `max_rejected` is out of range.
         FeedError
@@ -708,10 +711,25 @@ def _joined(lines: Any) -> bytes | memoryview:
     if isinstance(lines, str):
         return lines.encode()
     try:
-        return bytes(memoryview(lines))
+        view = memoryview(lines)
     except TypeError:
         pass
+    else:
+        if view.itemsize == 1:  # an array of texts is a sequence of lines
+            return bytes(view)
+    if isinstance(lines, Mapping) or hasattr(lines, "columns"):
+        raise _not_lines(lines)  # iteration would yield names
     return b"".join(map(_ended, lines))
+
+
+def _not_lines(value: Any) -> TypeError:
+    """Return the error of a value that is neither bytes nor text."""
+    advice = ""
+    if isinstance(value, Mapping):
+        advice = ": pass the event as a line, json.dumps(event)"
+    elif hasattr(value, "columns"):
+        advice = ": pass one line of JSON for each row"
+    return TypeError(f"lines: expected bytes or str, got {type(value).__name__}{advice}")
 
 
 def _whole_lines(view: memoryview) -> bool:
@@ -724,5 +742,5 @@ def _ended(line: Any) -> bytes:
     if isinstance(line, str):
         line = line.encode()
     elif not isinstance(line, (bytes, bytearray, memoryview)):
-        raise TypeError(f"lines: expected bytes or str, got {type(line).__name__}")
+        raise _not_lines(line)
     return bytes(line).removesuffix(b"\n") + b"\n"

@@ -1,7 +1,10 @@
 """What the messages say about wrong values that Python programs pass."""
 
+import json
+from collections import UserDict
 from datetime import date, datetime
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -194,3 +197,35 @@ def test_swapped_amount_and_timestamp_are_named(timestamp, options):
         with pytest.raises((TypeError, ValueError), match=r"^amount: ") as caught:
             detector.purchase("ann", other, TIME)
         assert "given as" not in str(caught.value)
+
+
+EVENT = {"event_type": "befriend", "id1": "ann", "id2": "bob"}
+
+
+@pytest.mark.parametrize(
+    "events",
+    [EVENT, [EVENT], (EVENT for _ in range(2)), MappingProxyType(EVENT), UserDict(EVENT)],
+    ids=lambda events: type(events).__name__,
+)
+def test_events_as_dicts_are_refused(events):
+    detector = Detector(1, 5)
+    with pytest.raises(TypeError, match=r"^lines: expected bytes or str, got .*json\.dumps"):
+        detector.feed(events)
+    assert detector.counts.events == 0
+    assert detector.feed(json.dumps(EVENT)).rejected == []
+    assert detector.feed([json.dumps(event) for event in (EVENT, EVENT)]).lines == 2
+    assert detector.counts.befriends == 3
+
+
+def test_a_table_is_refused_and_a_column_of_lines_is_read():
+    lines: list[Any] = [
+        np.array([json.dumps(EVENT)] * 2),
+        np.array([json.dumps(EVENT)] * 2, "S"),
+    ]
+    pd = pytest.importorskip("pandas")
+    with pytest.raises(TypeError, match=r"^lines: .* got DataFrame: pass one line of JSON"):
+        Detector(1, 5).feed(pd.DataFrame([EVENT]))
+    for some in (*lines, pd.Series(lines[0])):
+        detector = Detector(1, 5)
+        assert detector.feed(some)[::2] == (2, [])
+        assert detector.counts.befriends == 2
