@@ -291,6 +291,15 @@ def test_parameters_are_attributes():
     assert detector.sigmas == Decimal("2.5")
     assert repr(detector) == "Detector(degree=2, tracked=50, sigmas=2.5)"
     assert repr(Detector(detector.degree, detector.tracked, detector.sigmas)) == repr(detector)
+    options: dict[str, Any]
+    for options, shown in (
+        ({"time_unit": "s"}, ", time_unit='s'"),
+        ({"round_amounts": True, "time_unit": "s"}, ", round_amounts=True, time_unit='s'"),
+        ({"method": "ball", "time_unit": "iso"}, ", method='ball', time_unit='iso'"),
+        ({"method": "auto", "round_amounts": False, "time_unit": None}, ""),
+    ):
+        text = f"Detector(degree=1, tracked=5, sigmas=3{shown})"
+        assert repr(Detector(1, 5, **options)) == text
     with pytest.raises(AttributeError):
         detector.tracked = 3  # type: ignore[misc]
 
