@@ -50,12 +50,15 @@ def test_an_interrupt_is_no_failure():
     def interrupt(*_):
         raise KeyboardInterrupt
 
+    def feed_for_ever():
+        while True:
+            detector.feed(lines)
+
     before = signal.signal(signal.SIGALRM, interrupt)
     signal.setitimer(signal.ITIMER_REAL, 0.05)
     try:
         with pytest.raises(KeyboardInterrupt):
-            while True:
-                detector.feed(lines)
+            feed_for_ever()
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
