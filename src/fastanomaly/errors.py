@@ -18,6 +18,7 @@ name the file, the line, the field and the value as far as they are known.
 from __future__ import annotations
 
 import signal
+import sys
 from typing import Any
 
 
@@ -82,3 +83,14 @@ class Stopped(BaseException):
     def __init__(self, signum: int) -> None:
         super().__init__(signal.Signals(signum).name)
         self.exit_status = 128 + signum
+
+
+def installation(extra: str) -> str:
+    """Return the command that installs an extra for the Python that runs this.
+
+    Where fastanomaly comes from does not matter: pip finds it installed.
+    """
+    import shlex  # noqa: PLC0415 - needed in few runs
+
+    python = shlex.quote(sys.executable or "python3")
+    return f"install it with: {python} -m pip install 'fastanomaly[{extra}]'"

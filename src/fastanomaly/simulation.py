@@ -113,9 +113,9 @@ class Simulation:
     """The options of generated logs.
 
     The defaults are those of the sample logs of the coding challenge that fastanomaly comes
-    from (Insight Data Engineering, 2017). The three shares of the event types are weights: only
-    their ratios count. An unfriend always ends an existing friendship; while there is none, a
-    befriend is written instead.
+    from (Insight Data Engineering, 2017). The three shares of the event types are weights:
+    only their ratios count. An unfriend always ends an existing friendship; while there is
+    none, a befriend is written instead.
 
     Parameters
     ----------

@@ -91,7 +91,8 @@ def test_without_prometheus_client_the_extra_is_named(folder):
         [sys.executable, "-c", code, *arguments], cwd=folder, capture_output=True, check=False
     )
     assert ended.returncode == 2
-    assert b"pip install 'fastanomaly[metrics]'" in ended.stderr
+    install = f"{sys.executable} -m pip install 'fastanomaly[metrics]'"
+    assert install.encode() in ended.stderr
 
 
 def entries(err):

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from math import cos, hypot, pi, sin
 from typing import TYPE_CHECKING, Any
 
-from fastanomaly.errors import UsageError
+from fastanomaly.errors import UsageError, installation
 from fastanomaly.explanations.labels import Box, free_place, free_place_on
 from fastanomaly.explanations.text import summary_lines
 from fastanomaly.formats.display import escaped
@@ -70,7 +70,7 @@ def _default_matplotlib(path: str) -> Iterator[None]:
         matplotlib = _load_matplotlib()
     except ModuleNotFoundError:
         raise UsageError(
-            f"{path}: a picture needs matplotlib: pip install 'fastanomaly[picture]'"
+            f"{path}: a picture needs matplotlib: {installation('picture')}"
         ) from None
     except ValueError as error:
         raise UsageError(f"{path}: matplotlib refuses its configuration: {error}") from error

@@ -10,7 +10,7 @@ import io
 import os
 from typing import TYPE_CHECKING, Any
 
-from fastanomaly.errors import UsageError
+from fastanomaly.errors import UsageError, installation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,7 +37,7 @@ def check_suffix(path: str) -> str:
             import pyarrow.parquet  # noqa: F401, PLC0415 - an extra
         except ModuleNotFoundError:
             raise UsageError(
-                f"{path}: Parquet needs pyarrow: pip install 'fastanomaly[arrow]'"
+                f"{path}: Parquet needs pyarrow: {installation('arrow')}"
             ) from None
     return suffix
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from fastanomaly.errors import UsageError
+from fastanomaly.errors import UsageError, installation
 from fastanomaly.formats.display import time_text
 from fastanomaly.rules.exact import UNITS
 
@@ -66,7 +66,7 @@ def plotly() -> Any:
     try:
         import plotly.graph_objects as go  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
-        raise UsageError("a report needs plotly: pip install 'fastanomaly[report]'") from None
+        raise UsageError(f"a report needs plotly: {installation('report')}") from None
     return go
 
 

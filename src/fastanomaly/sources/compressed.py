@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from fastanomaly.errors import LogOpenError
+from fastanomaly.errors import LogOpenError, installation
 from fastanomaly.names import STANDARD
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _zstd_reader(path: str, file: io.RawIOBase) -> Reader:
             from backports import zstd  # noqa: PLC0415
     except ModuleNotFoundError as error:
         raise LogOpenError(
-            f"{path}: reading zstd needs an extra: pip install 'fastanomaly[zstd]'"
+            f"{path}: zstd needs backports.zstd: {installation('zstd')}"
         ) from error
     unpacked = zstd.ZstdFile(cast("BinaryIO", file))
 

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastanomaly.errors import UsageError
+from fastanomaly.errors import UsageError, installation
 from fastanomaly.sinks.replacing import replace_file
 from fastanomaly.telemetry.address import parse_target
 from fastanomaly.telemetry.messages import write_message
@@ -65,7 +65,7 @@ class Metrics:
             import prometheus_client.exposition  # noqa: PLC0415
         except ModuleNotFoundError as error:
             raise UsageError(
-                "metrics: need an extra: pip install 'fastanomaly[metrics]'"
+                f"metrics: need prometheus-client: {installation('metrics')}"
             ) from error
         address = parse_target(target)
         self._client: Any = prometheus_client
