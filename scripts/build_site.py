@@ -18,7 +18,13 @@ ASSETS = ["LICENSE", "examples"]
 
 
 def adapted(text: str) -> str:
-    """Return a page of the repository with links for the site, where docs/ is the top."""
+    """Return a page of the repository with links for the site, where docs/ is the top.
+
+    A note for those who read the page in the repository is removed.
+    """
+    text = re.sub(
+        r"^> Lines that begin with `:::`.*\n(?:>.*\n)*\n", "", text, flags=re.MULTILINE
+    )
     text = re.sub(r"\]\((?:\.\./)?docs/", "](", text)
     text = re.sub(r"\]\((?:\.\./)?README\.md", "](index.md", text)
     return re.sub(r"\]\(\.\./", "](", text)
