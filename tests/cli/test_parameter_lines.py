@@ -14,13 +14,33 @@ USUAL = 'write {"D":"2", "T":"50"}'
 
 # The first line, options, and how the message ends.
 WRONG = {
-    "words": (b"D=2 T=10", (), 'write {"D":"2", "T":"10"}'),
-    "words with commas": (b"d: 4, t: 20", (), 'write {"D":"4", "T":"20"}'),
-    "long names": (b'{"degree":2,"tracked":10}', (), 'write {"D":"2", "T":"10"}'),
-    "no value": (b'{"D":"3", "T":}', (), 'write {"D":"3", "T":"50"}'),
+    "words": (
+        b"D=2 T=10",
+        (),
+        'write {"D":"2", "T":"10"} as the first line, or give -D and -T',
+    ),
+    "words with commas": (
+        b"d: 4, t: 20",
+        (),
+        'write {"D":"4", "T":"20"} as the first line, or give -D and -T',
+    ),
+    "long names": (
+        b'{"degree":2,"tracked":10}',
+        (),
+        'write {"D":"2", "T":"10"} as the first line, or give -D and -T',
+    ),
+    "no value": (
+        b'{"D":"3", "T":}',
+        (),
+        'write {"D":"3", "T":"50"} as the first line, or give -D and -T',
+    ),
     "no T": (b'{"D":3}', (), 'write {"D":"3", "T":"50"} as the first line, or give -T'),
     "no D": (b'{"T":"9"}', (), 'write {"D":"2", "T":"9"} as the first line, or give -D'),
-    "unclosed": (b'{"D":"3"', (), 'write {"D":"3", "T":"50"}'),
+    "unclosed": (
+        b'{"D":"3"',
+        (),
+        'write {"D":"3", "T":"50"} as the first line, or give -D and -T',
+    ),
     "bad D": (
         b'{"D":"x", "T":"9"}',
         (),

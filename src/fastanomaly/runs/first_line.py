@@ -64,7 +64,7 @@ def take_parameters(
         if not line.strip(_BLANK) and not isinstance(rest, LongLine):
             raise ParameterError(
                 f"{path}: no line but blank ones, and {' and '.join(missing)} not given: "
-                f"{_advice({}, missing)}"
+                f"{_advice(b'', {}, missing)}"
             )
         start = next(rest.pieces, b"") if isinstance(rest, LongLine) else rest
         raise ParameterError(
@@ -78,7 +78,7 @@ def take_parameters(
                 raise ParameterError(f"{name}: missing")
             known[name] = check_whole(name, found[name])
         except ParameterError as error:
-            why = parameter_fault(line) or _advice(found, [name])
+            why = _advice(line, found, [name])
             raise ParameterError(f"{path}, line {number}: {error}: {why}") from None
     if found is not None:
         assert not isinstance(rest, LongLine)
@@ -87,10 +87,20 @@ def take_parameters(
     return chain([rest] if rest else [], blocks), number, known
 
 
-def _advice(found: Mapping[str, object], missing: Sequence[str]) -> str:
-    """Return how to give the parameters that are missing, those found being kept."""
+def _advice(line: bytes, found: Mapping[str, object], missing: Sequence[str]) -> str:
+    """Return what is wrong with a first line, if it is known, and what to do.
+
+    Parameters
+    ----------
+    line : bytes
+    found : mapping
+        Its parameters, which are kept if they are valid.
+    missing : sequence of str
+        D, T or both.
+    """
     options = " and ".join(f"-{name}" for name in missing)
-    return f"write {complete_line(found)} as the first line, or give {options}"
+    write = parameter_fault(line) or f"write {complete_line(found)}"
+    return f"{write} as the first line, or give {options}"
 
 
 def _why_absent(
@@ -119,15 +129,15 @@ def _why_absent(
         return f"the log looks like {look.what}; {look.remedy}"
     text = (line or head).strip(_BLANK)[:80].decode(errors="backslashreplace")
     why = _why_text_absent(path, line, head, number)
-    return f"{text!r}: {why or _advice({}, missing)}"
+    return f"{text!r}: {why or _advice(line, {}, missing)}"
 
 
 def _why_text_absent(path: str, line: bytes, head: bytes, number: int) -> str:
-    """Return why a log of text has no parameter line where it should be, or ""."""
+    """Return why a log of text has no parameter line there; "" if its first line shows it."""
     from fastanomaly.rules.recognition import text_look  # noqa: PLC0415 - needed in few runs
 
-    if fault := parameter_fault(line):
-        return fault
+    if parameter_fault(line):
+        return ""
     lines = head.split(b"\n")
     for place, other in enumerate(lines[1:], number + 1):
         if _NAMED.search(other) and parameter_line(other) is not None:
