@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fastanomaly.results import ColumnFlags, Counts, Fed, Flag, Latency, Memory, Work
     from fastanomaly.rules.rejects import REASONS, Rejected
     from fastanomaly.runs.detection import detect
+    from fastanomaly.runs.diagnosis import Diagnosis
     from fastanomaly.runs.explaining import explain
     from fastanomaly.runs.summary import Summary
     from fastanomaly.simulation import Simulation, simulate
@@ -41,6 +42,7 @@ _HOMES = {
     "results": "ColumnFlags Counts Fed Flag Latency Memory Work",
     "rules.rejects": "REASONS Rejected",
     "runs.detection": "detect",
+    "runs.diagnosis": "Diagnosis",
     "runs.explaining": "explain",
     "runs.summary": "Summary",
     "simulation": "Simulation simulate",
@@ -58,6 +60,7 @@ __all__ = [
     "ColumnFlags",
     "Counts",
     "Detector",
+    "Diagnosis",
     "Explanation",
     "FastanomalyError",
     "Fed",

@@ -24,6 +24,7 @@ EXPORTED = {
     # what it returns
     "ColumnFlags",
     "Counts",
+    "Diagnosis",
     "Explanation",
     "Fed",
     "Flag",

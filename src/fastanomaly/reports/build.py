@@ -90,7 +90,8 @@ def report(
     on_read : callable, optional
         Called with the log after each block read from it.
     diagnosis : Diagnosis, optional
-        Filled with what the logs look like, see `Summary.diagnosis`.
+        Filled with what the logs look like: pass an empty ``Diagnosis()``, and read its
+        ``faults()`` afterwards.
 
     Returns
     -------
@@ -107,6 +108,9 @@ def report(
 
     Notes
     -----
+    A log without a valid event is no error here: then ``diagnosis.faults()`` is not empty,
+    and the command ends with status 4.
+
     Costs a sweep of the grid and a replay that explains each flag: about 3 ms for each flag
     with networks of some hundred users.
     """

@@ -110,6 +110,9 @@ def detect(
     Returns
     -------
     Summary
+        Its ``diagnosis.faults()`` is a list of texts, not empty where the command ends with
+        status 4: a log has lines, but no valid event. ``diagnosis.hints()`` lists what else
+        looks wrong, such as swapped logs.
 
     Raises
     ------

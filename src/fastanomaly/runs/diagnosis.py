@@ -159,6 +159,9 @@ class Diagnosis:
     def __init__(self, batch: str = "batch log", stream: str = "stream log") -> None:
         self.name_logs(batch, stream)
 
+    def __repr__(self) -> str:
+        return f"Diagnosis(faults={self.faults()!r}, hints={self.hints()!r})"
+
     def name_logs(self, batch: str, stream: str) -> None:
         """Begin with two logs of these names."""
         self.batch = LogEvidence(batch)

@@ -79,7 +79,8 @@ def sweep(
     on_read : callable, optional
         Called with the log after each block read from it.
     diagnosis : Diagnosis, optional
-        Filled with what the logs look like, see `Summary.diagnosis`.
+        Filled with what the logs look like: pass an empty ``Diagnosis()``, and read its
+        ``faults()`` afterwards.
 
     Returns
     -------
@@ -97,6 +98,9 @@ def sweep(
 
     Notes
     -----
+    A log without a valid event is no error here: then ``diagnosis.faults()`` is not empty,
+    and the command ends with status 4.
+
     A wider network reuses the marks of a narrower one, and the latest T purchases are the
     first of the latest T + 1: a sweep costs little more than its most expensive setting.
     Memory grows with the number of flags.
