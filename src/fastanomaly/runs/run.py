@@ -116,14 +116,15 @@ class Run:
         rejected = part.fed.rejected
         if not rejected:
             return
-        self.summary.rejected.update(self._evidence.add(rejected))
-        if self.summary.first_rejected is None:
-            self.summary.first_rejected = rejected[0].text
         if self._outputs.rejects is not None:
             self._outputs.rejects.write_rejects(rejected, part.pieces)
         else:
             for _ in part.pieces or ():
                 pass
+        # Not before: a stop in the middle of a long line leaves the line to the next run.
+        self.summary.rejected.update(self._evidence.add(rejected))
+        if self.summary.first_rejected is None:
+            self.summary.first_rejected = rejected[0].text
         if self._job.strict:
             raise StrictError(self.summary.first_rejected)
 

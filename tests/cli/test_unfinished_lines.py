@@ -1,0 +1,49 @@
+"""Lines longer than the limit that have no end yet: stopped, left for later, or endless."""
+
+import signal
+
+import pytest
+from cli.commandline import STREAM, rows, wait_until
+
+MIB = 1 << 20
+KEPT = ("--rejects", "rejects", "--checkpoint", "kept")
+
+
+def reach_size(path, size):
+    """Wait until a file has more than so many bytes."""
+    wait_until(lambda: path.exists() and path.stat().st_size > size, f"{size} bytes")
+
+
+def end(process, signum=None):
+    """Stop a run, or wait for its end; return its status and what it said."""
+    if signum is not None:
+        process.send_signal(signum)
+    status = process.wait(300)
+    return status, process.stderr.read().decode()
+
+
+def numbers(path):
+    """Return the line numbers and reasons in a rejects file."""
+    return [(int(row[1]), row[2].decode()) for row in rows(path)]
+
+
+# -- stopped -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rejects", [True, False])
+def test_a_line_that_a_stop_interrupts_is_not_counted(folder, start, rejects):
+    options = KEPT if rejects else KEPT[2:]
+    process = start("detect", "batch.json", "-", "out", *options)
+    process.stdin.write(STREAM + b"x\n" + b"y" * (4 * MIB))
+    if rejects:
+        reach_size(folder / "rejects", MIB)
+    status, err = end(process, signal.SIGTERM)
+    assert status == 143
+    assert "1 line rejected: not_json 1" in err
+    process = start("detect", "batch.json", "-", "out", *options)
+    process.stdin.write(b"z\n")
+    process.stdin.close()
+    status, err = end(process)
+    assert (status, "2 lines rejected: not_json 2" in err) == (0, True), err
+    if rejects:
+        assert numbers(folder / "rejects") == [(2, "not_json"), (3, "not_json")]
