@@ -7,6 +7,7 @@ from cli.commandline import STREAM, rows, wait_until
 
 MIB = 1 << 20
 KEPT = ("--rejects", "rejects", "--checkpoint", "kept")
+FOLLOW = ("--follow", "--until-idle", "0.3")
 
 
 def reach_size(path, size):
@@ -47,3 +48,42 @@ def test_a_line_that_a_stop_interrupts_is_not_counted(folder, start, rejects):
     assert (status, "2 lines rejected: not_json 2" in err) == (0, True), err
     if rejects:
         assert numbers(folder / "rejects") == [(2, "not_json"), (3, "not_json")]
+
+
+# -- left for the next run -----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [KEPT, KEPT[2:], (*KEPT, "--max-line", "100")])
+def test_a_long_line_without_end_is_left_for_the_next_run(folder, run, options):
+    log = folder / "stream.json"
+    line = b"y" * (3 * MIB)
+    log.write_bytes(b"x\n" + STREAM + line)
+    command = ("detect", "batch.json", "stream.json", "out", *options, *FOLLOW)
+    ended = run(*command)
+    assert (ended.status, "its 3145728 bytes are left for the next run" in ended.err) == (
+        0,
+        True,
+    )
+    assert "1 line rejected: not_json 1" in ended.err
+    if "--rejects" in options:
+        assert numbers(folder / "rejects") == [(1, "not_json")]
+    log.write_bytes(log.read_bytes() + b"zzz\nw\n")
+    for _ in range(2):
+        ended = run(*command)
+        assert (ended.status, "line end" in ended.err) == (0, False)
+        assert "3 lines rejected: not_json 2, line_too_long 1" in ended.err
+        if "--rejects" in options:
+            found = [(1, "not_json"), (3, "line_too_long"), (4, "not_json")]
+            assert numbers(folder / "rejects") == found
+            assert rows(folder / "rejects")[1][4] == line + b"zzz"
+
+
+def test_a_long_line_without_end_is_no_fault_in_a_strict_run(folder, run):
+    log = folder / "stream.json"
+    log.write_bytes(STREAM + b"y" * (2 * MIB))
+    command = ("detect", "batch.json", "stream.json", "out", *KEPT, "--strict", *FOLLOW)
+    assert run(*command).status == 0
+    assert numbers(folder / "rejects") == []
+    log.write_bytes(log.read_bytes() + b"\n")
+    assert run(*command).status == 3
+    assert numbers(folder / "rejects") == [(2, "line_too_long")]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from fastanomaly.errors import StrictError
 from fastanomaly.runs.replay import FeedOptions, Part, feed_blocks
 from fastanomaly.runs.run_state import RunState, SourceState, json_text
+from fastanomaly.sources.base import UnfinishedLine
 
 if TYPE_CHECKING:
     from fastanomaly.detector import Detector
@@ -97,6 +98,8 @@ class Run:
                     self._count()
                     self._report_progress()
                 del part  # it can be large: free it before the next part is fed
+        except UnfinishedLine:
+            pass  # the source has ended, and its position is before this line
         finally:
             self._count()
         state.done = not state.source.follows

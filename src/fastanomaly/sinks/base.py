@@ -60,6 +60,8 @@ class Sink(Endpoint, Protocol):
     ) -> None:
         """Write rejected lines; `pieces` are the text of a single one that is long.
 
+        If `pieces` raise an exception, nothing of that line is kept.
+
         Raises
         ------
         OutputError

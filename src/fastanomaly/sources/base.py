@@ -19,10 +19,19 @@ SOURCES = {
 """By scheme, what reads a name such as ``scheme:rest``: module and class. "" is for files."""
 
 
+class UnfinishedLine(Exception):  # noqa: N818 - not an error
+    """The source ends in the middle of a long line, whose rest may come later.
+
+    The pieces of a `LongLine` raise it. The line is then neither counted nor rejected, and a
+    run that resumes reads it from its beginning.
+    """
+
+
 class LongLine:
     """A line longer than the limit, read in pieces, without its line end.
 
-    The source skips what is left of it when the next block is asked for.
+    The source skips what is left of it when the next block is asked for. The pieces may end
+    with `UnfinishedLine`.
     """
 
     __slots__ = ("pieces",)

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from fastanomaly.errors import LogOpenError, LogReadError, UsageError
 from fastanomaly.names import STANDARD, check_count
-from fastanomaly.sources.base import Lines, LongLine, Progress, SourceOptions
+from fastanomaly.sources.base import Lines, LongLine, Progress, SourceOptions, UnfinishedLine
 from fastanomaly.sources.compressed import Reader, compression, decompressing, is_compressed
 from fastanomaly.sources.files import InputFile
 from fastanomaly.sources.following import FollowedFile
@@ -286,7 +286,10 @@ class LogSource:
         return start
 
     def _line_pieces(self, parts: list[bytes], rest: list[bytes]) -> Iterator[bytes]:
-        """Yield a line begun with `parts` up to its end; put what follows it into `rest`."""
+        """Yield a line begun with `parts` up to its end; put what follows it into `rest`.
+
+        Raises UnfinishedLine if the file may grow and the end has not been written yet.
+        """
         length = 0
         end = b""
         held = b""  # a CR that may be part of the line end
@@ -304,9 +307,9 @@ class LogSource:
                     break
             piece = self._piece()
         if not end and self._file.may_grow:
-            self._report_unfinished(length)  # it will be read, and rejected, as a whole
-        else:
-            self._offset += length
+            self._report_unfinished(length)
+            raise UnfinishedLine
+        self._offset += length
 
 
 def _reader(path: str, file: InputFile, kind: tuple[str, ...] | None) -> Reader:
