@@ -268,7 +268,8 @@ class Detector:
     def __repr__(self) -> str:
         options: dict[str, Any] = {} if self._method == "auto" else {"method": self._method}
         more = "".join(f", {k}={v!r}" for k, v in (options | self._reading.options()).items())
-        return f"Detector(degree={self.degree}, tracked={self.tracked}, sigmas={self.sigmas}{more})"
+        settings = f"degree={self.degree}, tracked={self.tracked}, sigmas={self.sigmas}"
+        return f"Detector({settings}{more})"
 
     def befriend(self, user: UserId, friend: UserId) -> None:
         """Make two users friends; if they are friends already, nothing changes.

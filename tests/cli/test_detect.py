@@ -353,7 +353,9 @@ def test_the_rejects_file_has_every_rejected_line(folder, run):
         (b"stream.json", b"5", b"not_json", b"last"),
     ]
     # The detail is escaped: the JSON text's backslashes are doubled.
-    assert found[2][3] == rb'event_type: "x\\ty\\u0000"'
+    assert found[2][3] == (
+        rb'event_type: "x\\ty\\u0000" (must be purchase, befriend or unfriend)'
+    )
     cut = subprocess.run(
         ["cut", "-f5-", "rejects.tsv"],
         cwd=folder,
