@@ -86,6 +86,9 @@ def _array(np: Any, name: str, values: Any, needed: Any) -> Any:
     if array.ndim != 1:
         raise ValueError(f"columns: {name} has {array.ndim} dimensions, expected one")
     own_kind = getattr(getattr(values, "dtype", None), "kind", None)
+    if own_kind is None and array.dtype.kind in "fMU":
+        # NumPy has converted a sequence to one type, not exactly if the types were several.
+        array = np.fromiter(values, object, len(array))
     if array.dtype.kind == "f" and own_kind in ("i", "u"):
         # Integers of pandas with missing values: these would be NaN.
         array = values.to_numpy(dtype=object)
@@ -123,8 +126,8 @@ def _integers(
     """Return a column of integers."""
     array = _array(np, name, values, needed)
     if array.dtype.kind == "O":
-        array = np.asarray(_elements(name, array, needed, _whole))
-    if array.size and array.dtype.kind not in "iu":
+        array = np.asarray(_elements(name, array, needed, _whole), object)
+    elif array.size and array.dtype.kind not in "iu":
         raise TypeError(f"columns: {name} holds {array.dtype}, not integers")
     limits = np.iinfo(dtype)
     if array.size and (array.min() < limits.min or array.max() > limits.max):

@@ -237,15 +237,13 @@ def times_of_datetimes(np: Any, values: Any, named: Any) -> Any:
         days = (ticks * months).astype("M8[M]").astype("M8[D]")
         return days.astype(np.int64) * _DAY_US
     whole, parts = _UNITS_US[unit]
-    whole *= count
+    whole *= count  # may be beyond 64 bits, and so may products with it
     check(_beyond(ticks, FIRST_US * parts, LAST_US * parts, whole), _OUTSIDE)
-    if parts == 1:
-        return ticks * whole
-    if whole > 1:  # the products need not fit into 64 bits
-        ticks = ticks.astype(object) * whole
-    times, rest = np.divmod(ticks, parts)
-    check(rest != 0, "is finer than a microsecond")
-    return times.astype(np.int64)
+    if whole >= 2**63 or (parts > 1 and whole > 1):
+        ticks = ticks.astype(object)
+    ticks = ticks * whole
+    check(ticks % parts != 0, "is finer than a microsecond")
+    return (ticks // parts).astype(np.int64)
 
 
 def _beyond(ticks: Any, first: int, last: int, size: int) -> Any:

@@ -488,7 +488,7 @@ def test_invalid_columns_are_refused(change, message):
 
 def test_columns_of_wrong_types_are_refused():
     with pytest.raises(TypeError, match="amounts_units holds float64, not integers"):
-        Detector(1, 50).feed_columns(**{**COLUMNS, "amounts_units": [0.5] * 6})
+        Detector(1, 50).feed_columns(**{**COLUMNS, "amounts_units": np.full(6, 0.5)})
     with pytest.raises(
         TypeError, match="row 0: users: user id: expected str or int, got float"
     ):

@@ -71,6 +71,10 @@ def test_times_of_numpy(timestamp):
         (np.datetime64("2017-06-13T11:33"), "2017-06-13 11:33:00"),
         (np.datetime64("1969-12-31T23:59:59.999999000"), "1969-12-31 23:59:59.999999"),
         (np.datetime64("1970-01-01T00:00:00.000001", "fs"), "1970-01-01 00:00:00.000001"),
+        (np.array(20, "M8[100ns]")[()], "1970-01-01 00:00:00.000002"),
+        (np.array(-1, "M8[1000ns]")[()], "1969-12-31 23:59:59.999999"),
+        (np.array(10**9, "M8[1000as]")[()], "1970-01-01 00:00:00.000001"),
+        (np.array(0, "M8[2000000000W]")[()], "1970-01-01 00:00:00"),
         (datetime.min, "0001-01-01 00:00:00"),
         (datetime.max, "9999-12-31 23:59:59.999999"),
         (datetime(1, 1, 1, tzinfo=timezone(timedelta(hours=23, minutes=59))), None),
@@ -115,12 +119,40 @@ def test_times_of_pandas():
             detector.feed_columns([PURCHASE] * 3, times, [1, 1, 1], None, [5, 6, 7])
 
 
+@pytest.mark.parametrize(
+    "others",
+    [
+        [np.datetime64(0, "fs"), np.datetime64(0, "as")],  # with which NumPy wraps the years
+        [np.datetime64("9999-01-01"), np.datetime64(0, "ns")],
+        [np.datetime64("0001-01-01"), date(1, 1, 1), datetime.max],
+        [TEXT, MOMENT_US],
+        [MOMENT_US, np.datetime64(TEXT), np.int64(MOMENT_US)],
+    ],
+    ids=repr,
+)
+def test_a_sequence_of_several_kinds_of_times_is_exact(others):
+    times = [np.datetime64("0828-04-17"), *others]
+    detector = Detector(1, len(times))
+    size = len(times)
+    detector.feed_columns([PURCHASE] * size, times, [1] * size, None, [5] * size)
+    detector.befriend(1, 2)
+    found = [p.time_us for p in detector.explain(2, 1).baseline]
+    assert sorted(found) == sorted(map(exact_time_us, times))
+
+
+@pytest.mark.parametrize("amount", [2**63, 10**19, 10**30, 5.5, "5"])
+def test_an_amount_that_is_no_integer_of_64_bits_names_the_row(amount):
+    with pytest.raises((TypeError, ValueError), match="columns, row 1: amounts_units"):
+        Detector(1, 2).feed_columns([PURCHASE] * 2, [MOMENT_US] * 2, [1, 1], None, [5, amount])
+
+
 def not_times():
     """Return values that are no times, or whose meaning is doubtful, and the message."""
     yield np.datetime64("NaT"), "NaT"
     yield np.datetime64("NaT", "ns"), "NaT"
     yield np.datetime64(f"{TEXT}.000000001"), "finer than a microsecond"
     yield np.datetime64(1, "as"), "finer than a microsecond"
+    yield np.array(15, "M8[100ns]")[()], "finer than a microsecond"
     yield np.datetime64(10**6, "Y"), "outside the years 1 to 9999"
     yield np.datetime64(-(2**62), "M"), "outside the years 1 to 9999"
     yield np.datetime64(2**62, "D"), "outside the years 1 to 9999"
