@@ -153,6 +153,15 @@ def test_save_refuses_what_is_no_file(tmp_path, kind):
     assert not stat.S_ISREG(os.stat("/dev/null").st_mode)
 
 
+@pytest.mark.parametrize("path", ["", "new/", "folder/"])
+def test_save_needs_the_name_of_a_file(tmp_path, monkeypatch, path):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OSError, match="No such file" if path == "" else "Is a directory"):
+        Detector(1, 2).save(path)
+    assert [(p.name, p.is_dir()) for p in tmp_path.iterdir()] == [("folder", True)]
+
+
 def test_two_that_replace_one_file_do_not_meet(tmp_path):
     path = str(tmp_path / "file")
 

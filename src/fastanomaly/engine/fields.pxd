@@ -9,7 +9,7 @@ cdef enum:
     BAD_AMOUNT_UNITS = -1
 
 cdef enum:
-    MICROSECONDS = 1_000_000
+    US_PER_SECOND = 1_000_000
 
 cdef enum:
     EXPONENT_LIMIT = 1_000_000_000_000    # no text has enough digits to offset it
@@ -238,7 +238,7 @@ cdef inline bint time_of_text(
 ) noexcept nogil:
     """Parse a timestamp: set its microseconds since 1970; False if it is invalid."""
     cdef int32_t century, year_of_century, month, day, hour, minute, second
-    cdef int64_t year, fraction = 0, scale = MICROSECONDS, offset = 0, i = 19
+    cdef int64_t year, fraction = 0, scale = US_PER_SECOND, offset = 0, i = 19
     if (
         length < 19 or text[4] != c"-" or text[7] != c"-"
         or (text[10] != c" " and text[10] != c"T")
@@ -266,11 +266,11 @@ cdef inline bint time_of_text(
             scale //= 10
             fraction += (text[i] - c"0") * scale
             i += 1
-        if scale == MICROSECONDS:
+        if scale == US_PER_SECOND:
             return False
     if i < length and not offset_of_text(text + i, length - i, &offset):
         return False
     time_us[0] = (
         (days_of_date(year, month, day) * 1440 + hour * 60 + minute - offset) * 60 + second
-    ) * MICROSECONDS + fraction
+    ) * US_PER_SECOND + fraction
     return True

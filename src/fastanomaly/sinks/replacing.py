@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from collections.abc import Callable
@@ -47,6 +48,9 @@ def replace_file(path: str, write: Callable[[int], object], *, durable: bool = T
 
 
 def _replace_file(path: str, write: Callable[[int], object], durable: bool) -> None:
+    if not os.path.basename(path):
+        fault = errno.EISDIR if path else errno.ENOENT
+        raise OSError(fault, os.strerror(fault))
     kind = irregular(path)
     if kind is not None:
         raise OutputError(f"{path}: is {kind}, not a regular file")
@@ -71,7 +75,8 @@ def _replace_file(path: str, write: Callable[[int], object], durable: bool) -> N
             os.close(fd)
         os.rename(temporary, target)
     except BaseException:
-        os.unlink(temporary)
+        with suppress(FileNotFoundError):  # an interrupt may come after the renaming
+            os.unlink(temporary)
         raise
     if durable:
         flush_folder(folder)
