@@ -266,10 +266,11 @@ class Detector:
         }
 
     def __repr__(self) -> str:
-        options: dict[str, Any] = {} if self._method == "auto" else {"method": self._method}
-        more = "".join(f", {k}={v!r}" for k, v in (options | self._reading.options()).items())
-        settings = f"degree={self.degree}, tracked={self.tracked}, sigmas={self.sigmas}"
-        return f"Detector({settings}{more})"
+        parts = [f"degree={self.degree}", f"tracked={self.tracked}", f"sigmas={self.sigmas}"]
+        if self._method != "auto":
+            parts.append(f"method={self._method!r}")
+        parts += [f"{name}={value!r}" for name, value in self._reading.options().items()]
+        return f"Detector({', '.join(parts)})"
 
     def befriend(self, user: UserId, friend: UserId) -> None:
         """Make two users friends; if they are friends already, nothing changes.
@@ -473,6 +474,7 @@ class Detector:
         Returns
         -------
         ColumnFlags
+            Four arrays; its ``len`` is the number of flags.
 
         Raises
         ------
