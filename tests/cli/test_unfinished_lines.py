@@ -1,9 +1,13 @@
 """Lines longer than the limit that have no end yet: stopped, left for later, or endless."""
 
+import contextlib
+import select
 import signal
+import threading
 
 import pytest
 from cli.commandline import STREAM, rows, wait_until
+from cli.flags import wait_for_flags
 
 MIB = 1 << 20
 KEPT = ("--rejects", "rejects", "--checkpoint", "kept")
@@ -87,3 +91,43 @@ def test_a_long_line_without_end_is_no_fault_in_a_strict_run(folder, run):
     log.write_bytes(log.read_bytes() + b"\n")
     assert run(*command).status == 3
     assert numbers(folder / "rejects") == [(2, "line_too_long")]
+
+
+# -- endless -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("options", [KEPT, (), ("--max-line", "1000000000")])
+@pytest.mark.parametrize("arriving", [True, False])
+def test_a_run_reports_its_health_within_a_line(folder, start, options, arriving):
+    metrics = ("--metrics", "metrics") if options and arriving else ()
+    process = start("detect", "batch.json", "-", "out", *options, *metrics)
+    process.stdin.write(STREAM + b"y" * (2 * MIB))
+    stop = threading.Event()
+
+    def feed():
+        while not stop.is_set():
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.write(b"y" * 65536)
+            stop.wait(0.01)
+
+    feeder = threading.Thread(target=feed)
+    if arriving:
+        feeder.start()
+    try:
+        wait_for_flags(folder, 1)
+        for _ in range(2):
+            process.send_signal(signal.SIGUSR1)
+            assert select.select([process.stderr], [], [], 60)[0], "no health line"
+            line = process.stderr.readline().decode()
+            assert "health: events 7, " in line
+            assert "log -, line 2, " in line
+            assert "rejected" not in line
+        if metrics:
+            (folder / "metrics").unlink()
+            wait_until((folder / "metrics").exists, "the metrics")
+        status, err = end(process, signal.SIGTERM)
+    finally:
+        stop.set()
+        if arriving:
+            feeder.join()
+    assert (status, "rejected" in err) == (143, False)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from fastanomaly.errors import StrictError
@@ -119,10 +119,11 @@ class Run:
         rejected = part.fed.rejected
         if not rejected:
             return
+        pieces = None if part.pieces is None else self._watched(part.pieces)
         if self._outputs.rejects is not None:
-            self._outputs.rejects.write_rejects(rejected, part.pieces)
+            self._outputs.rejects.write_rejects(rejected, pieces)
         else:
-            for _ in part.pieces or ():
+            for _ in pieces or ():
                 pass
         # Not before: a stop in the middle of a long line leaves the line to the next run.
         self.summary.rejected.update(self._evidence.add(rejected))
@@ -130,6 +131,14 @@ class Run:
             self.summary.first_rejected = rejected[0].text
         if self._job.strict:
             raise StrictError(self.summary.first_rejected)
+
+    def _watched(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
+        """Yield the pieces of a long line; report progress at each and at ticks."""
+        for piece in pieces:
+            self._count()
+            self._report_progress()
+            if piece:
+                yield piece
 
     def _advance(self, part: Part) -> None:
         """Note that a part has been dealt with; begin a checkpoint if one is due."""

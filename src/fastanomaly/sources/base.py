@@ -30,8 +30,8 @@ class UnfinishedLine(Exception):  # noqa: N818 - not an error
 class LongLine:
     """A line longer than the limit, read in pieces, without its line end.
 
-    The source skips what is left of it when the next block is asked for. The pieces may end
-    with `UnfinishedLine`.
+    The source skips what is left of it when the next block is asked for. A piece is empty
+    when nothing came for a tick. The pieces may end with `UnfinishedLine`.
     """
 
     __slots__ = ("pieces",)

@@ -67,6 +67,7 @@ class LogSource:
         self.notice = ""
         self._offset = 0  # the end of what was given, in the current file
         self._max_line = options.max_line
+        self._ticks = options.tick is not None
         if options.follow and (path == STANDARD or is_compressed(path)):
             raise UsageError(f"{path}: only a plain file or a FIFO can be followed")
         # Until a block of this size has been freed, glibc returns the memory of each block
@@ -233,6 +234,8 @@ class LogSource:
                 length = 0
                 piece = rest[0] if rest else self._piece()
             else:
+                if not end and self._ticks:
+                    yield b""  # as at a tick: a line may take long to arrive
                 piece = self._piece()
         if length and self._file.may_grow:
             self._report_unfinished(length)
@@ -288,14 +291,17 @@ class LogSource:
     def _line_pieces(self, parts: list[bytes], rest: list[bytes]) -> Iterator[bytes]:
         """Yield a line begun with `parts` up to its end; put what follows it into `rest`.
 
-        Raises UnfinishedLine if the file may grow and the end has not been written yet.
+        At a tick it yields an empty piece. Raises UnfinishedLine if the file may grow and the
+        end has not been written yet.
         """
         length = 0
         end = b""
         held = b""  # a CR that may be part of the line end
         piece: bytes | None = b"".join(parts)
         while piece != b"":
-            if piece is not None:
+            if piece is None:
+                yield b""
+            else:
                 line, end, after = piece.partition(b"\n")
                 length += len(line) + len(end)
                 line = held + line
