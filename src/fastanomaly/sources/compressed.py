@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from fastanomaly.errors import LogOpenError, installation
 from fastanomaly.names import STANDARD
@@ -22,6 +22,10 @@ ZSTD = (".zst", ".zstd")
 
 _GZIP_MAGIC = b"\x1f\x8b\x08"
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+_START = 1 << 17  # a gzip header with a long name or comment is no longer
+_TRIED = 4096
+"""How many bytes of text are decompressed to check that a file is compressed."""
+_TOO_LARGE = "too much memory"
 
 _WINDOW_HINT = (
     "; its window is larger than 2^27 bytes: compress it again with a smaller one, "
@@ -54,7 +58,8 @@ def is_compressed(path: str) -> bool:
 def compression(path: str, file: InputFile) -> tuple[str, ...] | None:
     """Return how a log is compressed: `GZIP`, `ZSTD` or None.
 
-    The suffix says so, and in its absence the first bytes of a regular file.
+    The suffix says so, and in its absence the beginning of a regular file: it must be
+    possible to decompress it, since a line of text may have the same first bytes.
     """
     for suffixes in (GZIP, ZSTD):
         if path.lower().endswith(suffixes):
@@ -62,12 +67,40 @@ def compression(path: str, file: InputFile) -> tuple[str, ...] | None:
     if path == STANDARD or not file.regular:
         return None
     try:
-        start = os.pread(file.fileno(), 4, 0)
+        start = os.pread(file.fileno(), len(_ZSTD_MAGIC), 0)
+        if not start.startswith((_GZIP_MAGIC, _ZSTD_MAGIC)):
+            return None
+        start = os.pread(file.fileno(), _START, 0)
     except OSError:  # the first read reports it
         return None
     if start.startswith(_GZIP_MAGIC):
-        return GZIP
-    return ZSTD if start == _ZSTD_MAGIC else None
+        return GZIP if _begins_as_gzip(start) else None
+    return ZSTD if _begins_as_zstd(start) else None
+
+
+def _begins_as_gzip(start: bytes) -> bool:
+    """Return whether the beginning of a file can be decompressed by gzip."""
+    import zlib  # noqa: PLC0415 - imported late: it slows the start
+
+    unzipping = zlib.decompressobj(16 + zlib.MAX_WBITS)
+    try:
+        return bool(unzipping.decompress(start, _TRIED)) or unzipping.eof
+    except zlib.error:
+        return False
+
+
+def _begins_as_zstd(start: bytes) -> bool:
+    """Return whether the beginning of a file can be decompressed by zstd."""
+    zstd = _zstd_module()
+    if zstd is None:  # that it is needed is reported next
+        return True
+    unpacking = zstd.ZstdDecompressor()
+    try:
+        return (
+            bool(unpacking.decompress(start, _TRIED)) or unpacking.eof or len(start) > _TRIED
+        )
+    except zstd.ZstdError as error:
+        return _TOO_LARGE in str(error)
 
 
 def decompressing(path: str, file: io.RawIOBase, kind: tuple[str, ...]) -> Reader:
@@ -104,23 +137,30 @@ def _not_empty(unzipped: gzip.GzipFile) -> Callable[[int], bytes]:
 
 
 def _zstd_reader(path: str, file: io.RawIOBase) -> Reader:
+    zstd = _zstd_module()
+    if zstd is None:
+        raise LogOpenError(f"{path}: zstd needs backports.zstd: {installation('zstd')}")
+    unpacked = zstd.ZstdFile(cast("BinaryIO", file))
+
+    def read(size: int) -> bytes:
+        try:
+            data: bytes = unpacked.read1(size)
+        except zstd.ZstdError as error:
+            if _TOO_LARGE not in str(error):
+                raise
+            raise OSError(f"{error}{_WINDOW_HINT}") from error
+        return data
+
+    return Reader(read, unpacked.close, (OSError, EOFError, zstd.ZstdError))
+
+
+def _zstd_module() -> Any:
+    """Return the module for zstd, or None if it is not installed."""
     try:
         if sys.version_info >= (3, 14):
             from compression import zstd  # noqa: PLC0415 - imported late: it slows the start
         else:
             from backports import zstd  # noqa: PLC0415
-    except ModuleNotFoundError as error:
-        raise LogOpenError(
-            f"{path}: zstd needs backports.zstd: {installation('zstd')}"
-        ) from error
-    unpacked = zstd.ZstdFile(cast("BinaryIO", file))
-
-    def read(size: int) -> bytes:
-        try:
-            return unpacked.read1(size)
-        except zstd.ZstdError as error:
-            if "too much memory" not in str(error):
-                raise
-            raise OSError(f"{error}{_WINDOW_HINT}") from error
-
-    return Reader(read, unpacked.close, (OSError, EOFError, zstd.ZstdError))
+    except ModuleNotFoundError:
+        return None
+    return zstd

@@ -13,7 +13,13 @@ from typing import Any, NamedTuple
 from fastanomaly.errors import LogOpenError, LogReadError, UsageError
 from fastanomaly.names import STANDARD, check_count
 from fastanomaly.sources.base import Lines, LongLine, Progress, SourceOptions, UnfinishedLine
-from fastanomaly.sources.compressed import Reader, compression, decompressing, is_compressed
+from fastanomaly.sources.compressed import (
+    GZIP,
+    Reader,
+    compression,
+    decompressing,
+    is_compressed,
+)
 from fastanomaly.sources.files import InputFile
 from fastanomaly.sources.following import FollowedFile
 from fastanomaly.waiting import Waiter
@@ -50,7 +56,7 @@ class LogSource:
     ----------
     path : str
         ``-`` for standard input; names ending in ``.gz``, ``.zst`` or ``.zstd`` are
-        decompressed, and so are files that begin as gzip or zstd data do.
+        decompressed, and so are files whose beginning can be decompressed.
     options : SourceOptions
 
     Raises
@@ -86,6 +92,10 @@ class LogSource:
             raise LogOpenError(f"{path}: {_reason(error)}") from error
         self._compression = compression(path, self._file) if not options.follow else None
         self._reader = _reader(path, self._file, self._compression)
+        self._why_compressed = ""  # for errors: nobody said that it is
+        if self._compression is not None and not is_compressed(path):
+            name = "gzip" if self._compression == GZIP else "zstd"
+            self._why_compressed = f" (taken as {name} data because of its first bytes)"
         if options.position is not None:
             self._go_to(Position(*options.position))
 
@@ -146,7 +156,7 @@ class LogSource:
     def _skip(self, offset: int) -> None:
         """Read a compressed log up to an offset of its text."""
         while self._offset < offset and (
-            piece := self._reader.read(min(_BLOCK, offset - self._offset))
+            piece := self._piece(min(_BLOCK, offset - self._offset))
         ):
             self._offset += len(piece)
         if self._offset < offset:
@@ -261,12 +271,14 @@ class LogSource:
             self._offset += end - begin
             yield memoryview(piece)[begin:end]
 
-    def _piece(self) -> bytes | None:
-        """Read some bytes; b"" at the end, None at a tick."""
+    def _piece(self, size: int = _BLOCK) -> bytes | None:
+        """Read at most so many bytes; b"" at the end, None at a tick."""
         try:
-            return self._reader.read(_BLOCK)
+            return self._reader.read(size)
         except self._reader.errors as error:
-            raise LogReadError(f"{self.path}: {_reason(error)}") from error
+            raise LogReadError(
+                f"{self.path}: {_reason(error)}{self._why_compressed}"
+            ) from error
 
     def _beginning(self) -> Generator[Lines, None, bytes | None]:
         """Read the first piece, and remove a byte order mark from it.
