@@ -4,10 +4,12 @@ import contextlib
 import select
 import signal
 import threading
+import time
 
 import pytest
 from cli.commandline import STREAM, rows, wait_until
 from cli.flags import wait_for_flags
+from cli.wronguse import check_refused
 
 MIB = 1 << 20
 KEPT = ("--rejects", "rejects", "--checkpoint", "kept")
@@ -131,3 +133,35 @@ def test_a_run_reports_its_health_within_a_line(folder, start, options, arriving
         if arriving:
             feeder.join()
     assert (status, "rejected" in err) == (143, False)
+
+
+# -- without a next run --------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("length", [40, 3 * MIB])
+def test_an_unfinished_line_without_a_checkpoint_is_not_left_for_a_next_run(
+    folder, run, length
+):
+    (folder / "stream.json").write_bytes(STREAM + b"y" * length)
+    ended = run("detect", "batch.json", "stream.json", "out", "--rejects", "rejects", *FOLLOW)
+    assert (ended.status, rows(folder / "rejects")) == (0, [])
+    assert f"line end yet: its {length} bytes are neither judged nor rejected" in ended.err
+    assert "next run" not in ended.err
+
+
+# -- a log that is never there -------------------------------------------------------------
+
+
+def test_a_log_that_does_not_appear_ends_an_idle_run(folder, run):
+    arguments = ("detect", "batch.json", "later.json", "out", *FOLLOW)
+    check_refused(folder, run, arguments, "later.json: No such file")
+
+
+def test_the_idle_time_begins_when_a_log_appears(folder, start):
+    process = start("detect", "batch.json", "later.json", "out", "--follow", "--until-idle=3")
+    time.sleep(1.7)
+    (folder / "later.json").touch()
+    time.sleep(1.7)
+    (folder / "later.json").write_bytes(STREAM)
+    wait_for_flags(folder, 1)
+    assert end(process, signal.SIGTERM)[0] == 143

@@ -90,7 +90,8 @@ def detect(
         Continue after the end of the stream log: it grows, is rotated, or is a FIFO with
         several writers in turn.
     until_idle : float, optional
-        End after so many seconds without new data in the stream log.
+        End after so many seconds without new data in the stream log; with `follow`, also
+        fail if it cannot be opened for so long at the start.
     checkpoint : str or path-like, optional
         Folder for checkpoints. If it holds one of the same job, the run resumes there.
     every : int or str, default "30s"
@@ -182,7 +183,7 @@ def _detect(
         if summary.done_before:
             return
     saved = None if resumed is None else resumed[1]
-    sources = _open_sources(stack, job, hooks, saved)
+    sources = _open_sources(stack, job, hooks, saved, checkpoints is not None)
     blocks = [
         _blocks(state, log) for state, log in zip(sources, summary.diagnosis.logs, strict=True)
     ]
@@ -262,7 +263,7 @@ def _blocks(state: SourceState, log: LogEvidence) -> Iterator[Lines]:
 
 
 def _open_sources(
-    stack: ExitStack, job: Job, hooks: Hooks, saved: RunState | None
+    stack: ExitStack, job: Job, hooks: Hooks, saved: RunState | None, resumable: bool
 ) -> list[SourceState]:
     """Open the logs that have not been read to their ends, where they were left."""
     states = []
@@ -280,6 +281,7 @@ def _open_sources(
             tick=_TICK_SECONDS,
             position=state.position,
             on_notice=hooks.on_notice,
+            resumable=resumable,
         )
         state.source = open_source(path, options)
         stack.callback(state.source.close)

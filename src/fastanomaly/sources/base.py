@@ -70,6 +70,8 @@ class SourceOptions(NamedTuple):
         What `snapshot` returned in an earlier run: continue from there.
     on_notice : callable or None
         Called with text that the operator should know while the source is read.
+    resumable : bool
+        Whether a later run may continue where this one ends.
     """
 
     max_line: int
@@ -79,6 +81,7 @@ class SourceOptions(NamedTuple):
     tick: float | None = None
     position: Any = None
     on_notice: Callable[[str], object] | None = None
+    resumable: bool = False
 
 
 class Source(Endpoint, Protocol):

@@ -53,18 +53,19 @@ class FollowedFile(InputFile):
         super().__init__(path, waiter, tick, until_idle)
 
     def _open(self) -> io.FileIO:
-        """Open the file; wait while it does not exist or may not be read."""
+        """Open the file; wait while it does not exist or may not be read, until idle."""
         while True:
             try:
                 file = super()._open()
             except (FileNotFoundError, PermissionError) as error:
-                if not os.path.isdir(os.path.dirname(self.path) or "."):
+                if self.idle or not os.path.isdir(os.path.dirname(self.path) or "."):
                     raise
                 # It will be created, or is about to be renamed into place.
                 self._report(error)
                 self._waiter.wait(None, POLL_SECONDS)
             else:
                 self._report(None)
+                self._read_at = time.monotonic()
                 return file
 
     def _open_following(self) -> bool:

@@ -74,6 +74,7 @@ class LogSource:
         self._offset = 0  # the end of what was given, in the current file
         self._max_line = options.max_line
         self._ticks = options.tick is not None
+        self._resumable = options.resumable
         if options.follow and (path == STANDARD or is_compressed(path)):
             raise UsageError(f"{path}: only a plain file or a FIFO can be followed")
         # Until a block of this size has been freed, glibc returns the memory of each block
@@ -254,9 +255,9 @@ class LogSource:
             yield b"".join(parts)
 
     def _report_unfinished(self, length: int) -> None:
+        end = "left for the next run" if self._resumable else "neither judged nor rejected"
         self._on_notice(
-            f"{self.path}: the last line has no line end yet: its {length} bytes are left "
-            "for the next run"
+            f"{self.path}: the last line has no line end yet: its {length} bytes are {end}"
         )
 
     def _whole_lines(self, parts: list[bytes], piece: bytes, end: int) -> Iterator[Lines]:
