@@ -34,9 +34,9 @@ def test_a_single_number_is_a_list_of_one(logs, kind):
     assert detector.explain("1", 5, degrees=kind(3), other_tracked=kind(10)).others == (
         detector.explain("1", 5, degrees=[3], other_tracked=[10]).others
     )
-    assert explain(*logs, flag=1, sigmas=1, degrees=kind(3)).others == (
-        explain(*logs, flag=1, sigmas=1, degrees=[3]).others
-    )
+    assert explain(
+        *logs, flag=1, sigmas=1, degrees=kind(3), other_tracked=kind(10)
+    ).others == (explain(*logs, flag=1, sigmas=1, degrees=[3], other_tracked=[10]).others)
     assert report(*logs, sigmas=1, degrees=kind(3), other_tracked=kind(10)) == (
         report(*logs, sigmas=1, degrees=[3], other_tracked=[10])
     )

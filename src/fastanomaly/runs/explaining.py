@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from fastanomaly._core import decode
-from fastanomaly.convert import Number, Reading, TimeUnit, check_reading
+from fastanomaly.convert import Number, Reading, TimeUnit, check_reading, several
 from fastanomaly.detector import PURCHASE, Detector
 from fastanomaly.errors import UsageError
 from fastanomaly.explanations.model import Explanation
@@ -36,8 +36,8 @@ def explain(
     degree: int | str | None = None,
     tracked: int | str | None = None,
     sigmas: Number = 3,
-    degrees: Iterable[int] = OTHER_DEGREES,
-    other_tracked: Iterable[int] = OTHER_TRACKED,
+    degrees: Iterable[int] | int = OTHER_DEGREES,
+    other_tracked: Iterable[int] | int = OTHER_TRACKED,
     max_line: int = MAX_LINE,
     diagnosis: Diagnosis | None = None,
     round_amounts: bool = False,
@@ -59,7 +59,7 @@ def explain(
         D and T; by default from the first line of the batch log.
     sigmas : int, float, str or Decimal, default 3
         k, see `Detector`.
-    degrees, other_tracked : iterable of int
+    degrees, other_tracked : iterable of int, or int
         Other D and T to judge the purchase at.
     max_line : int, default 2^20
         Length in bytes above which a line is rejected.
@@ -137,8 +137,8 @@ def explain_lines(
     degree: int | str | None = None,
     tracked: int | str | None = None,
     sigmas: Number = 3,
-    degrees: Iterable[int] = OTHER_DEGREES,
-    other_tracked: Iterable[int] = OTHER_TRACKED,
+    degrees: Iterable[int] | int = OTHER_DEGREES,
+    other_tracked: Iterable[int] | int = OTHER_TRACKED,
     max_line: int = MAX_LINE,
     round_amounts: bool = False,
     time_unit: TimeUnit | None = None,
@@ -179,7 +179,7 @@ def explain_lines(
     wanted = [whole_number("line", line) for line in lines]
     if not wanted:
         return
-    all_tracked = sorted(set(other_tracked))
+    all_tracked = sorted(set(several("T", other_tracked)))
     detector: Detector
     own_tracked = 0
 
