@@ -6,10 +6,10 @@ need not be cleared between searches: those of earlier searches are at most `sta
 Invariants: queue[:end] has the users in the ball, ordered by distance, each of them marked
 MARK_BALL; queue[rim:end] are those at distance `radius`. The marks beyond the users of the
 last search are 0, so the arrays may grow at any time. Ball owns both arrays and reuses
-them: a search allocates nothing unless there are more users, or a larger ball, than before.
+them. ball_reserve must have been called for all users; a search allocates nothing.
 """
 
-from libc.stdint cimport INT64_MAX, UINT32_MAX, int32_t, int64_t, uint32_t
+from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastanomaly.engine.graph cimport (
@@ -44,10 +44,17 @@ cdef struct Ball:
     int64_t friends_marked      # work of all searches: edge visits
 
 
-cdef inline int ball_reserve_queue(Ball* ball, int64_t users) except -1 nogil:
-    """Reserve memory for that many users in the queue."""
+cdef inline int ball_reserve(Ball* ball, int64_t users) except -1 nogil:
+    """Reserve memory for balls among that many users.
+
+    The queue has one more entry: it is filled without branches, one entry ahead.
+    """
+    if users > ball.marks_capacity:
+        memory_extend_zeroed(
+            <void**> &ball.marks, &ball.marks_capacity, users, sizeof(uint32_t)
+        )
     return memory_reserve(
-        <void**> &ball.queue, &ball.queue_capacity, users, sizeof(int32_t)
+        <void**> &ball.queue, &ball.queue_capacity, users + 1, sizeof(int32_t)
     )
 
 
@@ -64,16 +71,8 @@ cdef inline bint ball_has_of_four(const Ball* ball, const int32_t* uids) noexcep
     )
 
 
-cdef inline int ball_begin(Ball* ball, int32_t origin, int64_t users) except -1 nogil:
-    """Begin a ball of radius 0 around a user; `users` is the number of all users.
-
-    O(1), except when there are more users than ever before, and once in 10^9 searches.
-    """
-    if users > ball.marks_capacity:
-        memory_extend_zeroed(
-            <void**> &ball.marks, &ball.marks_capacity, users, sizeof(uint32_t)
-        )
-    ball_reserve_queue(ball, 1)
+cdef inline void ball_begin(Ball* ball, int32_t origin) noexcept nogil:
+    """Begin a ball of radius 0 around a user; O(1), except once in 10^9 searches."""
     if ball.outside >= UINT32_MAX - DEGREES_MAX - MARK_OUTSIDE:
         memset(ball.marks, 0, <size_t> ball.marks_capacity * sizeof(uint32_t))
         ball.outside = 0
@@ -86,7 +85,6 @@ cdef inline int ball_begin(Ball* ball, int32_t origin, int64_t users) except -1 
     ball.radius = 0
     ball.level_cost = 0
     ball.counted = 0
-    return 0
 
 
 cdef inline void ball_widen(Ball* ball) noexcept nogil:
@@ -121,8 +119,7 @@ cdef inline int64_t ball_mark(
 ) noexcept nogil:
     """Mark users, and append those not marked yet to the queue; its new end.
 
-    Branch-free: each user is written to the queue, so one more entry than needed must be
-    reserved.
+    Branch-free: each user is written to the queue, also those who are marked already.
     """
     cdef uint32_t mark = ball.stamp + MARK_BALL
     cdef uint32_t* marks = ball.marks
@@ -136,18 +133,13 @@ cdef inline int64_t ball_mark(
     return end
 
 
-cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except -1 nogil:
-    """Mark the next level; `users` is the number of all users.
-
-    O(edges of the users on the rim). A failed allocation changes nothing.
-    """
+cdef inline void ball_grow(Ball* ball, const Graph* graph) noexcept nogil:
+    """Mark the next level; O(edges of the users on the rim)."""
     cdef int64_t level_end = ball.end, end = ball.end, run
     cdef Friends friends
     cdef const int32_t* uids
     cdef const int32_t* next_uids
     cdef int32_t count, next_count
-    ball_count(ball, graph, INT64_MAX)
-    ball_reserve_queue(ball, min(end + ball.level_cost, users) + 1)
     next_uids = friends_run(graph, graph.friends[ball.queue[ball.rim]], 0, &next_count)
     while ball.rim < level_end:
         friends = graph.friends[ball.queue[ball.rim]]
@@ -170,16 +162,12 @@ cdef inline int ball_grow(Ball* ball, const Graph* graph, int64_t users) except 
     ball.radius += 1
     ball.level_cost = 0
     ball.counted = level_end
-    return 0
 
 
-cdef inline int ball_fill(
-    Ball* ball, const Graph* graph, int32_t degree, int64_t users
-) except -1 nogil:
+cdef inline void ball_fill(Ball* ball, const Graph* graph, int32_t degree) noexcept nogil:
     """Mark all users within the degree; O(edges of the ball)."""
     while not ball_complete(ball, degree):
-        ball_grow(ball, graph, users)
-    return 0
+        ball_grow(ball, graph)
 
 
 cdef inline int64_t ball_bytes(const Ball* ball) noexcept nogil:

@@ -8,7 +8,7 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from cpython.ref cimport Py_INCREF, PyObject
 from cpython.tuple cimport PyTuple_SET_ITEM
 from cpython.type cimport PyType_GenericAlloc
-from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 from libc.string cimport memset
 
 from fastanomaly.engine.apply cimport apply_event, events_find_users, events_hash
@@ -17,7 +17,7 @@ from fastanomaly.engine.columns cimport (
 )
 from fastanomaly.engine.decode cimport decode_line
 from fastanomaly.engine.grid cimport GridFlag
-from fastanomaly.engine.judge cimport Judge, integer_of, judge_purchase, sum_of_squares
+from fastanomaly.engine.judge cimport Judge, judge_purchase
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
 from fastanomaly.engine.reject cimport BLANK, DECLINED, VALID
 from fastanomaly.engine.scan_ahead cimport (
@@ -25,7 +25,7 @@ from fastanomaly.engine.scan_ahead cimport (
     scan_ahead_next, scan_ahead_release,
 )
 from fastanomaly.engine.state cimport State
-from fastanomaly.engine.types cimport EVENT_KINDS, PURCHASE, Event, Reading, UserKey
+from fastanomaly.engine.types cimport EVENT_KINDS, PURCHASE, Event, Reading, UserKey, uint128
 from fastanomaly.engine.user_keys cimport key_text, keys_of_column
 
 cdef extern from *:
@@ -58,6 +58,11 @@ cdef inline int feed_single(
     return feed_event(state, judge, event, judged)
 
 
+cdef inline object integer_of(uint128 value):
+    """Return a 128-bit number as a Python int."""
+    return (<object> <uint64_t> (value >> 64) << 64) | <object> <uint64_t> value
+
+
 cdef inline tuple flag_values(const Judge* judge, const Event* purchase):
     """Return the values of a flag for the last verdict, or the bytes of the grid's flags."""
     if judge.grid.degree_count > 0:
@@ -70,7 +75,8 @@ cdef inline tuple flag_values(const Judge* judge, const Event* purchase):
         )
     return (
         key_text(&purchase.user), purchase.time_us, purchase.amount_units, judge.sums.n,
-        integer_of(judge.sums.total), sum_of_squares(&judge.sums),
+        integer_of(judge.sums.total),
+        integer_of(judge.sums.squares_low) | <object> judge.sums.squares_high << 128,
         judge.verdict.mean_cents, judge.verdict.sd_cents,
     )
 

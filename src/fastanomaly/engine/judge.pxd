@@ -2,26 +2,27 @@
 
 A judge is the scratch memory of one thread. It reads the state through const pointers, so
 several judges can judge against one state at a time; nothing may be applied to the state
-meanwhile. Its arrays by uid grow with the state when a judgement begins. A failed allocation
-leaves the judge usable. The judge owns all its arrays.
+meanwhile. All memory is reserved before a judgement, which cannot fail then. The judge owns
+all its arrays.
 """
 
-from libc.stdint cimport int32_t, int64_t, uint64_t
+from libc.stdint cimport int32_t, int64_t
 
 from fastanomaly.engine.ball cimport (
-    Ball, ball_begin, ball_complete, ball_count, ball_free, ball_grow, ball_widen,
+    Ball, ball_begin, ball_complete, ball_count, ball_free, ball_grow, ball_reserve,
+    ball_widen,
 )
 from fastanomaly.engine.grid cimport (
     LEVEL_COST_PER_PURCHASE, Grid, grid_flag, grid_free, grid_repeat_flags,
 )
 from fastanomaly.engine.latency cimport Latency, latency_add, now_ns
-from fastanomaly.engine.search cimport Search, search_ball, search_free, search_latest
-from fastanomaly.engine.state cimport State, state_find
-from fastanomaly.engine.types cimport Event, uint128
-from fastanomaly.engine.verdict cimport (
-    NEEDS_WIDE, Sums, Verdict, sums_add, sums_of, verdict_on,
+from fastanomaly.engine.search cimport (
+    Search, search_ball, search_free, search_latest, search_reserve,
 )
-from fastanomaly.engine.window cimport Window, window_free
+from fastanomaly.engine.state cimport State, state_find
+from fastanomaly.engine.types cimport Event
+from fastanomaly.engine.verdict cimport Sums, Verdict, sums_add, sums_of, verdict_on
+from fastanomaly.engine.window cimport Window, window_free, window_reserve
 
 cdef struct Judge:
     int32_t degree, tracked                 # D, T
@@ -56,61 +57,37 @@ cdef inline void judge_free(Judge* judge) noexcept nogil:
     grid_free(&judge.grid)
 
 
-cdef inline object integer_of(uint128 value):
-    """Return a 128-bit number as a Python int."""
-    return (<object> <uint64_t> (value >> 64) << 64) | <object> <uint64_t> value
+cdef inline int judge_reserve(
+    Judge* judge, const State* state, int64_t tracked
+) except -1 nogil:
+    """Reserve memory for judging against the state with up to that T; nothing can fail then.
+
+    O(1), except when the state has more users, or T more purchases, than ever before.
+    """
+    ball_reserve(&judge.ball, state.users.count)
+    search_reserve(&judge.search, state.users.count, tracked)
+    return window_reserve(&judge.window, min(tracked, state.history.kept))
 
 
-cdef inline object sum_of_squares(const Sums* sums):
-    """Return the sum of squares as a Python int."""
-    return integer_of(sums.squares_low) | <object> sums.squares_high << 128
-
-
-cdef inline int verdict_on_wide(
-    const Sums* sums, int64_t amount_units, int64_t k_numerator, int64_t k_denominator,
-    Verdict* verdict
-) except -1:
-    """Set the verdict with Python integers, where 128 bits do not suffice."""
-    from fastanomaly.rules import exact
-    n = sums.n
-    total = integer_of(sums.total)
-    squares = sum_of_squares(sums)
-    verdict.anomalous = exact.anomalous(
-        n, total, squares, amount_units, k_numerator, k_denominator
-    )
-    if verdict.anomalous:
-        verdict.mean_cents = exact.mean_cents(n, total)
-        verdict.sd_cents = exact.sd_cents(n, total, squares)
-    return 0
-
-
-cdef inline int judge_sums(
+cdef inline void judge_sums(
     Judge* judge, int64_t amount_units, int64_t k_numerator, int64_t k_denominator
-) except -1 nogil:
+) noexcept nogil:
     """Set the verdict on an amount, given the sums; O(1)."""
-    if verdict_on(
-        judge.sums, amount_units, k_numerator, k_denominator, &judge.verdict
-    ) == NEEDS_WIDE:
-        with gil:
-            verdict_on_wide(
-                &judge.sums, amount_units, k_numerator, k_denominator, &judge.verdict
-            )
-    return 0
+    verdict_on(&judge.sums, amount_units, k_numerator, k_denominator, &judge.verdict)
 
 
-cdef inline int judge_find_latest(
+cdef inline void judge_find_latest(
     Judge* judge, const State* state, int32_t buyer, int32_t degree, int32_t tracked
-) except -1 nogil:
+) noexcept nogil:
     """Fill the window with the latest T purchases of a user's network."""
-    ball_begin(&judge.ball, buyer, state.users.count)
+    ball_begin(&judge.ball, buyer)
     if judge.ball_method:
-        return search_ball(
-            &judge.search, &judge.window, &judge.ball, state, degree, tracked
-        )
-    return search_latest(&judge.search, &judge.window, &judge.ball, state, degree, tracked)
+        search_ball(&judge.search, &judge.window, &judge.ball, state, degree, tracked)
+    else:
+        search_latest(&judge.search, &judge.window, &judge.ball, state, degree, tracked)
 
 
-cdef inline int judge_sigmas(Judge* judge, int64_t amount_units, int64_t cell) except -1 nogil:
+cdef inline void judge_sigmas(Judge* judge, int64_t amount_units, int64_t cell) noexcept nogil:
     """Judge an amount, given the sums, with each k of the grid; flags start at `cell`."""
     cdef const int64_t* k = judge.grid.sigmas
     cdef int32_t i
@@ -121,12 +98,11 @@ cdef inline int judge_sigmas(Judge* judge, int64_t amount_units, int64_t cell) e
                 &judge.grid, cell + i, judge.sums.n, judge.verdict.mean_cents,
                 judge.verdict.sd_cents,
             )
-    return 0
 
 
-cdef inline int judge_each_tracked(
+cdef inline void judge_each_tracked(
     Judge* judge, int64_t amount_units, int64_t cell
-) except -1 nogil:
+) noexcept nogil:
     """Judge an amount with each T and k of the grid, given the window of the largest T.
 
     The window of a smaller T is the beginning of that of a larger one, so the sums are
@@ -143,12 +119,11 @@ cdef inline int judge_each_tracked(
                 &judge.sums, judge.window.amounts + judge.sums.n, count - judge.sums.n
             )
         judge_sigmas(judge, amount_units, cell + t * <int64_t> grid.sigmas_count)
-    return 0
 
 
-cdef inline int judge_widen_search(
+cdef inline void judge_widen_search(
     Judge* judge, const State* state, int32_t d
-) except -1 nogil:
+) noexcept nogil:
     """Fill the window for the grid's degree of index d, with the ball of the one before."""
     cdef const Grid* grid = &judge.grid
     cdef int32_t most = grid.tracked[grid.tracked_count - 1]
@@ -165,24 +140,23 @@ cdef inline int judge_widen_search(
             and ball_count(&judge.ball, &state.graph, affordable)
             and judge.ball.level_cost <= affordable
         ):
-            ball_grow(&judge.ball, &state.graph, state.users.count)
+            ball_grow(&judge.ball, &state.graph)
         search_latest(
             &judge.search, &judge.window, &judge.ball, state, grid.degrees[d], most
         )
     ball_widen(&judge.ball)
-    return 0
 
 
 cdef inline int64_t judge_grid(
     Judge* judge, const State* state, int32_t buyer, int64_t amount_units
-) except -1 nogil:
+) noexcept nogil:
     """Judge an amount under every setting of the grid; the number of flags."""
     cdef Grid* grid = &judge.grid
     cdef int64_t cells = <int64_t> grid.tracked_count * grid.sigmas_count
     cdef int32_t d
     cdef bint same
     grid.flag_count = 0
-    ball_begin(&judge.ball, buyer, state.users.count)
+    ball_begin(&judge.ball, buyer)
     for d in range(grid.degree_count):
         same = d > 0 and judge.search.same_if_wider
         if not same:
@@ -195,23 +169,20 @@ cdef inline int64_t judge_grid(
     return grid.flag_count
 
 
-cdef inline int judge_untimed(
-    Judge* judge, const State* state, const Event* purchase
-) except -1 nogil:
-    """Set sums and verdict, or the grid's flags, for a purchase whose key is hashed."""
-    cdef int32_t buyer = state_find(state, &purchase.user)
+cdef inline void judge_untimed(
+    Judge* judge, const State* state, int32_t buyer, int64_t amount_units
+) noexcept nogil:
+    """Set sums and verdict, or the grid's flags; the buyer is -1 if never seen before."""
     judge.window.count = 0
     if judge.grid.degree_count > 0:
         judge.verdict.anomalous = (
-            buyer >= 0 and judge_grid(judge, state, buyer, purchase.amount_units) > 0
+            buyer >= 0 and judge_grid(judge, state, buyer, amount_units) > 0
         )
-        return 0
+        return
     if buyer >= 0:
         judge_find_latest(judge, state, buyer, judge.degree, judge.tracked)
     judge.sums = sums_of(judge.window.amounts, judge.window.count)
-    return judge_sums(
-        judge, purchase.amount_units, judge.k_numerator, judge.k_denominator
-    )
+    judge_sums(judge, amount_units, judge.k_numerator, judge.k_denominator)
 
 
 cdef inline int judge_purchase(
@@ -221,10 +192,13 @@ cdef inline int judge_purchase(
 
     Costs about T steps in a large network; docs/search.md has the bound.
     """
+    cdef int32_t buyer = state_find(state, &purchase.user)
     cdef int64_t begun
+    judge_reserve(judge, state, judge.tracked)
     if not judge.latency.wanted:
-        return judge_untimed(judge, state, purchase)
+        judge_untimed(judge, state, buyer, purchase.amount_units)
+        return 0
     begun = now_ns()
-    judge_untimed(judge, state, purchase)
+    judge_untimed(judge, state, buyer, purchase.amount_units)
     latency_add(&judge.latency, now_ns() - begun)
     return 0

@@ -7,7 +7,8 @@ compared there, so advancing one ring costs the comparisons on a path from a lea
 root. These are branch-free, since which ring comes next cannot be predicted.
 
 For a ball of B users: O(B) to find the candidates, O(log T) for each one that replaces
-another in the heap, and O(T log T) to merge. Merge owns its arrays and reuses them.
+another in the heap, and O(T log T) to merge. Merge owns its arrays and reuses them;
+merge_reserve must have been called.
 """
 
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint64_t
@@ -38,6 +39,17 @@ cdef struct Merge:              # reused by all merges of a judge
     int64_t count               # of candidates
     int64_t newest              # index of the candidate with the newest purchase
     int64_t members_seen        # work of all merges: users considered
+
+
+cdef inline int merge_reserve(Merge* merge, int64_t candidates) except -1 nogil:
+    """Reserve memory for that many candidates: the smaller of T and the number of users."""
+    memory_reserve(
+        <void**> &merge.candidates, &merge.candidates_capacity, candidates,
+        sizeof(Candidate),
+    )
+    return memory_reserve(
+        <void**> &merge.losers, &merge.losers_capacity, candidates, sizeof(int32_t)
+    )
 
 
 cdef inline uint128 key_order(PurchaseKey key) noexcept nogil:
@@ -104,22 +116,19 @@ cdef inline int64_t merge_first(
     return i
 
 
-cdef inline int merge_candidates(
+cdef inline void merge_candidates(
     Merge* merge, const Ball* ball, const History* history, int32_t tracked
-) except -1 nogil:
+) noexcept nogil:
     """Find the at most T users whose newest purchases are the latest."""
     cdef int64_t i, oldest_us, most = min(<int64_t> tracked, ball.end - 1)
     cdef int32_t uid
     cdef Candidate* heap
     cdef Candidate candidate
-    memory_reserve(
-        <void**> &merge.candidates, &merge.candidates_capacity, most, sizeof(Candidate)
-    )
     heap = merge.candidates
     merge.members_seen += ball.end - 1
     i = merge_first(merge, ball, history, most)
     if i == ball.end:
-        return 0
+        return
     heapify(heap, most)
     oldest_us = heap[0].cursor.purchase.key.time_us
     while i < ball.end:
@@ -138,7 +147,6 @@ cdef inline int merge_candidates(
         if heap[0].order < candidate.order:
             sift_down(heap, most, 0, candidate)
             oldest_us = heap[0].cursor.purchase.key.time_us
-    return 0
 
 
 cdef inline void merge_play(Merge* merge, int64_t player, bint first) noexcept nogil:
@@ -163,21 +171,17 @@ cdef inline void merge_play(Merge* merge, int64_t player, bint first) noexcept n
     merge.newest = player
 
 
-cdef inline int merge_begin(
+cdef inline void merge_begin(
     Merge* merge, const Ball* ball, const History* history, int32_t tracked
-) except -1 nogil:
+) noexcept nogil:
     """Begin to merge the rings of the users in a ball, without the origin."""
     cdef int64_t i
     merge_candidates(merge, ball, history, tracked)
-    memory_reserve(
-        <void**> &merge.losers, &merge.losers_capacity, merge.count, sizeof(int32_t)
-    )
     for i in range(merge.count):
         merge.losers[i] = -1
         memory_prefetch(merge.candidates[i].cursor.purchase - PURCHASES_AHEAD)
     for i in range(merge.count):
         merge_play(merge, i, True)
-    return 0
 
 
 cdef inline const Candidate* merge_newest(const Merge* merge) noexcept nogil:
@@ -195,9 +199,9 @@ cdef inline void merge_take(Merge* merge, const History* history) noexcept nogil
     merge_play(merge, merge.newest, False)
 
 
-cdef inline int merge_latest(
+cdef inline void merge_latest(
     Merge* merge, Window* window, const Ball* ball, const History* history, int32_t tracked
-) except -1 nogil:
+) noexcept nogil:
     """Fill the window with the latest T purchases of a ball's users, without the origin."""
     cdef const Candidate* newest
     window.count = 0
@@ -209,7 +213,6 @@ cdef inline int merge_latest(
             break
         merge_take(merge, history)
         newest = merge_newest(merge)
-    return 0
 
 
 cdef inline int64_t merge_bytes(const Merge* merge) noexcept nogil:

@@ -6,7 +6,7 @@ from fastanomaly.engine.ball cimport (
     Ball, ball_begin, ball_complete, ball_fill, ball_grow, ball_has,
 )
 from fastanomaly.engine.graph cimport Friends, friends_run, friends_runs
-from fastanomaly.engine.judge cimport Judge, judge_find_latest
+from fastanomaly.engine.judge cimport Judge, judge_find_latest, judge_reserve
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_resize
 from fastanomaly.engine.merge cimport Candidate, merge_begin, merge_newest, merge_take
 from fastanomaly.engine.state cimport State
@@ -35,8 +35,9 @@ cdef inline list network_ids(const State* state, Judge* judge, object user):
     cdef int32_t uid = find_user(state, user)
     if uid < 0:
         return []
-    ball_begin(&judge.ball, uid, state.users.count)
-    ball_fill(&judge.ball, &state.graph, judge.degree, state.users.count)
+    judge_reserve(judge, state, 1)
+    ball_begin(&judge.ball, uid)
+    ball_fill(&judge.ball, &state.graph, judge.degree)
     return [user_id_of(&state.users, judge.ball.queue[i]) for i in range(1, judge.ball.end)]
 
 
@@ -48,6 +49,7 @@ cdef inline list network_amounts(
     cdef int32_t uid = find_user(state, user)
     if uid < 0:
         return []
+    judge_reserve(judge, state, tracked)
     judge_find_latest(judge, state, uid, degree, tracked)
     return [judge.window.amounts[i] for i in range(judge.window.count)]
 
@@ -58,7 +60,7 @@ cdef inline list ball_fill_levels(Ball* ball, const State* state, int32_t degree
     cdef list sizes = []
     while not ball_complete(ball, degree):
         with nogil:
-            ball_grow(ball, &state.graph, state.users.count)
+            ball_grow(ball, &state.graph)
         if ball.end > end:
             sizes.append(ball.end - end)
         end = ball.end
@@ -121,7 +123,8 @@ cdef inline tuple network_latest(
     cdef int32_t uid = find_user(state, user)
     if uid < 0:
         return [], []
-    ball_begin(&judge.ball, uid, state.users.count)
+    judge_reserve(judge, state, tracked)
+    ball_begin(&judge.ball, uid)
     sizes = ball_fill_levels(&judge.ball, state, degree)
     try:
         memory_resize(<void**> &places, state.users.count, sizeof(int32_t))

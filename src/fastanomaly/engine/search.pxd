@@ -14,7 +14,8 @@ so they stay valid as r grows, and are stored as marks.
 
 Work is counted in steps: a purchase walked over or an edge visited is one step. Search owns
 its arrays and reuses them. Except for search_ball, functions expect a ball that ball_begin
-or ball_grow left, and only the ball, the search and the window are written to.
+or ball_grow left, memory reserved for all of them, and write to the ball, the search and
+the window only.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
@@ -22,14 +23,14 @@ from libc.string cimport memset
 
 from fastanomaly.engine.ball cimport (
     PREFETCH, MARK_BALL, MARK_WITHIN, Ball, ball_complete, ball_count, ball_exhausted,
-    ball_fill, ball_grow, ball_has, ball_has_of_four, ball_reserve_queue,
+    ball_fill, ball_grow, ball_has, ball_has_of_four,
 )
 from fastanomaly.engine.graph cimport (
     LIST_FRIENDS, Friends, Graph, friends_have, friends_prefetch, friends_run,
     friends_runs,
 )
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_extend_zeroed, memory_prefetch
-from fastanomaly.engine.merge cimport Merge, merge_free, merge_latest
+from fastanomaly.engine.merge cimport Merge, merge_free, merge_latest, merge_reserve
 from fastanomaly.engine.recency cimport CHUNK_ENTRIES, Chunk, Recency
 from fastanomaly.engine.state cimport State
 from fastanomaly.engine.window cimport Window, window_append
@@ -68,6 +69,17 @@ cdef struct Search:             # reused by all searches of a judge
     int64_t skipped             # purchases of users not within the degree
     bint same_if_wider          # whether any wider degree would find the same purchases
     int64_t steps_walked        # work of all searches
+
+
+cdef inline int search_reserve(
+    Search* search, int64_t users, int64_t tracked
+) except -1 nogil:
+    """Reserve memory for searches among that many users, for at most that many purchases."""
+    if users > search.seen_capacity:
+        memory_extend_zeroed(
+            <void**> &search.seen, &search.seen_capacity, users, sizeof(uint32_t)
+        )
+    return merge_reserve(&search.merge, min(users, tracked))
 
 
 cdef inline bint rim_is_smaller(const Ball* ball, Friends friends) noexcept nogil:
@@ -153,8 +165,7 @@ cdef inline Within search_near(
     """Return whether a marked user is within `steps` of uid, who is not marked.
 
     A breadth-first search that ends with UNKNOWN when the budget is used up. Its queue is
-    the free part of the ball's: the caller has reserved one entry for each step of the
-    budget. Of hubs, only the rim is looked up at first, and their friends are expanded last
+    the free part of the ball's, which has room for all users. Of hubs, only the rim is looked up at first, and their friends are expanded last
     in their level: usually a mark is found before.
     """
     cdef Friends friends
@@ -224,7 +235,7 @@ cdef inline void search_previous_chunk(Search* search, const Recency* recency) n
 cdef inline WalkEnd search_walk(
     Search* search, Window* window, const Ball* ball, const State* state, int32_t degree,
     int32_t tracked
-) except? LOG_ENDED nogil:
+) noexcept nogil:
     """Walk the recency log, with a ball that is not complete, until the budget is spent."""
     cdef const Graph* graph = &state.graph
     cdef const Chunk* chunk
@@ -276,7 +287,7 @@ cdef inline int32_t chunk_find_marked(
 cdef inline WalkEnd search_walk_complete(
     Search* search, Window* window, const Ball* ball, const Recency* recency,
     int32_t tracked
-) except? LOG_ENDED nogil:
+) noexcept nogil:
     """Walk the recency log with a complete ball, where a test is one read of a mark.
 
     Stops when the budget cannot cover the purchases that are still missing.
@@ -340,12 +351,11 @@ cdef inline bint search_walk_succeeded(
 cdef inline bint search_alternately(
     Search* search, Window* window, Ball* ball, const State* state, int32_t degree,
     int32_t tracked
-) except -1 nogil:
+) noexcept nogil:
     """Alternately walk and mark levels; False once the ball is complete without a result.
 
     Each walk has as many steps as were or will be spent on marking since the last one.
     """
-    cdef int64_t users = state.users.count
     cdef int64_t due = 0            # steps for the next walk
     cdef int64_t cost_due = 0       # the part of the next level's cost that is in `due`
     cdef WalkEnd end
@@ -359,25 +369,23 @@ cdef inline bint search_alternately(
         # A walk needs at least T steps to succeed: levels that cost less are marked first.
         if due > tracked:
             search.budget = due
-            # A test sees at most as many users as the budget has steps.
-            ball_reserve_queue(ball, min(ball.end + due, users) + 1)
             end = search_walk(search, window, ball, state, degree, tracked)
             search.steps_walked += due - search.budget
             due = 0
             if search_walk_succeeded(search, &state.recency, end):
                 return True
             if end == LOG_ENDED:
-                ball_fill(ball, &state.graph, degree, users)
+                ball_fill(ball, &state.graph, degree)
                 return False
         if all_counted:
-            ball_grow(ball, &state.graph, users)
+            ball_grow(ball, &state.graph)
             cost_due = 0
     return False
 
 
-cdef inline int search_complete(
+cdef inline void search_complete(
     Search* search, Window* window, Ball* ball, const State* state, int32_t tracked
-) except -1 nogil:
+) noexcept nogil:
     """Find the purchases with a complete ball: by a last walk if promising, else by merging.
 
     The walk may spend what merging would cost.
@@ -390,48 +398,41 @@ cdef inline int search_complete(
         end = search_walk_complete(search, window, ball, &state.recency, tracked)
         search.steps_walked += budget - search.budget
         if search_walk_succeeded(search, &state.recency, end):
-            return 0
+            return
     search.same_if_wider = ball_exhausted(ball)
-    return merge_latest(&search.merge, window, ball, &state.history, tracked)
+    merge_latest(&search.merge, window, ball, &state.history, tracked)
 
 
-cdef inline int search_latest(
+cdef inline void search_latest(
     Search* search, Window* window, Ball* ball, const State* state, int32_t degree,
     int32_t tracked
-) except -1 nogil:
+) noexcept nogil:
     """Fill the window with the latest T purchases of the network around a ball's origin.
 
-    The ball must not have more levels than the degree. A failed allocation leaves search,
-    window and ball usable for the next search.
+    The ball must not have more levels than the degree.
     """
     window.count = 0
     search.skipped = 0
     search.same_if_wider = state.graph.friends[ball.queue[0]].count == 0
     if search.same_if_wider:
-        return 0
-    if state.users.count > search.seen_capacity:
-        memory_extend_zeroed(
-            <void**> &search.seen, &search.seen_capacity, state.users.count,
-            sizeof(uint32_t),
-        )
+        return
     search.chunk = state.recency.chunk_count
     search_previous_chunk(search, &state.recency)
-    if search_alternately(search, window, ball, state, degree, tracked):
-        return 0
-    return search_complete(search, window, ball, state, tracked)
+    if not search_alternately(search, window, ball, state, degree, tracked):
+        search_complete(search, window, ball, state, tracked)
 
 
-cdef inline int search_ball(
+cdef inline void search_ball(
     Search* search, Window* window, Ball* ball, const State* state, int32_t degree,
     int32_t tracked
-) except -1 nogil:
+) noexcept nogil:
     """Return the same by marking the whole ball and merging: O(edges of the ball + T log T).
 
     Kept as a reference for tests and benchmarks.
     """
     search.same_if_wider = False
-    ball_fill(ball, &state.graph, degree, state.users.count)
-    return merge_latest(&search.merge, window, ball, &state.history, tracked)
+    ball_fill(ball, &state.graph, degree)
+    merge_latest(&search.merge, window, ball, &state.history, tracked)
 
 
 cdef inline void search_free(Search* search) noexcept nogil:

@@ -10,15 +10,17 @@ cdef struct Window:             # reused by all searches of a judge
     int64_t capacity
 
 
-cdef inline int window_append(Window* window, int64_t amount_units) except -1 nogil:
-    """Append an amount; amortised O(1)."""
-    if window.count == window.capacity:
-        memory_reserve(
-            <void**> &window.amounts, &window.capacity, window.count + 1, sizeof(int64_t)
-        )
+cdef inline int window_reserve(Window* window, int64_t amounts) except -1 nogil:
+    """Reserve memory for that many amounts."""
+    return memory_reserve(
+        <void**> &window.amounts, &window.capacity, amounts, sizeof(int64_t)
+    )
+
+
+cdef inline void window_append(Window* window, int64_t amount_units) noexcept nogil:
+    """Append an amount; window_reserve must have been called."""
     window.amounts[window.count] = amount_units
     window.count += 1
-    return 0
 
 
 cdef inline void window_free(Window* window) noexcept nogil:

@@ -1,7 +1,7 @@
 """The exact verdict in Python integers: the rule of engine/verdict.pxd, without a width.
 
-The engine calls it where 128 bits are not enough. Amounts are integers in units of 10^-6;
-sums are over the n purchases of the window.
+Explanations use it, and tests compare the engine with it. Amounts are integers in units of
+10^-6; sums are over the n purchases of the window.
 """
 
 from __future__ import annotations
