@@ -1,23 +1,29 @@
 """The border between Python and the engine: the class Engine, and a few functions.
 
 The engine itself is in engine/*.pxd, kernels that are compiled into this one module. An
-Engine owns one State (engine/state.pxd), which events change, and one Judge
-(engine/judge.pxd), which judges purchases against it. `Detector` is the public interface.
+Engine owns one State (engine/state.pxd), which events change, and the Workers
+(engine/workers.pxd), whose judges judge purchases against it. `Detector` is the public
+interface.
 """
 
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from fastanomaly.engine.batch cimport Batch, batch_bytes, batch_free
 from fastanomaly.engine.check cimport check_state
 from fastanomaly.engine.decode cimport decode_line
-from fastanomaly.engine.feed cimport feed_columns, feed_lines, feed_single, flag_values
+from fastanomaly.engine.feed cimport feed_single, flag_values
+from fastanomaly.engine.feed_columns cimport feed_columns
+from fastanomaly.engine.feed_lines cimport LineFeed, feed_lines
 from fastanomaly.engine.fields cimport (
     BAD_AMOUNT_UNITS, amount_of_text, rounded_amount_of_text, time_of_text,
 )
-from fastanomaly.engine.grid cimport grid_set
-from fastanomaly.engine.judge cimport Judge, judge_begin, judge_free
+from fastanomaly.engine.grid cimport GridFlag, grid_cells, grid_free, grid_set
+from fastanomaly.engine.judge cimport Outcome, Settings
 from fastanomaly.engine.load cimport load_state
-from fastanomaly.engine.memory cimport PyMem_RawFree, memory_fail_after, memory_zeroed
+from fastanomaly.engine.memory cimport (
+    PyMem_RawFree, memory_fail_after, memory_resize, memory_zeroed,
+)
 from fastanomaly.engine.network cimport (
     network_amounts, network_ids, network_latest, sample_ids,
 )
@@ -26,10 +32,10 @@ from fastanomaly.engine.reject cimport VALID, quick_reason
 from fastanomaly.engine.reject_rows cimport fault_detail, reject_rows
 from fastanomaly.engine.save cimport save_state, state_arrays, state_scalars
 from fastanomaly.engine.scan cimport scan_event
-from fastanomaly.engine.scan_ahead cimport ScanAhead, find_line_end
+from fastanomaly.engine.scan_ahead cimport find_line_end
 from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (
-    judge_latencies, judge_work, memory_bytes, state_counts,
+    judges_latencies, judges_work, memory_bytes, state_counts,
 )
 from fastanomaly.engine.times cimport time_in_unit
 from fastanomaly.engine.types cimport (
@@ -37,6 +43,9 @@ from fastanomaly.engine.types cimport (
 )
 from fastanomaly.engine.user_keys cimport key_of_object, key_text
 from fastanomaly.engine.users cimport keys_equal
+from fastanomaly.engine.workers cimport (
+    Workers, workers_free, workers_set, workers_share_all,
+)
 
 import os
 
@@ -80,6 +89,11 @@ def time_us_in_unit(text: str, is_number: bool, time_unit: int):
 def fail_allocations_after(count: int):
     """Make every allocation after the next `count` fail; -1 ends that. For tests."""
     memory_fail_after(count)
+
+
+def share_all_batches(wanted: bool):
+    """Judge every batch with all threads, however little it has to judge. For tests."""
+    workers_share_all(wanted)
 
 
 cdef tuple event_values(const Event* event):
@@ -189,9 +203,12 @@ cdef class Engine:
     """
 
     cdef State state
-    cdef Judge judge
+    cdef Settings settings
+    cdef Workers workers
+    cdef Outcome outcome                # of the last single event
     cdef Reading reading
-    cdef ScanAhead* scanner             # NULL until the first feed
+    cdef Batch* batch                   # NULL until the first bulk call
+    cdef LineFeed* lines                # NULL until the first feed
     cdef bint busy
 
     def __cinit__(
@@ -206,12 +223,22 @@ cdef class Engine:
         self.reading.round_amounts = round_amounts
         self.reading.time_unit = time_unit
         state_begin(&self.state, tracked, secrets)
-        judge_begin(&self.judge, degree, tracked, k_numerator, k_denominator, whole_balls)
+        self.settings.degree = degree
+        self.settings.tracked = tracked
+        self.settings.k_numerator = k_numerator
+        self.settings.k_denominator = k_denominator
+        self.settings.ball_method = whole_balls
+        workers_set(&self.workers, 1)
 
     def __dealloc__(self):
+        workers_free(&self.workers)
         state_free(&self.state)
-        judge_free(&self.judge)
-        PyMem_RawFree(self.scanner)
+        grid_free(&self.settings.grid)
+        PyMem_RawFree(self.outcome.flags.items)
+        PyMem_RawFree(self.lines)
+        if self.batch != NULL:
+            batch_free(self.batch)
+            PyMem_RawFree(self.batch)
 
     cdef int check_idle(self) except -1:
         """Raise RuntimeError while another call is running; for calls that cannot block."""
@@ -234,18 +261,18 @@ cdef class Engine:
     def set_degree(self, int32_t degree):
         """Set D, from the next purchase on."""
         self.check_idle()
-        self.judge.degree = degree
+        self.settings.degree = degree
 
     def set_sigmas(self, int64_t k_numerator, int64_t k_denominator):
         """Set k, from the next purchase on."""
         self.check_idle()
-        self.judge.k_numerator = k_numerator
-        self.judge.k_denominator = k_denominator
+        self.settings.k_numerator = k_numerator
+        self.settings.k_denominator = k_denominator
 
     def set_whole_balls(self, bint whole_balls):
         """Set how networks are searched, from the next purchase on."""
         self.check_idle()
-        self.judge.ball_method = whole_balls
+        self.settings.ball_method = whole_balls
 
     def set_grid(self, list degrees, list tracked, list sigmas):
         """Judge under every setting of a grid from now on.
@@ -259,12 +286,27 @@ cdef class Engine:
         denominator).
         """
         _guard = self.guard()
-        grid_set(&self.judge.grid, degrees, tracked, sigmas)
+        grid_set(&self.settings.grid, degrees, tracked, sigmas)
+        memory_resize(
+            <void**> &self.outcome.flags.items, grid_cells(&self.settings.grid),
+            sizeof(GridFlag),
+        )
 
     def compared(self):
         """Return the number of purchases with n >= 2, by degree of the grid."""
         self.check_idle()
-        return [self.judge.grid.compared[i] for i in range(self.judge.grid.degree_count)]
+        return [
+            self.settings.grid.compared[i] for i in range(self.settings.grid.degree_count)
+        ]
+
+    def set_threads(self, int32_t threads):
+        """Set how many threads may judge, the calling one included; 1 to THREADS_MAX.
+
+        Those that run are ended; new ones are started when there is enough for them to do.
+        """
+        _guard = self.guard()
+        with nogil:
+            workers_set(&self.workers, threads)
 
     # -- one event ---------------------------------------------------------------------
 
@@ -304,8 +346,18 @@ cdef class Engine:
             _friend_text = key_of_object(friend, &event.friend)
             if event.kind == BEFRIEND and keys_equal(&event.user, &event.friend):
                 raise ValueError(f"user id: {user_text!r} cannot befriend themself")
-        feed_single(&self.state, &self.judge, event, judged)
-        return flag_values(&self.judge, event) if self.judge.verdict.anomalous else None
+        feed_single(
+            &self.state, &self.settings, &self.workers, event, judged, &self.outcome
+        )
+        if not self.outcome.verdict.anomalous:
+            return None
+        return flag_values(&self.settings, event, &self.outcome)
+
+    cdef int begin_bulk(self) except -1:
+        """Allocate what bulk calls need."""
+        if self.batch == NULL:
+            memory_zeroed(<void**> &self.batch, 1, sizeof(Batch))
+        return 0
 
     # -- many events -------------------------------------------------------------------
 
@@ -338,11 +390,12 @@ cdef class Engine:
             or None. Lines before that one were applied.
         """
         _guard = self.guard()
-        if self.scanner == NULL:
-            memory_zeroed(<void**> &self.scanner, 1, sizeof(ScanAhead))
+        self.begin_bulk()
+        if self.lines == NULL:
+            memory_zeroed(<void**> &self.lines, 1, sizeof(LineFeed))
         return feed_lines(
-            &self.state, &self.judge, self.scanner, data, judged, max_line, log,
-            first_line, max_rejected, &self.reading,
+            &self.state, &self.settings, &self.workers, self.batch, self.lines, data, judged,
+            max_line, log, first_line, max_rejected, &self.reading,
         )
 
     def feed_columns(
@@ -372,8 +425,10 @@ cdef class Engine:
             If lengths differ or a row is invalid; nothing was applied.
         """
         _guard = self.guard()
+        self.begin_bulk()
         return feed_columns(
-            &self.state, &self.judge, kinds, times_us, users, friends, amounts_units, judged
+            &self.state, &self.settings, &self.workers, self.batch, kinds, times_us, users,
+            friends, amounts_units, judged,
         )
 
     # -- saving and loading ------------------------------------------------------------
@@ -411,7 +466,9 @@ cdef class Engine:
     def network(self, user):
         """Return the ids of the users within D of a user, nearest first; O(their edges)."""
         _guard = self.guard()
-        return network_ids(&self.state, &self.judge, user)
+        return network_ids(
+            &self.state, &self.workers.first, self.settings.degree, user
+        )
 
     def sample_users(self, int64_t most):
         """Return the ids of up to `most` users, evenly spaced in order of first appearance."""
@@ -426,12 +483,14 @@ cdef class Engine:
         shortest path of friendships.
         """
         _guard = self.guard()
-        return network_latest(&self.state, &self.judge, user, degree, tracked)
+        return network_latest(&self.state, &self.workers.first, user, degree, tracked)
 
     def latest_amounts(self, user, int32_t degree, int32_t tracked):
         """Return the amounts of a network's latest T purchases; costs a judgement."""
         _guard = self.guard()
-        return network_amounts(&self.state, &self.judge, user, degree, tracked)
+        return network_amounts(
+            &self.state, &self.settings, &self.workers.first, user, degree, tracked
+        )
 
     # -- statistics --------------------------------------------------------------------
 
@@ -443,17 +502,17 @@ cdef class Engine:
     def work(self):
         """Return (steps walked, edge visits, rings considered), of all searches."""
         self.check_idle()
-        return judge_work(&self.judge)
+        return judges_work(&self.workers)
 
     def time_judging(self):
         """Time each judgement from now on."""
         self.check_idle()
-        self.judge.latency.wanted = True
+        self.settings.timed = True
 
     def latencies(self):
         """Return (counts by bucket, total nanoseconds) of the judgements timed so far."""
         self.check_idle()
-        return judge_latencies(&self.judge)
+        return judges_latencies(&self.workers)
 
     def newest_us(self):
         """Return the newest timestamp of a purchase, or None."""
@@ -462,10 +521,12 @@ cdef class Engine:
         return None if newest == NULL else newest.time_us
 
     def memory(self):
-        """Return (users, user ids, friendships, purchases, recency log, scratch), in bytes."""
+        """Return the values of `Memory`, in its order."""
         self.check_idle()
         return memory_bytes(
-            &self.state, &self.judge, sizeof(ScanAhead) if self.scanner != NULL else 0
+            &self.state, &self.workers,
+            (<int64_t> sizeof(LineFeed) if self.lines != NULL else 0)
+            + (batch_bytes(self.batch) if self.batch != NULL else 0),
         )
 
     def check(self):

@@ -18,11 +18,14 @@ from fastanomaly.convert import (
 )
 from fastanomaly.errors import FeedError, ParameterError
 from fastanomaly.results import ColumnFlags, Counts, Fed, Flag, Latency, Memory, Work
+from fastanomaly.processors import available_processors
 from fastanomaly.rules.parameters import (
     MAX_LINE,
+    MAX_THREADS,
     OTHER_DEGREES,
     OTHER_TRACKED,
     check_max_line,
+    check_threads,
     check_whole,
 )
 from fastanomaly.times import Timestamp, exact_time_us
@@ -68,6 +71,11 @@ class Detector:
         nanoseconds since 1970-01-01 UTC, in lines and calls. ISO 8601 is also accepted
         without seconds, and with more than six decimals; with "iso", only that. What is
         below a microsecond is cut, and `Counts.cut_times` counts such times.
+    threads : int, str or "auto", default "auto"
+        How many threads judge the purchases of `feed` and `feed_columns`, the calling one
+        included; 1 to 256. "auto": as many as the processors that the process may use. The
+        answers are the same whatever it is, and threads are only used if there is enough to
+        judge.
 
     Raises
     ------
@@ -77,8 +85,8 @@ class Detector:
     Notes
     -----
     Memory grows with users, friendships and stored purchases (at most T a user), not with
-    events. A detector is used by one thread at a time: a call during another call raises
-    RuntimeError. A call that raises has changed nothing, except the bulk calls, which have
+    events. A detector is used by one thread of the caller at a time: a call during another
+    call raises RuntimeError. A call that raises has changed nothing, except the bulk calls, which have
     applied the events before the one that failed.
 
     Examples
@@ -103,6 +111,7 @@ class Detector:
         "_reading",
         "_sigmas",
         "_strict_times",
+        "_threads",
         "_tracked",
     )
     _flag_type: ClassVar[type[Any]] = Flag
@@ -116,6 +125,7 @@ class Detector:
         method: Method = "auto",
         round_amounts: bool = False,
         time_unit: TimeUnit | None = None,
+        threads: int | str = "auto",
     ) -> None:
         self._degree = check_whole("D", degree)
         self._tracked = check_whole("T", tracked)
@@ -131,6 +141,7 @@ class Detector:
             round_amounts=self._reading.round_amounts,
             time_unit=self._reading.unit_code,
         )
+        self.threads = threads  # type: ignore[assignment]
 
     @property
     def degree(self) -> int:
@@ -172,6 +183,25 @@ class Detector:
         checked = _check_method(method)
         self._engine.set_whole_balls(checked == "ball")
         self._method = checked
+
+    @property
+    def threads(self) -> int:
+        """How many threads may judge; it can be set at any time, see `Detector`."""
+        return self._threads
+
+    @threads.setter
+    def threads(self, threads: int | str) -> None:
+        checked = check_threads(threads)
+        count = available_processors() if checked is None else checked
+        self._engine.set_threads(min(count, MAX_THREADS))
+        self._threads = min(count, MAX_THREADS)
+
+    def close(self) -> None:
+        """End the threads that judge, and free their memory; later calls start them again.
+
+        It is not needed: they end with the detector.
+        """
+        self._engine.set_threads(self._threads)
 
     @property
     def round_amounts(self) -> bool:

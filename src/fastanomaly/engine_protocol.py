@@ -23,6 +23,8 @@ class Engine(Protocol):
 
     def set_whole_balls(self, whole_balls: bool) -> None: ...
 
+    def set_threads(self, threads: int) -> None: ...
+
     def purchase(
         self,
         user: str | int,

@@ -328,7 +328,10 @@ class Memory(NamedTuple):
     recency : int
         The recency log: the newest purchases of all users.
     scratch : int
-        Buffers that searches reuse.
+        Buffers that searches and bulk calls reuse.
+    judges : int
+        Buffers of the judges of further threads: at most 16 bytes a user for each, and their
+        windows and queues.
     """
 
     users: int
@@ -337,6 +340,7 @@ class Memory(NamedTuple):
     purchases: int
     recency: int
     scratch: int
+    judges: int
 
     @property
     def total(self) -> int:
@@ -348,4 +352,5 @@ class Memory(NamedTuple):
             + self.purchases
             + self.recency
             + self.scratch
+            + self.judges
         )

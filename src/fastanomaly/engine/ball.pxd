@@ -12,11 +12,12 @@ them. ball_reserve must have been called for all users; a search allocates nothi
 from libc.stdint cimport UINT32_MAX, int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
-from fastanomaly.engine.graph cimport (
-    Friends, Graph, friends_prefetch, friends_run, friends_runs,
-)
+from fastanomaly.engine.graph cimport Friends
 from fastanomaly.engine.memory cimport (
     PyMem_RawFree, memory_extend_zeroed, memory_reserve,
+)
+from fastanomaly.engine.view cimport (
+    View, view_friends, view_prefetch, view_run, view_runs,
 )
 
 cdef enum:
@@ -102,14 +103,14 @@ cdef inline bint ball_complete(const Ball* ball, int32_t degree) noexcept nogil:
     return ball.radius == degree or ball_exhausted(ball)
 
 
-cdef inline bint ball_count(Ball* ball, const Graph* graph, int64_t most) noexcept nogil:
+cdef inline bint ball_count(Ball* ball, const View* view, int64_t most) noexcept nogil:
     """Count the cost of the next level until it exceeds `most`; whether all is counted.
 
     A large rim takes long to count, and usually a part of it decides. Counting continues
     where it stopped, so all calls for a level together are O(users on the rim).
     """
     while ball.counted < ball.end and ball.level_cost <= most:
-        ball.level_cost += graph.friends[ball.queue[ball.counted]].count
+        ball.level_cost += view_friends(view, ball.queue[ball.counted]).count
         ball.counted += 1
     return ball.counted == ball.end
 
@@ -133,29 +134,29 @@ cdef inline int64_t ball_mark(
     return end
 
 
-cdef inline void ball_grow(Ball* ball, const Graph* graph) noexcept nogil:
+cdef inline void ball_grow(Ball* ball, const View* view) noexcept nogil:
     """Mark the next level; O(edges of the users on the rim)."""
     cdef int64_t level_end = ball.end, end = ball.end, run
     cdef Friends friends
     cdef const int32_t* uids
     cdef const int32_t* next_uids
     cdef int32_t count, next_count
-    next_uids = friends_run(graph, graph.friends[ball.queue[ball.rim]], 0, &next_count)
+    next_uids = view_run(view, view_friends(view, ball.queue[ball.rim]), 0, &next_count)
     while ball.rim < level_end:
-        friends = graph.friends[ball.queue[ball.rim]]
+        friends = view_friends(view, ball.queue[ball.rim])
         uids = next_uids
         count = next_count
         ball.rim += 1
         if ball.rim < level_end:
             # Read before marking: the mispredicted branch at its end would delay it.
-            next_uids = friends_run(
-                graph, graph.friends[ball.queue[ball.rim]], 0, &next_count
+            next_uids = view_run(
+                view, view_friends(view, ball.queue[ball.rim]), 0, &next_count
             )
             if ball.rim + PREFETCH < level_end:
-                friends_prefetch(graph, ball.queue[ball.rim + PREFETCH])
+                view_prefetch(view, ball.queue[ball.rim + PREFETCH])
         end = ball_mark(ball, uids, count, end)
-        for run in range(1, friends_runs(graph, friends)):
-            uids = friends_run(graph, friends, run, &count)
+        for run in range(1, view_runs(view, friends)):
+            uids = view_run(view, friends, run, &count)
             end = ball_mark(ball, uids, count, end)
         ball.friends_marked += friends.count
     ball.end = end
@@ -164,10 +165,10 @@ cdef inline void ball_grow(Ball* ball, const Graph* graph) noexcept nogil:
     ball.counted = level_end
 
 
-cdef inline void ball_fill(Ball* ball, const Graph* graph, int32_t degree) noexcept nogil:
+cdef inline void ball_fill(Ball* ball, const View* view, int32_t degree) noexcept nogil:
     """Mark all users within the degree; O(edges of the ball)."""
     while not ball_complete(ball, degree):
-        ball_grow(ball, graph)
+        ball_grow(ball, view)
 
 
 cdef inline int64_t ball_bytes(const Ball* ball) noexcept nogil:

@@ -21,8 +21,8 @@ from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
 cdef enum:
     EDITS_MAX = 1 << 10         # in a batch
     EDIT_VERSIONS = 4           # that an edit adds at most: both users' parts and totals
-    SLOTS = 2 * EDITS_MAX * EDIT_VERSIONS
-    FILTER_BITS = 1 << 15       # by uid; users above share them
+    SLOTS = 1 << 13             # twice as many as versions
+    FILTER_WORDS = 1 << 9       # of 64 bits each: one by uid, which some users share
     TOTAL = -1                  # stands for a part: the number of a hub's friends
 
 cdef struct ListVersion:
@@ -42,7 +42,7 @@ cdef struct Edits:
     int64_t uids_capacity
     int64_t uids_used
     int32_t[SLOTS] slots        # index of the newest version of a list + 1, or 0
-    uint64_t[FILTER_BITS // 64] filter
+    uint64_t[FILTER_WORDS] filter
 
 
 cdef inline void edits_clear(Edits* edits) noexcept nogil:
@@ -56,7 +56,7 @@ cdef inline void edits_clear(Edits* edits) noexcept nogil:
 
 cdef inline bint edits_may_have(const Edits* edits, int32_t uid) noexcept nogil:
     """Return False if no friendship of a user was edited."""
-    return edits.filter[uid % FILTER_BITS // 64] >> (uid % 64) & 1
+    return edits.filter[uid // 64 % FILTER_WORDS] >> (uid % 64) & 1
 
 
 cdef inline int32_t edits_slot(
@@ -118,7 +118,7 @@ cdef inline int64_t edits_runs(
     """Return the number of runs of the friends that edits_friends has found."""
     cdef const ListVersion* version = edits_version(edits, friends)
     if version.hub < 0:
-        return friends.count > 0
+        return 1
     return graph.hubs[version.hub].part_count
 
 
@@ -164,7 +164,7 @@ cdef inline ListVersion* edits_add_version(
     version.older = edits.slots[slot] - 1
     edits.version_count += 1
     edits.slots[slot] = edits.version_count
-    edits.filter[uid % FILTER_BITS // 64] |= <uint64_t> 1 << (uid % 64)
+    edits.filter[uid // 64 % FILTER_WORDS] |= <uint64_t> 1 << (uid % 64)
     return version
 
 

@@ -15,7 +15,9 @@ after that. A pointer to a list is valid until the next edit. The graph owns poo
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
-from fastanomaly.engine.memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
+from fastanomaly.engine.memory cimport (
+    PyMem_RawFree, memory_error, memory_prefetch, memory_reserve,
+)
 from fastanomaly.engine.pool cimport (
     POOL_ITEMS, Pool, Tag, pool_begin, pool_block, pool_bytes, pool_free, pool_release,
     pool_reserve, pool_take, size_of,
@@ -26,6 +28,7 @@ cdef enum:
     HUB_FRIENDS_MIN = 48        # a hub with that many or fewer becomes a list again
     PART_FRIENDS_MAX = 48       # average friends per part above which one is split,
     PART_FRIENDS_MIN = 24       # and below which two are joined
+    HUBS_LIMIT = 1 << 30        # higher numbers stand for lists that a batch edits (edits.pxd)
 
 cdef extern from *:
     int leading_zeros "__builtin_clzll"(uint64_t) noexcept nogil
@@ -163,15 +166,19 @@ cdef inline int64_t power_of_two(int64_t least) noexcept nogil:
     return <int64_t> 1 << (64 - leading_zeros(<uint64_t> (least - 1)) if least > 1 else 0)
 
 
+cdef inline uint64_t mixed_hash(uint64_t number) noexcept nogil:
+    """Return a number whose bits all depend on the one given; not secret by itself."""
+    # The steps are those of SplitMix64 (Steele, Lea, Flood 2014).
+    number = (number ^ number >> 30) * <uint64_t> 0xBF58476D1CE4E5B9
+    number = (number ^ number >> 27) * <uint64_t> 0x94D049BB133111EB
+    return number ^ number >> 31
+
+
 cdef inline int64_t hub_part(const Graph* graph, const Hub* hub, int32_t uid) noexcept nogil:
     """Return the part to which a friend belongs."""
-    # Keyed, so that users that fall into one part cannot be chosen. The mixing steps are
-    # those of SplitMix64 (Steele, Lea, Flood 2014).
-    cdef uint64_t hash = <uint64_t> uid + graph.secret
+    # Keyed, so that users that fall into one part cannot be chosen.
+    cdef uint64_t hash = mixed_hash(<uint64_t> uid + graph.secret)
     cdef int64_t whole, part
-    hash = (hash ^ hash >> 30) * <uint64_t> 0xBF58476D1CE4E5B9
-    hash = (hash ^ hash >> 27) * <uint64_t> 0x94D049BB133111EB
-    hash ^= hash >> 31
     whole = power_of_two(hub.part_count)
     part = <int64_t> (hash & <uint64_t> (whole - 1))
     return part if part < hub.part_count else part - whole // 2
@@ -262,6 +269,8 @@ cdef inline int hub_from_list(Graph* graph, int32_t uid) except -1 nogil:
     cdef int32_t number = graph.free_hub
     cdef Hub* hub
     if number < 0:
+        if graph.hub_count == HUBS_LIMIT:
+            return memory_error(0)
         memory_reserve(
             <void**> &graph.hubs, &graph.hubs_capacity, graph.hub_count + <int64_t> 1,
             sizeof(Hub),

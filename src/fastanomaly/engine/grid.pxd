@@ -6,7 +6,7 @@ fastest, then T, then the degree. The grid's owner frees its arrays with grid_fr
 
 from libc.stdint cimport int32_t, int64_t
 
-from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve, memory_resize
+from fastanomaly.engine.memory cimport PyMem_RawFree, memory_resize
 
 cdef enum:
     # A level that all later degrees use is marked if it costs at most that many edge visits
@@ -27,9 +27,10 @@ cdef struct Grid:
     int64_t* sigmas             # pairs: numerator, denominator
     int32_t sigmas_count
     int64_t* compared           # by degree: purchases compared with at least two others
-    GridFlag* flags             # of the last purchase, in order of their cells
-    int64_t flags_capacity      # at least the number of cells
-    int64_t flag_count
+
+cdef struct GridFlags:          # of one purchase, in order of their cells
+    GridFlag* items             # room for one in each cell
+    int64_t count
 
 
 cdef inline int grid_begin(
@@ -40,10 +41,6 @@ cdef inline int grid_begin(
     memory_resize(<void**> &grid.tracked, tracked, sizeof(int32_t))
     memory_resize(<void**> &grid.sigmas, 2 * <int64_t> sigmas, sizeof(int64_t))
     memory_resize(<void**> &grid.compared, degrees, sizeof(int64_t))
-    memory_reserve(
-        <void**> &grid.flags, &grid.flags_capacity,
-        <int64_t> degrees * tracked * sigmas, sizeof(GridFlag),
-    )
     grid.degree_count = degrees
     grid.tracked_count = tracked
     grid.sigmas_count = sigmas
@@ -64,28 +61,42 @@ cdef inline int grid_set(Grid* grid, list degrees, list tracked, list sigmas) ex
     return 0
 
 
+cdef inline int64_t grid_cells(const Grid* grid) noexcept nogil:
+    """Return the number of cells."""
+    return <int64_t> grid.degree_count * grid.tracked_count * grid.sigmas_count
+
+
+cdef inline void grid_count(Grid* grid, int32_t compared_from) noexcept nogil:
+    """Count a purchase that had at least two others from the degree of that index on."""
+    cdef int32_t d
+    for d in range(compared_from, grid.degree_count):
+        grid.compared[d] += 1
+
+
 cdef inline void grid_flag(
-    Grid* grid, int64_t cell, int64_t n, int64_t mean_cents, int64_t sd_cents
+    GridFlags* flags, int64_t cell, int64_t n, int64_t mean_cents, int64_t sd_cents
 ) noexcept nogil:
     """Append a flag; at most one for each cell, so there is room."""
-    cdef GridFlag* flag = &grid.flags[grid.flag_count]
+    cdef GridFlag* flag = &flags.items[flags.count]
     flag.cell = cell
     flag.n = n
     flag.mean_cents = mean_cents
     flag.sd_cents = sd_cents
-    grid.flag_count += 1
+    flags.count += 1
 
 
-cdef inline void grid_repeat_flags(Grid* grid, int32_t degree) noexcept nogil:
+cdef inline void grid_repeat_flags(
+    const Grid* grid, GridFlags* flags, int32_t degree
+) noexcept nogil:
     """Copy the flags of the degree before the one with this index, which are the last."""
     cdef int64_t cells = <int64_t> grid.tracked_count * grid.sigmas_count
-    cdef int64_t begin = grid.flag_count, i
+    cdef int64_t begin = flags.count, i
     cdef const GridFlag* flag
-    while begin > 0 and grid.flags[begin - 1].cell >= (degree - 1) * cells:
+    while begin > 0 and flags.items[begin - 1].cell >= (degree - 1) * cells:
         begin -= 1
-    for i in range(begin, grid.flag_count):
-        flag = &grid.flags[i]
-        grid_flag(grid, flag.cell + cells, flag.n, flag.mean_cents, flag.sd_cents)
+    for i in range(begin, flags.count):
+        flag = &flags.items[i]
+        grid_flag(flags, flag.cell + cells, flag.n, flag.mean_cents, flag.sd_cents)
 
 
 cdef inline void grid_free(Grid* grid) noexcept nogil:
@@ -93,4 +104,3 @@ cdef inline void grid_free(Grid* grid) noexcept nogil:
     PyMem_RawFree(grid.tracked)
     PyMem_RawFree(grid.sigmas)
     PyMem_RawFree(grid.compared)
-    PyMem_RawFree(grid.flags)

@@ -1,9 +1,9 @@
-"""The judge: the parameters of a verdict, and everything that judging writes.
+"""The judge: everything that judging a purchase writes.
 
-A judge is the scratch memory of one thread. It reads the state through const pointers, so
-several judges can judge against one state at a time; nothing may be applied to the state
-meanwhile. All memory is reserved before a judgement, which cannot fail then. The judge owns
-all its arrays.
+A judge is the scratch memory of one thread. It reads the state and the overlay of a batch
+through const pointers, so several judges can judge against one state at a time; nothing may
+be applied to the state meanwhile. All memory is reserved before a judgement, which cannot
+fail then. The judge owns all its arrays. Settings are what all judges of an engine share.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -13,192 +13,196 @@ from fastanomaly.engine.ball cimport (
     ball_widen,
 )
 from fastanomaly.engine.grid cimport (
-    LEVEL_COST_PER_PURCHASE, Grid, grid_flag, grid_free, grid_repeat_flags,
+    LEVEL_COST_PER_PURCHASE, Grid, GridFlags, grid_flag, grid_repeat_flags,
 )
-from fastanomaly.engine.latency cimport Latency, latency_add, now_ns
+from fastanomaly.engine.latency cimport Latency, latency_add, latency_merge, now_ns
 from fastanomaly.engine.search cimport (
     Search, search_ball, search_free, search_latest, search_reserve,
 )
-from fastanomaly.engine.state cimport State, state_find
-from fastanomaly.engine.types cimport Event
 from fastanomaly.engine.verdict cimport Sums, Verdict, sums_add, sums_of, verdict_on
+from fastanomaly.engine.view cimport View
 from fastanomaly.engine.window cimport Window, window_free, window_reserve
 
-cdef struct Judge:
+cdef struct Settings:                       # what purchases are judged under
     int32_t degree, tracked                 # D, T
     int64_t k_numerator, k_denominator
     bint ball_method                        # search by marking whole balls only
-    Grid grid                               # if set, judges under all its settings instead
+    bint timed                              # whether judgements are timed
+    Grid grid                               # if set, all its settings count instead
+
+cdef struct Judge:
     Ball ball
     Search search
     Window window
     Latency latency
-    # Of the last purchase judged:
+
+cdef struct Outcome:                        # of one judgement
     Sums sums
-    Verdict verdict
-
-
-cdef inline void judge_begin(
-    Judge* judge, int32_t degree, int32_t tracked, int64_t k_numerator,
-    int64_t k_denominator, bint ball_method
-) noexcept nogil:
-    """Set up a judge; its struct must be zeroed."""
-    judge.degree = degree
-    judge.tracked = tracked
-    judge.k_numerator = k_numerator
-    judge.k_denominator = k_denominator
-    judge.ball_method = ball_method
+    Verdict verdict                         # under a grid: whether there are flags
+    GridFlags flags                         # under a grid; the caller provides the room
+    int32_t compared_from                   # index of the grid's first degree with n >= 2
 
 
 cdef inline void judge_free(Judge* judge) noexcept nogil:
     ball_free(&judge.ball)
     search_free(&judge.search)
     window_free(&judge.window)
-    grid_free(&judge.grid)
+
+
+cdef inline void judge_add_work(Judge* judge, const Judge* other) noexcept nogil:
+    """Add the work and the durations of another judge, which will be freed."""
+    judge.search.steps_walked += other.search.steps_walked
+    judge.search.merge.members_seen += other.search.merge.members_seen
+    judge.ball.friends_marked += other.ball.friends_marked
+    latency_merge(&judge.latency, &other.latency)
 
 
 cdef inline int judge_reserve(
-    Judge* judge, const State* state, int64_t tracked
+    Judge* judge, int64_t users, int64_t purchases, int64_t tracked
 ) except -1 nogil:
-    """Reserve memory for judging against the state with up to that T; nothing can fail then.
+    """Reserve memory for judging against so many users and purchases, with up to that T.
 
-    O(1), except when the state has more users, or T more purchases, than ever before.
+    Nothing can fail then. O(1), except when there are more of them than ever before.
     """
-    ball_reserve(&judge.ball, state.users.count)
-    search_reserve(&judge.search, state.users.count, tracked)
-    return window_reserve(&judge.window, min(tracked, state.history.kept))
-
-
-cdef inline void judge_sums(
-    Judge* judge, int64_t amount_units, int64_t k_numerator, int64_t k_denominator
-) noexcept nogil:
-    """Set the verdict on an amount, given the sums; O(1)."""
-    verdict_on(&judge.sums, amount_units, k_numerator, k_denominator, &judge.verdict)
+    ball_reserve(&judge.ball, users)
+    search_reserve(&judge.search, users, tracked)
+    return window_reserve(&judge.window, min(tracked, purchases))
 
 
 cdef inline void judge_find_latest(
-    Judge* judge, const State* state, int32_t buyer, int32_t degree, int32_t tracked
+    Judge* judge, const View* view, int32_t buyer, int32_t degree, int32_t tracked,
+    bint ball_method
 ) noexcept nogil:
     """Fill the window with the latest T purchases of a user's network."""
     ball_begin(&judge.ball, buyer)
-    if judge.ball_method:
-        search_ball(&judge.search, &judge.window, &judge.ball, state, degree, tracked)
+    if ball_method:
+        search_ball(&judge.search, &judge.window, &judge.ball, view, degree, tracked)
     else:
-        search_latest(&judge.search, &judge.window, &judge.ball, state, degree, tracked)
+        search_latest(&judge.search, &judge.window, &judge.ball, view, degree, tracked)
 
 
-cdef inline void judge_sigmas(Judge* judge, int64_t amount_units, int64_t cell) noexcept nogil:
+cdef inline void judge_sigmas(
+    const Grid* grid, int64_t amount_units, int64_t cell, Outcome* outcome
+) noexcept nogil:
     """Judge an amount, given the sums, with each k of the grid; flags start at `cell`."""
-    cdef const int64_t* k = judge.grid.sigmas
+    cdef const int64_t* k = grid.sigmas
+    cdef const Verdict* verdict = &outcome.verdict
     cdef int32_t i
-    for i in range(judge.grid.sigmas_count):
-        judge_sums(judge, amount_units, k[2 * i], k[2 * i + 1])
-        if judge.verdict.anomalous:
+    for i in range(grid.sigmas_count):
+        verdict_on(
+            &outcome.sums, amount_units, k[2 * i], k[2 * i + 1], &outcome.verdict
+        )
+        if verdict.anomalous:
             grid_flag(
-                &judge.grid, cell + i, judge.sums.n, judge.verdict.mean_cents,
-                judge.verdict.sd_cents,
+                &outcome.flags, cell + i, outcome.sums.n, verdict.mean_cents,
+                verdict.sd_cents,
             )
 
 
 cdef inline void judge_each_tracked(
-    Judge* judge, int64_t amount_units, int64_t cell
+    const Window* window, const Grid* grid, int64_t amount_units, int64_t cell,
+    Outcome* outcome
 ) noexcept nogil:
     """Judge an amount with each T and k of the grid, given the window of the largest T.
 
     The window of a smaller T is the beginning of that of a larger one, so the sums are
     extended from one T to the next.
     """
-    cdef const Grid* grid = &judge.grid
+    cdef Sums* sums = &outcome.sums
     cdef int64_t count
     cdef int32_t t
-    judge.sums = sums_of(NULL, 0)
+    sums[0] = sums_of(NULL, 0)
     for t in range(grid.tracked_count):
-        count = min(judge.window.count, <int64_t> grid.tracked[t])
+        count = min(window.count, <int64_t> grid.tracked[t])
         if count > 0:
-            sums_add(
-                &judge.sums, judge.window.amounts + judge.sums.n, count - judge.sums.n
-            )
-        judge_sigmas(judge, amount_units, cell + t * <int64_t> grid.sigmas_count)
+            sums_add(sums, window.amounts + sums.n, count - sums.n)
+        judge_sigmas(grid, amount_units, cell + t * <int64_t> grid.sigmas_count, outcome)
 
 
 cdef inline void judge_widen_search(
-    Judge* judge, const State* state, int32_t d
+    Judge* judge, const View* view, const Grid* grid, int32_t d, bint ball_method
 ) noexcept nogil:
     """Fill the window for the grid's degree of index d, with the ball of the one before."""
-    cdef const Grid* grid = &judge.grid
     cdef int32_t most = grid.tracked[grid.tracked_count - 1]
     cdef int64_t affordable
-    if judge.ball_method:
+    if ball_method:
         search_ball(
-            &judge.search, &judge.window, &judge.ball, state, grid.degrees[d], most
+            &judge.search, &judge.window, &judge.ball, view, grid.degrees[d], most
         )
     else:
         # A level that is marked now serves all later degrees.
         affordable = LEVEL_COST_PER_PURCHASE * <int64_t> most * (grid.degree_count - d)
         while (
             not ball_complete(&judge.ball, grid.degrees[d])
-            and ball_count(&judge.ball, &state.graph, affordable)
+            and ball_count(&judge.ball, view, affordable)
             and judge.ball.level_cost <= affordable
         ):
-            ball_grow(&judge.ball, &state.graph)
+            ball_grow(&judge.ball, view)
         search_latest(
-            &judge.search, &judge.window, &judge.ball, state, grid.degrees[d], most
+            &judge.search, &judge.window, &judge.ball, view, grid.degrees[d], most
         )
     ball_widen(&judge.ball)
 
 
-cdef inline int64_t judge_grid(
-    Judge* judge, const State* state, int32_t buyer, int64_t amount_units
+cdef inline void judge_grid(
+    Judge* judge, const View* view, const Settings* settings, int32_t buyer,
+    int64_t amount_units, Outcome* outcome
 ) noexcept nogil:
-    """Judge an amount under every setting of the grid; the number of flags."""
-    cdef Grid* grid = &judge.grid
+    """Judge an amount under every setting of the grid."""
+    cdef const Grid* grid = &settings.grid
     cdef int64_t cells = <int64_t> grid.tracked_count * grid.sigmas_count
     cdef int32_t d
     cdef bint same
-    grid.flag_count = 0
-    ball_begin(&judge.ball, buyer)
-    for d in range(grid.degree_count):
-        same = d > 0 and judge.search.same_if_wider
-        if not same:
-            judge_widen_search(judge, state, d)
-        grid.compared[d] += judge.window.count >= 2
-        if same:
-            grid_repeat_flags(grid, d)
-        else:
-            judge_each_tracked(judge, amount_units, d * cells)
-    return grid.flag_count
+    outcome.flags.count = 0
+    outcome.compared_from = grid.degree_count
+    if buyer >= 0:
+        ball_begin(&judge.ball, buyer)
+        for d in range(grid.degree_count):
+            same = d > 0 and judge.search.same_if_wider
+            if not same:
+                judge_widen_search(judge, view, grid, d, settings.ball_method)
+            if judge.window.count >= 2:
+                outcome.compared_from = min(outcome.compared_from, d)
+            if same:
+                grid_repeat_flags(grid, &outcome.flags, d)
+            else:
+                judge_each_tracked(&judge.window, grid, amount_units, d * cells, outcome)
+    outcome.verdict.anomalous = outcome.flags.count > 0
 
 
 cdef inline void judge_untimed(
-    Judge* judge, const State* state, int32_t buyer, int64_t amount_units
+    Judge* judge, const View* view, const Settings* settings, int32_t buyer,
+    int64_t amount_units, Outcome* outcome
 ) noexcept nogil:
-    """Set sums and verdict, or the grid's flags; the buyer is -1 if never seen before."""
-    judge.window.count = 0
-    if judge.grid.degree_count > 0:
-        judge.verdict.anomalous = (
-            buyer >= 0 and judge_grid(judge, state, buyer, amount_units) > 0
-        )
+    """Set the outcome of a judgement; see judge_purchase."""
+    if settings.grid.degree_count > 0:
+        judge_grid(judge, view, settings, buyer, amount_units, outcome)
         return
+    judge.window.count = 0
     if buyer >= 0:
-        judge_find_latest(judge, state, buyer, judge.degree, judge.tracked)
-    judge.sums = sums_of(judge.window.amounts, judge.window.count)
-    judge_sums(judge, amount_units, judge.k_numerator, judge.k_denominator)
+        judge_find_latest(
+            judge, view, buyer, settings.degree, settings.tracked, settings.ball_method
+        )
+    outcome.sums = sums_of(judge.window.amounts, judge.window.count)
+    verdict_on(
+        &outcome.sums, amount_units, settings.k_numerator, settings.k_denominator,
+        &outcome.verdict,
+    )
 
 
-cdef inline int judge_purchase(
-    Judge* judge, const State* state, const Event* purchase
-) except -1 nogil:
-    """Judge a purchase whose key is hashed; its duration is counted if wanted.
+cdef inline void judge_purchase(
+    Judge* judge, const View* view, const Settings* settings, int32_t buyer,
+    int64_t amount_units, Outcome* outcome
+) noexcept nogil:
+    """Judge a purchase, and count its duration if wanted; judge_reserve must have been called.
 
-    Costs about T steps in a large network; docs/search.md has the bound.
+    The buyer is -1 if never seen before. Costs about T steps in a large network;
+    docs/search.md has the bound.
     """
-    cdef int32_t buyer = state_find(state, &purchase.user)
     cdef int64_t begun
-    judge_reserve(judge, state, judge.tracked)
-    if not judge.latency.wanted:
-        judge_untimed(judge, state, buyer, purchase.amount_units)
-        return 0
+    if not settings.timed:
+        judge_untimed(judge, view, settings, buyer, amount_units, outcome)
+        return
     begun = now_ns()
-    judge_untimed(judge, state, buyer, purchase.amount_units)
+    judge_untimed(judge, view, settings, buyer, amount_units, outcome)
     latency_add(&judge.latency, now_ns() - begun)
-    return 0

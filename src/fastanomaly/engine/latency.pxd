@@ -14,7 +14,6 @@ cdef enum:
     LATENCY_BUCKETS = 22        # up to 2^0, 2^1, ... 2^20 microseconds, and above
 
 cdef struct Latency:
-    bint wanted                 # whether judgements are timed
     int64_t total_ns
     int64_t[LATENCY_BUCKETS] counts
 
@@ -33,3 +32,11 @@ cdef inline void latency_add(Latency* latency, int64_t ns) noexcept nogil:
     while bucket < LATENCY_BUCKETS - 1 and ns > <int64_t> 1000 << bucket:
         bucket += 1
     latency.counts[bucket] += 1
+
+
+cdef inline void latency_merge(Latency* latency, const Latency* other) noexcept nogil:
+    """Add the counts of another histogram."""
+    cdef int bucket
+    latency.total_ns += other.total_ns
+    for bucket in range(LATENCY_BUCKETS):
+        latency.counts[bucket] += other.counts[bucket]

@@ -6,6 +6,8 @@ of the latest T. Their rings are merged from the newest purchase back with a los
 compared there, so advancing one ring costs the comparisons on a path from a leaf to the
 root. These are branch-free, since which ring comes next cannot be predicted.
 
+The purchases of an overlay are one more sequence, merged with the result.
+
 For a ball of B users: O(B) to find the candidates, O(log T) for each one that replaces
 another in the heap, and O(T log T) to merge. Merge owns its arrays and reuses them;
 merge_reserve must have been called.
@@ -13,12 +15,14 @@ merge_reserve must have been called.
 
 from libc.stdint cimport INT64_MIN, int32_t, int64_t, uint64_t
 
-from fastanomaly.engine.ball cimport Ball
+from fastanomaly.engine.ball cimport Ball, ball_has
 from fastanomaly.engine.history cimport (
     Cursor, History, history_newest, history_older, history_prefetch,
 )
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
-from fastanomaly.engine.types cimport Purchase, PurchaseKey, uint128
+from fastanomaly.engine.overlay cimport Overlay
+from fastanomaly.engine.types cimport Purchase, PurchaseKey, purchase_before, uint128
+from fastanomaly.engine.view cimport View, view_newest
 from fastanomaly.engine.window cimport Window, window_append
 
 cdef enum:
@@ -199,19 +203,46 @@ cdef inline void merge_take(Merge* merge, const History* history) noexcept nogil
     merge_play(merge, merge.newest, False)
 
 
+cdef inline int32_t merge_next_added(
+    const Ball* ball, const View* view, int32_t added
+) noexcept nogil:
+    """Return the first purchase of the overlay from `added` back that counts, or -1.
+
+    It must come before the view's place, and its buyer be in the ball, but not the origin.
+    """
+    cdef const Overlay* overlay = view.overlay
+    while added >= 0 and (
+        overlay.places[added] >= view.place
+        or overlay.uids[added] == ball.queue[0]
+        or not ball_has(ball, overlay.uids[added])
+    ):
+        added -= 1
+    return added
+
+
 cdef inline void merge_latest(
-    Merge* merge, Window* window, const Ball* ball, const History* history, int32_t tracked
+    Merge* merge, Window* window, const Ball* ball, const View* view, int32_t tracked
 ) noexcept nogil:
     """Fill the window with the latest T purchases of a ball's users, without the origin."""
     cdef const Candidate* newest
+    cdef int32_t added = merge_next_added(ball, view, view_newest(view))
     window.count = 0
-    merge_begin(merge, ball, history, tracked)
+    merge_begin(merge, ball, &view.state.history, tracked)
     newest = merge_newest(merge)
-    while newest != NULL:
+    while newest != NULL or added >= 0:
+        if added >= 0 and (
+            newest == NULL
+            or purchase_before(newest.cursor.purchase.key, view.overlay.keys[added])
+        ):
+            window_append(window, view.overlay.amounts_units[added])
+            if window.count == tracked:
+                break
+            added = merge_next_added(ball, view, added - 1)
+            continue
         window_append(window, newest.cursor.purchase.amount_units)
         if window.count == tracked:
             break
-        merge_take(merge, history)
+        merge_take(merge, &view.state.history)
         newest = merge_newest(merge)
 
 

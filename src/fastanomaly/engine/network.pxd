@@ -6,13 +6,14 @@ from fastanomaly.engine.ball cimport (
     Ball, ball_begin, ball_complete, ball_fill, ball_grow, ball_has,
 )
 from fastanomaly.engine.graph cimport Friends, friends_run, friends_runs
-from fastanomaly.engine.judge cimport Judge, judge_find_latest, judge_reserve
+from fastanomaly.engine.judge cimport Judge, Settings, judge_find_latest, judge_reserve
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_resize
 from fastanomaly.engine.merge cimport Candidate, merge_begin, merge_newest, merge_take
 from fastanomaly.engine.state cimport State
 from fastanomaly.engine.types cimport UserKey
 from fastanomaly.engine.user_keys cimport key_of_object, user_id_of
 from fastanomaly.engine.users cimport key_hash, users_find
+from fastanomaly.engine.view cimport View, view_of_state
 
 
 cdef inline int32_t find_user(const State* state, object user) except -2:
@@ -29,38 +30,42 @@ cdef inline list sample_ids(const State* state, int64_t most):
     return [user_id_of(&state.users, <int32_t> (i * users // count)) for i in range(count)]
 
 
-cdef inline list network_ids(const State* state, Judge* judge, object user):
-    """Return the ids of the users within the judge's degree, nearest first; O(their edges)."""
+cdef inline list network_ids(const State* state, Judge* judge, int32_t degree, object user):
+    """Return the ids of the users within a degree, nearest first; O(their edges)."""
+    cdef View view = view_of_state(state)
     cdef int64_t i
     cdef int32_t uid = find_user(state, user)
     if uid < 0:
         return []
-    judge_reserve(judge, state, 1)
+    judge_reserve(judge, state.users.count, 1, 1)
     ball_begin(&judge.ball, uid)
-    ball_fill(&judge.ball, &state.graph, judge.degree)
+    ball_fill(&judge.ball, &view, degree)
     return [user_id_of(&state.users, judge.ball.queue[i]) for i in range(1, judge.ball.end)]
 
 
 cdef inline list network_amounts(
-    const State* state, Judge* judge, object user, int32_t degree, int32_t tracked
+    const State* state, const Settings* settings, Judge* judge, object user, int32_t degree,
+    int32_t tracked
 ):
     """Return the amounts of a network's latest T purchases; costs a judgement."""
+    cdef View view = view_of_state(state)
     cdef int64_t i
     cdef int32_t uid = find_user(state, user)
     if uid < 0:
         return []
-    judge_reserve(judge, state, tracked)
-    judge_find_latest(judge, state, uid, degree, tracked)
+    judge_reserve(judge, state.users.count, state.history.kept, tracked)
+    judge_find_latest(judge, &view, uid, degree, tracked, settings.ball_method)
     return [judge.window.amounts[i] for i in range(judge.window.count)]
 
 
 cdef inline list ball_fill_levels(Ball* ball, const State* state, int32_t degree):
     """Mark all users within the degree; the number of users at each distance from 1 on."""
+    cdef View view = view_of_state(state)
     cdef int64_t end = ball.end
     cdef list sizes = []
     while not ball_complete(ball, degree):
         with nogil:
-            ball_grow(ball, &state.graph)
+            ball_grow(ball, &view)
         if ball.end > end:
             sizes.append(ball.end - end)
         end = ball.end
@@ -123,7 +128,7 @@ cdef inline tuple network_latest(
     cdef int32_t uid = find_user(state, user)
     if uid < 0:
         return [], []
-    judge_reserve(judge, state, tracked)
+    judge_reserve(judge, state.users.count, state.history.kept, tracked)
     ball_begin(&judge.ball, uid)
     sizes = ball_fill_levels(&judge.ball, state, degree)
     try:

@@ -13,7 +13,7 @@ from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memmove
 
 from fastanomaly.engine.edits cimport (
-    EDITS_MAX, Edits, edits_bytes, edits_clear, edits_free,
+    EDITS_MAX, Edits, edits_clear, edits_free,
 )
 from fastanomaly.engine.recency cimport Chunk, Recency, recency_find_chunk
 from fastanomaly.engine.types cimport Purchase, PurchaseKey, purchase_before
@@ -124,11 +124,6 @@ cdef inline void overlay_finish(
     for place in range(places + 1):
         newest = max(newest, overlay.newest[place])
         overlay.newest[place] = newest
-
-
-cdef inline int64_t overlay_bytes(const Overlay* overlay) noexcept nogil:
-    """Return the bytes allocated."""
-    return <int64_t> sizeof(Overlay) + edits_bytes(&overlay.edits)
 
 
 cdef inline void overlay_free(Overlay* overlay) noexcept nogil:

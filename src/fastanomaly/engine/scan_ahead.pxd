@@ -15,26 +15,13 @@ from libc.string cimport memchr
 
 from fastanomaly.engine.reject cimport BLANK, quick_reason
 from fastanomaly.engine.scan cimport scan_event
+from fastanomaly.engine.threads cimport (
+    pthread_cond_destroy, pthread_cond_init, pthread_cond_signal, pthread_cond_t,
+    pthread_cond_wait, pthread_join, pthread_mutex_destroy, pthread_mutex_init,
+    pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock, pthread_t, thread_start,
+)
 from fastanomaly.engine.types cimport PURCHASE, Event, Reading
 from fastanomaly.engine.users cimport key_hash
-
-cdef extern from "pthread.h" nogil:
-    ctypedef struct pthread_t:
-        pass
-    ctypedef struct pthread_mutex_t:
-        pass
-    ctypedef struct pthread_cond_t:
-        pass
-    int pthread_create(pthread_t*, void*, void* (*)(void*) noexcept nogil, void*)
-    int pthread_join(pthread_t, void**)
-    int pthread_mutex_init(pthread_mutex_t*, void*)
-    int pthread_mutex_lock(pthread_mutex_t*)
-    int pthread_mutex_unlock(pthread_mutex_t*)
-    int pthread_mutex_destroy(pthread_mutex_t*)
-    int pthread_cond_init(pthread_cond_t*, void*)
-    int pthread_cond_signal(pthread_cond_t*)
-    int pthread_cond_wait(pthread_cond_t*, pthread_mutex_t*)
-    int pthread_cond_destroy(pthread_cond_t*)
 
 cdef enum:
     BATCH_EVENTS = 128          # events scanned and prefetched together
@@ -48,6 +35,7 @@ cdef struct OtherLine:          # a line that is not blank, and no event for the
     int64_t line
     int32_t before              # index of the event that comes next
     int reason                  # DECLINED: orjson must decide
+    Event event                 # set by the caller, if it is one
 
 cdef struct LineBatch:
     Event[BATCH_EVENTS] events
@@ -181,31 +169,37 @@ cdef inline void scan_ahead_begin(
     if size >= THREAD_BYTES:
         pthread_mutex_init(&ahead.lock, NULL)
         pthread_cond_init(&ahead.changed, NULL)
-        ahead.threaded = pthread_create(&ahead.thread, NULL, scan_ahead_run, ahead) == 0
+        ahead.threaded = thread_start(&ahead.thread, scan_ahead_run, ahead)
 
 
-cdef inline LineBatch* scan_ahead_next(ScanAhead* ahead) noexcept nogil:
-    """Wait for the next batch, to be released with scan_ahead_release; NULL at the end."""
+cdef inline LineBatch* scan_ahead_next(
+    ScanAhead* ahead, int32_t held, bint wait
+) noexcept nogil:
+    """Return the next batch, or NULL at the end; to be released with scan_ahead_release.
+
+    `held` is the number of batches taken and not released, less than RING_BATCHES. Without
+    `wait`, NULL is returned as well if the next one has not been scanned yet.
+    """
     cdef LineBatch* batch = NULL
     if not ahead.threaded:
         if ahead.next_start < ahead.size:
-            batch = &ahead.batches[0]
+            batch = &ahead.batches[held]
             scan_ahead_fill(ahead, batch)
         return batch
     pthread_mutex_lock(&ahead.lock)
-    while ahead.scanned == ahead.applied and not ahead.stopped:
+    while wait and ahead.scanned == ahead.applied + held and not ahead.stopped:
         pthread_cond_wait(&ahead.changed, &ahead.lock)
-    if ahead.applied < ahead.scanned:
-        batch = &ahead.batches[ahead.applied % RING_BATCHES]
+    if ahead.applied + held < ahead.scanned:
+        batch = &ahead.batches[(ahead.applied + held) % RING_BATCHES]
     pthread_mutex_unlock(&ahead.lock)
     return batch
 
 
-cdef inline void scan_ahead_release(ScanAhead* ahead) noexcept nogil:
-    """Release the batch that scan_ahead_next returned."""
+cdef inline void scan_ahead_release(ScanAhead* ahead, int32_t count) noexcept nogil:
+    """Release the oldest batches that scan_ahead_next returned."""
     if ahead.threaded:
         pthread_mutex_lock(&ahead.lock)
-        ahead.applied += 1
+        ahead.applied += count
         if ahead.scanned - ahead.applied <= RING_BATCHES // 2:
             pthread_cond_signal(&ahead.changed)
         pthread_mutex_unlock(&ahead.lock)

@@ -25,14 +25,14 @@ from fastanomaly.engine.ball cimport (
     PREFETCH, MARK_BALL, MARK_WITHIN, Ball, ball_complete, ball_count, ball_exhausted,
     ball_fill, ball_grow, ball_has, ball_has_of_four,
 )
-from fastanomaly.engine.graph cimport (
-    LIST_FRIENDS, Friends, Graph, friends_have, friends_prefetch, friends_run,
-    friends_runs,
-)
+from fastanomaly.engine.graph cimport LIST_FRIENDS, Friends
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_extend_zeroed, memory_prefetch
 from fastanomaly.engine.merge cimport Merge, merge_free, merge_latest, merge_reserve
-from fastanomaly.engine.recency cimport CHUNK_ENTRIES, Chunk, Recency
-from fastanomaly.engine.state cimport State
+from fastanomaly.engine.recency cimport CHUNK_ENTRIES
+from fastanomaly.engine.view cimport (
+    View, view_friends, view_have, view_prefetch, view_run, view_runs,
+)
+from fastanomaly.engine.walk cimport Walk, walk_begin, walk_next_run
 from fastanomaly.engine.window cimport Window, window_append
 
 cdef enum:
@@ -63,8 +63,7 @@ cdef struct Search:             # reused by all searches of a judge
     int64_t seen_capacity       # 0 in entries of users who were never seen
     uint32_t seen_epoch         # of the current breadth-first search
     # The walk of the current search:
-    int64_t chunk               # where it resumes in the recency log; -1 at the end
-    int32_t place
+    Walk walk                   # where it resumes
     int64_t budget              # steps left; a test may overdraw it by a user's friends
     int64_t skipped             # purchases of users not within the degree
     bint same_if_wider          # whether any wider degree would find the same purchases
@@ -88,7 +87,7 @@ cdef inline bint rim_is_smaller(const Ball* ball, Friends friends) noexcept nogi
 
 
 cdef inline Within search_rim(
-    Search* search, const Ball* ball, const Graph* graph, Friends friends
+    Search* search, const Ball* ball, const View* view, Friends friends
 ) noexcept nogil:
     """Return whether a user who is not marked has a marked friend, by looking up the rim.
 
@@ -97,7 +96,7 @@ cdef inline Within search_rim(
     """
     cdef int64_t i
     for i in range(ball.rim, ball.end):
-        if friends_have(graph, friends, ball.queue[i]):
+        if view_have(view, friends, ball.queue[i]):
             search.budget -= i + 1 - ball.rim
             return YES
     search.budget -= ball.end - ball.rim
@@ -105,17 +104,17 @@ cdef inline Within search_rim(
 
 
 cdef inline Within search_friends(
-    Search* search, const Ball* ball, const Graph* graph, int32_t uid
+    Search* search, const Ball* ball, const View* view, int32_t uid
 ) noexcept nogil:
     """Return whether a user who is not marked has a marked friend; stops at the first one."""
-    cdef Friends friends = graph.friends[uid]
+    cdef Friends friends = view_friends(view, uid)
     cdef int64_t i, run
     cdef const int32_t* uids
     cdef int32_t count
     if rim_is_smaller(ball, friends):
-        return search_rim(search, ball, graph, friends)
-    for run in range(friends_runs(graph, friends)):
-        uids = friends_run(graph, friends, run, &count)
+        return search_rim(search, ball, view, friends)
+    for run in range(view_runs(view, friends)):
+        uids = view_run(view, friends, run, &count)
         i = 0
         while i + 4 <= count:
             if ball_has_of_four(ball, uids + i):
@@ -132,7 +131,7 @@ cdef inline Within search_friends(
 
 
 cdef inline Within search_expand(
-    Search* search, const Ball* ball, const Graph* graph, Friends friends, int64_t* tail
+    Search* search, const Ball* ball, const View* view, Friends friends, int64_t* tail
 ) noexcept nogil:
     """Append friends not seen yet to the queue; YES if one of them is marked.
 
@@ -144,8 +143,8 @@ cdef inline Within search_expand(
     cdef int32_t friend, count
     if friends.count > search.budget:
         return UNKNOWN
-    for run in range(friends_runs(graph, friends)):
-        uids = friends_run(graph, friends, run, &count)
+    for run in range(view_runs(view, friends)):
+        uids = view_run(view, friends, run, &count)
         for i in range(count):
             friend = uids[i]
             if ball_has(ball, friend):
@@ -160,7 +159,7 @@ cdef inline Within search_expand(
 
 
 cdef inline Within search_near(
-    Search* search, const Ball* ball, const Graph* graph, int32_t uid, int32_t steps
+    Search* search, const Ball* ball, const View* view, int32_t uid, int32_t steps
 ) noexcept nogil:
     """Return whether a marked user is within `steps` of uid, who is not marked.
 
@@ -180,17 +179,17 @@ cdef inline Within search_near(
     queue[0] = uid
     while steps > 1 and head < tail:
         for i in range(head, level_end):
-            friends = graph.friends[queue[i]]
+            friends = view_friends(view, queue[i])
             if rim_is_smaller(ball, friends):
-                found = search_rim(search, ball, graph, friends)
+                found = search_rim(search, ball, view, friends)
             else:
-                found = search_expand(search, ball, graph, friends, &tail)
+                found = search_expand(search, ball, view, friends, &tail)
             if found != NO:
                 return found
         for i in range(head, level_end):
-            friends = graph.friends[queue[i]]
+            friends = view_friends(view, queue[i])
             if rim_is_smaller(ball, friends):
-                found = search_expand(search, ball, graph, friends, &tail)
+                found = search_expand(search, ball, view, friends, &tail)
                 if found != NO:
                     return found
         head = level_end
@@ -200,15 +199,15 @@ cdef inline Within search_near(
         if search.budget <= 0:
             return UNKNOWN
         if head + PREFETCH < tail:
-            friends_prefetch(graph, queue[head + PREFETCH])
-        if search_friends(search, ball, graph, queue[head]) == YES:
+            view_prefetch(view, queue[head + PREFETCH])
+        if search_friends(search, ball, view, queue[head]) == YES:
             return YES
         head += 1
     return NO
 
 
 cdef inline Within search_within(
-    Search* search, const Ball* ball, const Graph* graph, int32_t uid, int32_t degree
+    Search* search, const Ball* ball, const View* view, int32_t uid, int32_t degree
 ) noexcept nogil:
     """Return whether uid, who is not in the ball, is within the degree; store the answer."""
     cdef Within answer
@@ -217,110 +216,99 @@ cdef inline Within search_within(
     if ball.marks[uid] == ball.stamp + MARK_WITHIN:
         return YES
     if degree - ball.radius == 1:
-        answer = search_friends(search, ball, graph, uid)
+        answer = search_friends(search, ball, view, uid)
     else:
-        answer = search_near(search, ball, graph, uid, degree - ball.radius)
+        answer = search_near(search, ball, view, uid, degree - ball.radius)
     if answer != UNKNOWN:
         ball.marks[uid] = ball.stamp + MARK_WITHIN if answer == YES else ball.outside
     return answer
 
 
-cdef inline void search_previous_chunk(Search* search, const Recency* recency) noexcept nogil:
-    """Move the walk to the end of the chunk before the current one."""
-    search.chunk -= 1
-    if search.chunk >= 0:
-        search.place = recency.chunks[search.chunk].end - 1
-
-
 cdef inline WalkEnd search_walk(
-    Search* search, Window* window, const Ball* ball, const State* state, int32_t degree,
+    Search* search, Window* window, const Ball* ball, const View* view, int32_t degree,
     int32_t tracked
 ) noexcept nogil:
-    """Walk the recency log, with a ball that is not complete, until the budget is spent."""
-    cdef const Graph* graph = &state.graph
-    cdef const Chunk* chunk
+    """Walk back, with a ball that is not complete, until the budget is spent."""
+    cdef const Friends* friends = view.state.graph.friends
+    cdef Walk* walk = &search.walk
     cdef int32_t buyer = ball.queue[0], uid
     cdef Within within
-    while search.chunk >= 0:
-        chunk = state.recency.chunks[search.chunk]
-        while search.place >= chunk.start:
+    while walk.place >= walk.first or walk_next_run(walk, view):
+        while walk.place >= walk.first:
             if search.budget < 1:
                 return BUDGET_SPENT
             search.budget -= 1
-            uid = chunk.uids[search.place]
-            if search.place - 2 * PREFETCH >= chunk.start:
-                memory_prefetch(&graph.friends[chunk.uids[search.place - 2 * PREFETCH]])
-                friends_prefetch(graph, chunk.uids[search.place - PREFETCH])
+            uid = walk.uids[walk.place]
+            if walk.place - 2 * PREFETCH >= walk.first:
+                memory_prefetch(&friends[walk.uids[walk.place - 2 * PREFETCH]])
+                view_prefetch(view, walk.uids[walk.place - PREFETCH])
             if ball_has(ball, uid):
                 within = YES if uid != buyer else NO
             else:
-                within = search_within(search, ball, graph, uid, degree)
+                within = search_within(search, ball, view, uid, degree)
                 if within == UNKNOWN:
                     return BUDGET_SPENT
             if within == YES:
-                window_append(window, chunk.amounts_units[search.place])
+                window_append(window, walk.amounts_units[walk.place])
                 if window.count == tracked:
                     return FOUND
             elif uid != buyer:
                 search.skipped += 1
-            search.place -= 1
-        search_previous_chunk(search, &state.recency)
+            walk.place -= 1
     return LOG_ENDED
 
 
-cdef inline int32_t chunk_find_marked(
-    const Chunk* chunk, const Ball* ball, int32_t last, int32_t first, int32_t* found
+cdef inline int32_t walk_find_marked(
+    const Walk* walk, const Ball* ball, int32_t first, int32_t* found
 ) noexcept nogil:
-    """Find the entries from last down to first whose users are in the ball; their number.
+    """Find the entries of a run down to `first` whose users are in the ball; their number.
 
-    Branch-free: `found` must have room for last - first + 1 places.
+    Branch-free: `found` must have room for all of them.
     """
     cdef const uint32_t* marks = ball.marks
+    cdef const int32_t* uids = walk.uids
     cdef uint32_t mark = ball.stamp + MARK_BALL
     cdef int32_t count = 0, place
-    for place in range(last, first - 1, -1):
+    for place in range(walk.place, first - 1, -1):
         found[count] = place
-        count += marks[chunk.uids[place]] == mark
+        count += marks[uids[place]] == mark
     return count
 
 
 cdef inline WalkEnd search_walk_complete(
-    Search* search, Window* window, const Ball* ball, const Recency* recency,
-    int32_t tracked
+    Search* search, Window* window, const Ball* ball, const View* view, int32_t tracked
 ) noexcept nogil:
-    """Walk the recency log with a complete ball, where a test is one read of a mark.
+    """Walk back with a complete ball, where a test is one read of a mark.
 
     Stops when the budget cannot cover the purchases that are still missing.
     """
-    cdef const Chunk* chunk
+    cdef Walk* walk = &search.walk
     cdef int32_t[CHUNK_ENTRIES] found
     cdef int32_t buyer = ball.queue[0], low, i, count, tested
     cdef int64_t missing, most
-    while search.chunk >= 0:
+    while walk.place >= walk.first or walk_next_run(walk, view):
         missing = tracked - window.count
         if search.budget < missing:
             return BUDGET_SPENT
-        chunk = recency.chunks[search.chunk]
         # All of them are tested, so not many more than the purchases still missing.
         most = min(search.budget, max(<int64_t> TESTS_MIN, TESTS_PER_MISSING * missing))
-        low = <int32_t> max(<int64_t> chunk.start, search.place - most + 1)
-        count = chunk_find_marked(chunk, ball, search.place, low, found)
+        most = min(most, <int64_t> CHUNK_ENTRIES)
+        low = <int32_t> max(<int64_t> walk.first, walk.place - most + 1)
+        count = walk_find_marked(walk, ball, low, found)
         for i in range(count):
-            if chunk.uids[found[i]] == buyer:
+            if walk.uids[found[i]] == buyer:
                 continue
-            window_append(window, chunk.amounts_units[found[i]])
+            window_append(window, walk.amounts_units[found[i]])
             if window.count == tracked:
                 low = found[i]
                 count = i + 1
                 break
-        tested = search.place + 1 - low
+        tested = walk.place + 1 - low
         search.budget -= tested
         search.skipped += tested - count        # neither in the network nor the buyer
-        search.place = low - 1
+        walk.place = low - 1
         if window.count == tracked:
             return FOUND
-        if search.place < chunk.start:
-            search_previous_chunk(search, recency)
     return LOG_ENDED
 
 
@@ -339,17 +327,17 @@ cdef inline bint search_expects_short_walk(
 
 
 cdef inline bint search_walk_succeeded(
-    Search* search, const Recency* recency, WalkEnd end
+    Search* search, const View* view, WalkEnd end
 ) noexcept nogil:
     """Return whether the window has the latest purchases; if so, set same_if_wider."""
-    if end == FOUND or (end == LOG_ENDED and not recency.truncated):
+    if end == FOUND or (end == LOG_ENDED and not view.state.recency.truncated):
         search.same_if_wider = search.skipped == 0
         return True
     return False
 
 
 cdef inline bint search_alternately(
-    Search* search, Window* window, Ball* ball, const State* state, int32_t degree,
+    Search* search, Window* window, Ball* ball, const View* view, int32_t degree,
     int32_t tracked
 ) noexcept nogil:
     """Alternately walk and mark levels; False once the ball is complete without a result.
@@ -362,29 +350,29 @@ cdef inline bint search_alternately(
     cdef bint all_counted
     while not ball_complete(ball, degree):
         all_counted = ball_count(
-            ball, &state.graph, cost_due + COUNT_PORTION * <int64_t> tracked
+            ball, view, cost_due + COUNT_PORTION * <int64_t> tracked
         )
         due += ball.level_cost - cost_due
         cost_due = ball.level_cost
         # A walk needs at least T steps to succeed: levels that cost less are marked first.
         if due > tracked:
             search.budget = due
-            end = search_walk(search, window, ball, state, degree, tracked)
+            end = search_walk(search, window, ball, view, degree, tracked)
             search.steps_walked += due - search.budget
             due = 0
-            if search_walk_succeeded(search, &state.recency, end):
+            if search_walk_succeeded(search, view, end):
                 return True
             if end == LOG_ENDED:
-                ball_fill(ball, &state.graph, degree)
+                ball_fill(ball, view, degree)
                 return False
         if all_counted:
-            ball_grow(ball, &state.graph)
+            ball_grow(ball, view)
             cost_due = 0
     return False
 
 
 cdef inline void search_complete(
-    Search* search, Window* window, Ball* ball, const State* state, int32_t tracked
+    Search* search, Window* window, Ball* ball, const View* view, int32_t tracked
 ) noexcept nogil:
     """Find the purchases with a complete ball: by a last walk if promising, else by merging.
 
@@ -392,19 +380,19 @@ cdef inline void search_complete(
     """
     cdef int64_t budget
     cdef WalkEnd end
-    if search_expects_short_walk(ball, state.users.count, tracked):
+    if search_expects_short_walk(ball, view.state.users.count, tracked):
         budget = search_merge_cost(ball, tracked)
         search.budget = budget
-        end = search_walk_complete(search, window, ball, &state.recency, tracked)
+        end = search_walk_complete(search, window, ball, view, tracked)
         search.steps_walked += budget - search.budget
-        if search_walk_succeeded(search, &state.recency, end):
+        if search_walk_succeeded(search, view, end):
             return
     search.same_if_wider = ball_exhausted(ball)
-    merge_latest(&search.merge, window, ball, &state.history, tracked)
+    merge_latest(&search.merge, window, ball, view, tracked)
 
 
 cdef inline void search_latest(
-    Search* search, Window* window, Ball* ball, const State* state, int32_t degree,
+    Search* search, Window* window, Ball* ball, const View* view, int32_t degree,
     int32_t tracked
 ) noexcept nogil:
     """Fill the window with the latest T purchases of the network around a ball's origin.
@@ -413,17 +401,16 @@ cdef inline void search_latest(
     """
     window.count = 0
     search.skipped = 0
-    search.same_if_wider = state.graph.friends[ball.queue[0]].count == 0
+    search.same_if_wider = view_friends(view, ball.queue[0]).count == 0
     if search.same_if_wider:
         return
-    search.chunk = state.recency.chunk_count
-    search_previous_chunk(search, &state.recency)
-    if not search_alternately(search, window, ball, state, degree, tracked):
-        search_complete(search, window, ball, state, tracked)
+    walk_begin(&search.walk, view)
+    if not search_alternately(search, window, ball, view, degree, tracked):
+        search_complete(search, window, ball, view, tracked)
 
 
 cdef inline void search_ball(
-    Search* search, Window* window, Ball* ball, const State* state, int32_t degree,
+    Search* search, Window* window, Ball* ball, const View* view, int32_t degree,
     int32_t tracked
 ) noexcept nogil:
     """Return the same by marking the whole ball and merging: O(edges of the ball + T log T).
@@ -431,8 +418,8 @@ cdef inline void search_ball(
     Kept as a reference for tests and benchmarks.
     """
     search.same_if_wider = False
-    ball_fill(ball, &state.graph, degree)
-    merge_latest(&search.merge, window, ball, &state.history, tracked)
+    ball_fill(ball, view, degree)
+    merge_latest(&search.merge, window, ball, view, tracked)
 
 
 cdef inline void search_free(Search* search) noexcept nogil:

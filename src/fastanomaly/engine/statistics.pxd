@@ -1,6 +1,6 @@
-"""Counts, work, durations and memory of a state and a judge, as tuples for Python."""
+"""Counts, work, durations and memory of a state and its judges, as tuples for Python."""
 
-from libc.stdint cimport int64_t, uint32_t
+from libc.stdint cimport int32_t, int64_t, uint32_t
 
 from fastanomaly.engine.ball cimport ball_bytes
 from fastanomaly.engine.graph cimport Friends, graph_bytes
@@ -12,6 +12,7 @@ from fastanomaly.engine.recency cimport recency_bytes
 from fastanomaly.engine.state cimport State
 from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND
 from fastanomaly.engine.users cimport users_bytes
+from fastanomaly.engine.workers cimport Workers
 
 
 cdef inline tuple state_counts(const State* state):
@@ -24,39 +25,84 @@ cdef inline tuple state_counts(const State* state):
     )
 
 
-cdef inline tuple judge_work(const Judge* judge):
+cdef inline const Judge* judge_of(const Workers* workers, int32_t index) noexcept nogil:
+    """Return one of the judges; number 0 is the caller's."""
+    return &workers.first if index == 0 else &workers.others[index - 1]
+
+
+cdef inline int32_t judge_count(const Workers* workers) noexcept nogil:
+    """Return the number of judges that there are."""
+    return workers.wanted if workers.others != NULL else 1
+
+
+cdef inline tuple judges_work(const Workers* workers):
     """Return (steps walked, edge visits, rings considered), of all searches."""
+    cdef int64_t steps = 0, visits = 0, rings = 0
+    cdef const Judge* judge
+    cdef int32_t i
+    for i in range(judge_count(workers)):
+        judge = judge_of(workers, i)
+        steps += judge.search.steps_walked
+        visits += judge.ball.friends_marked
+        rings += judge.search.merge.members_seen
+    return steps, visits, rings
+
+
+cdef inline tuple judges_latencies(const Workers* workers):
+    """Return (counts by bucket, total nanoseconds)."""
+    cdef int64_t total_ns = 0
+    cdef list counts = [0] * LATENCY_BUCKETS
+    cdef const Judge* judge
+    cdef int32_t i, bucket
+    for i in range(judge_count(workers)):
+        judge = judge_of(workers, i)
+        total_ns += judge.latency.total_ns
+        for bucket in range(LATENCY_BUCKETS):
+            counts[bucket] += judge.latency.counts[bucket]
+    return counts, total_ns
+
+
+cdef inline int64_t judge_bytes_by_user(const Judge* judge) noexcept nogil:
+    """Return the bytes allocated for a judge's arrays by uid."""
     return (
-        judge.search.steps_walked, judge.ball.friends_marked,
-        judge.search.merge.members_seen,
+        judge.ball.marks_capacity * <int64_t> sizeof(uint32_t)
+        + judge.search.seen_capacity * <int64_t> sizeof(uint32_t)
     )
 
 
-cdef inline tuple judge_latencies(const Judge* judge):
-    """Return (counts by bucket, total nanoseconds)."""
-    counts = [judge.latency.counts[i] for i in range(LATENCY_BUCKETS)]
-    return counts, judge.latency.total_ns
+cdef inline int64_t judge_bytes(const Judge* judge) noexcept nogil:
+    """Return the bytes allocated for a judge's other arrays."""
+    return (
+        ball_bytes(&judge.ball) + merge_bytes(&judge.search.merge)
+        + judge.window.capacity * <int64_t> sizeof(int64_t)
+    )
 
 
-cdef inline int64_t bytes_by_user(const State* state, const Judge* judge) noexcept nogil:
+cdef inline int64_t state_bytes_by_user(const State* state) noexcept nogil:
     """Return the bytes allocated for arrays by uid, and for the table of user ids."""
     return (
         users_bytes(&state.users)
         + state.graph.friends_capacity * <int64_t> sizeof(Friends)
         + state.history.rings_capacity * <int64_t> sizeof(Ring)
         + state.history.newest_capacity * <int64_t> sizeof(int64_t)
-        + judge.ball.marks_capacity * <int64_t> sizeof(uint32_t)
-        + judge.search.seen_capacity * <int64_t> sizeof(uint32_t)
     )
 
 
-cdef inline tuple memory_bytes(const State* state, const Judge* judge, int64_t scanner_bytes):
-    """Return (users, texts of ids, friendships, purchases, recency log, scratch); O(hubs)."""
-    scratch = (
-        ball_bytes(&judge.ball) + merge_bytes(&judge.search.merge)
-        + judge.window.capacity * <int64_t> sizeof(int64_t) + scanner_bytes
-    )
+cdef inline tuple memory_bytes(
+    const State* state, const Workers* workers, int64_t other_bytes
+):
+    """Return (users, texts of ids, friendships, purchases, recency log, scratch, judges).
+
+    O(hubs). Scratch memory is that of the first judge, and `other_bytes`; judges are the
+    others, with all that they have.
+    """
+    cdef const Judge* first = &workers.first
+    cdef int64_t others = 0
+    cdef int32_t i
+    for i in range(1, judge_count(workers)):
+        others += judge_bytes_by_user(judge_of(workers, i)) + judge_bytes(judge_of(workers, i))
     return (
-        bytes_by_user(state, judge), state.users.texts_capacity, graph_bytes(&state.graph),
-        history_bytes(&state.history), recency_bytes(&state.recency), scratch,
+        state_bytes_by_user(state) + judge_bytes_by_user(first), state.users.texts_capacity,
+        graph_bytes(&state.graph), history_bytes(&state.history),
+        recency_bytes(&state.recency), judge_bytes(first) + other_bytes, others,
     )

@@ -13,6 +13,10 @@ cdef extern from *:
     """
     ctypedef unsigned long long uint128 "fa_uint128"
 
+cdef extern from *:
+    # Tells the compiler which value of a condition to expect.
+    bint unlikely "__builtin_expect"(bint condition, bint value) noexcept nogil
+
 cdef enum EventKind:
     PURCHASE = 0
     BEFRIEND = 1

@@ -13,6 +13,7 @@ from fastanomaly.engine.graph cimport (
 )
 from fastanomaly.engine.overlay cimport Overlay
 from fastanomaly.engine.state cimport State
+from fastanomaly.engine.types cimport unlikely
 
 cdef struct View:
     const State* state
@@ -50,7 +51,7 @@ cdef inline int32_t view_newest(const View* view) noexcept nogil:
 
 cdef inline Friends view_friends(const View* view, int32_t uid) noexcept nogil:
     """Return the friends of a user, for the functions below."""
-    if view.edits != NULL and edits_may_have(view.edits, uid):
+    if unlikely(view.edits != NULL, False) and edits_may_have(view.edits, uid):
         return edits_friends(view.edits, &view.state.graph, uid, view.place)
     return view.state.graph.friends[uid]
 
@@ -61,7 +62,9 @@ cdef inline bint is_edited(Friends friends) noexcept nogil:
 
 
 cdef inline int64_t view_runs(const View* view, Friends friends) noexcept nogil:
-    """Return the number of arrays (runs) that hold the friends."""
+    """Return the number of arrays (runs) that hold the friends, at least 1."""
+    if not unlikely(friends.block < 0, False):
+        return 1
     if is_edited(friends):
         return edits_runs(view.edits, &view.state.graph, friends)
     return friends_runs(&view.state.graph, friends)
@@ -70,11 +73,8 @@ cdef inline int64_t view_runs(const View* view, Friends friends) noexcept nogil:
 cdef inline const int32_t* view_run(
     const View* view, Friends friends, int64_t run, int32_t* count
 ) noexcept nogil:
-    """Return one run of friends; sets its length, which may be 0.
-
-    Run 0 may be requested for every user, even one without friends.
-    """
-    if is_edited(friends):
+    """Return one run of friends; sets its length, which may be 0."""
+    if unlikely(is_edited(friends), False):
         return edits_run(view.edits, &view.state.graph, friends, run, view.place, count)
     return friends_run(&view.state.graph, friends, run, count)
 

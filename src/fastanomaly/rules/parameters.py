@@ -20,6 +20,9 @@ SMALLEST = {"D": 1, "T": 2}
 MAX_LINE = 1 << 20
 """The default of the longest line that is read, in bytes."""
 
+MAX_THREADS = 256
+"""The largest number of threads that judge."""
+
 TIME_UNITS = ("s", "ms", "us", "ns", "iso")
 """What numbers in timestamps count; ``iso``: none, but more forms of texts are accepted."""
 
@@ -94,6 +97,34 @@ def check_max_line(value: int, name: str = "max_line") -> int:
     """
     whole = whole_number(name, value)
     _expect_in_range(name, whole, 1, value)
+    return whole
+
+
+def check_threads(value: object) -> int | None:
+    """Return a number of threads, 1 to `MAX_THREADS`, or None for ``auto``.
+
+    Parameters
+    ----------
+    value : int or str
+        As an integer, also of NumPy, or as ASCII decimal digits; or ``auto``.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else; the message has the value.
+    """
+    if value == "auto":
+        return None
+    whole = value
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value):
+        whole = int(value)
+    try:
+        whole = whole_number("threads", whole)
+    except ParameterError:
+        text = value_text(value)
+        raise ParameterError(f"threads: {text} is neither a number nor 'auto'") from None
+    if not 1 <= whole <= MAX_THREADS:
+        raise ParameterError(f"threads: {value_text(value)} is not in 1..{MAX_THREADS}")
     return whole
 
 

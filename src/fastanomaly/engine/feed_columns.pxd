@@ -1,0 +1,215 @@
+"""The events of columns, as batches: see feed.pxd."""
+
+from cpython.bytes cimport PyBytes_FromStringAndSize
+from libc.stdint cimport int32_t, int64_t, uint8_t
+from libc.string cimport memset
+
+from fastanomaly.engine.apply cimport events_find_users, events_hash
+from fastanomaly.engine.batch cimport Batch, batch_abandon, batch_add, batch_clear
+from fastanomaly.engine.columns cimport (
+    ColumnFlag, Columns, Digits, columns_first_invalid, columns_read, row_valid,
+)
+from fastanomaly.engine.feed cimport feed_begin, feed_until_flagged
+from fastanomaly.engine.judge cimport Outcome, Settings
+from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
+from fastanomaly.engine.overlay cimport BATCH_MAX
+from fastanomaly.engine.scan_ahead cimport BATCH_EVENTS
+from fastanomaly.engine.state cimport State
+from fastanomaly.engine.types cimport EVENT_KINDS, PURCHASE, Event, UserKey
+from fastanomaly.engine.user_keys cimport key_text, keys_of_column
+from fastanomaly.engine.workers cimport Workers
+
+cdef struct RowBatch:
+    Event* events           
+    int64_t events_capacity
+    Digits* digits
+    int64_t digits_capacity
+    int32_t most
+    int32_t count
+    bint valid                  # if not, events[count] is the invalid row
+
+cdef struct ColumnFlags:
+    ColumnFlag* items
+    int64_t capacity
+    int64_t count
+
+
+cdef inline str row_fault(const Event* event):
+    """Return what is wrong with a row that is not a valid event."""
+    if event.kind >= EVENT_KINDS:
+        return f"kind {event.kind} is none of 0, 1, 2"
+    if event.kind == PURCHASE:
+        return f"amount_units {event.amount_units} is not in 0..10^18 - 1"
+    return f"user {key_text(&event.user)!r} cannot befriend themself"
+
+
+cdef inline int rows_reserve(RowBatch* rows, int64_t most) except -1:
+    """Reserve memory for that many rows."""
+    rows.most = <int32_t> most
+    memory_reserve(<void**> &rows.events, &rows.events_capacity, most, sizeof(Event))
+    return memory_reserve(
+        <void**> &rows.digits, &rows.digits_capacity, most, sizeof(Digits)
+    )
+
+
+cdef inline void rows_free(RowBatch* rows) noexcept nogil:
+    PyMem_RawFree(rows.events)
+    PyMem_RawFree(rows.digits)
+
+
+cdef inline void rows_read(const Columns* columns, int64_t row, RowBatch* rows) noexcept nogil:
+    """Read the rows from `row` on that fit, up to the first invalid one."""
+    rows.count = 0
+    rows.valid = True
+    while rows.count < rows.most and row < columns.rows:
+        columns_read(columns, row, &rows.events[rows.count], &rows.digits[rows.count])
+        rows.valid = row_valid(&rows.events[rows.count])
+        if not rows.valid:
+            return
+        rows.count += 1
+        row += 1
+
+
+cdef inline void rows_gather(const State* state, RowBatch* rows, Batch* batch) noexcept nogil:
+    """Make a batch of rows; their users are looked up for BATCH_EVENTS rows at a time."""
+    cdef int32_t start = 0, count, i
+    batch_clear(batch)
+    while start < rows.count:
+        count = min(<int32_t> BATCH_EVENTS, rows.count - start)
+        events_hash(state, rows.events + start, count)
+        events_find_users(state, rows.events + start, count)
+        for i in range(start, start + count):
+            batch_add(batch, &rows.events[i])
+        start += count
+
+
+cdef inline int rows_apply(
+    State* state, Settings* settings, Workers* workers, Batch* batch, bint judged,
+    int64_t row, ColumnFlags* flags
+) except -1 nogil:
+    """Apply a batch whose first event is that row, and append the flags."""
+    cdef const Outcome* outcome = NULL
+    cdef ColumnFlag* flag
+    while feed_until_flagged(state, settings, workers, batch, judged, &outcome):
+        flag = &flags.items[flags.count]
+        flag.row = row + batch.applied - 1
+        flag.n = outcome.sums.n
+        flag.mean_cents = outcome.verdict.mean_cents
+        flag.sd_cents = outcome.verdict.sd_cents
+        flags.count += 1
+    return 0
+
+
+cdef inline int rows_feed(
+    State* state, Settings* settings, Workers* workers, Batch* batch,
+    const Columns* columns, bint judged, RowBatch* rows, ColumnFlags* flags,
+    int64_t* applied
+) except -1:
+    """Apply rows up to the first invalid one: valid rows may be overwritten meanwhile.
+
+    *applied counts the rows applied, after an exception, too.
+    """
+    cdef int64_t before = 0
+    cdef bint done = True
+    rows.valid = True
+    batch_clear(batch)
+    while applied[0] < columns.rows and rows.valid:
+        before = applied[0]
+        with nogil:
+            rows_read(columns, before, rows)
+            rows_gather(state, rows, batch)
+        memory_reserve(
+            <void**> &flags.items, &flags.capacity, flags.count + batch.purchase_count,
+            sizeof(ColumnFlag),
+        )
+        done = False
+        try:
+            feed_begin(state, settings, workers, batch, judged)
+            with nogil:
+                rows_apply(state, settings, workers, batch, judged, before, flags)
+            done = True
+        finally:
+            applied[0] = before + batch.applied
+            if not done:
+                batch_abandon(batch, state)
+    return 0
+
+
+cdef inline int check_lengths(
+    int64_t rows, int64_t times_us, int64_t users, int64_t friends, int64_t amounts_units
+) except -1:
+    """Raise ValueError unless all columns have as many rows as kinds."""
+    for name, length in (
+        ("times_us", times_us), ("users", users), ("friends", friends),
+        ("amounts_units", amounts_units),
+    ):
+        if length != rows:
+            raise ValueError(f"columns: kinds has {rows} rows, {name} has {length}")
+    return 0
+
+
+cdef inline tuple feed_columns(
+    State* state, Settings* settings, Workers* workers, Batch* batch,
+    const uint8_t[::1] kinds, const int64_t[::1] times_us, object users, object friends,
+    const int64_t[::1] amounts_units, bint judged
+):
+    """Apply the events of columns; see Engine.feed_columns for what it returns."""
+    cdef Columns columns
+    cdef RowBatch rows
+    cdef ColumnFlags flags
+    cdef const int64_t[::1] user_numbers, friend_numbers
+    cdef UserKey* user_keys = NULL
+    cdef UserKey* friend_keys = NULL
+    cdef int64_t invalid, applied = 0
+    cdef bint by_key = isinstance(users, list)
+    if not by_key:
+        user_numbers, friend_numbers = users, friends
+    memset(&columns, 0, sizeof(Columns))
+    memset(&rows, 0, sizeof(RowBatch))
+    memset(&flags, 0, sizeof(ColumnFlags))
+    columns.rows = kinds.shape[0]
+    check_lengths(
+        columns.rows, times_us.shape[0], len(users), len(friends), amounts_units.shape[0]
+    )
+    if columns.rows == 0:
+        return b"", 0, None
+    columns.kinds = &kinds[0]
+    columns.times_us = &times_us[0]
+    columns.amounts_units = &amounts_units[0]
+    try:
+        if by_key:
+            _user_texts = keys_of_column("users", users, kinds, &user_keys)
+            _friend_texts = keys_of_column("friends", friends, kinds, &friend_keys)
+            columns.user_keys = user_keys
+            columns.friend_keys = friend_keys
+        else:
+            columns.user_numbers = &user_numbers[0]
+            columns.friend_numbers = &friend_numbers[0]
+        rows_reserve(&rows, min(
+            columns.rows,
+            <int64_t> (BATCH_MAX if judged and workers.wanted > 1 else BATCH_EVENTS),
+        ))
+        with nogil:
+            invalid = columns_first_invalid(&columns, rows.events, rows.digits)
+        if invalid >= 0:
+            raise ValueError(f"columns, row {invalid}: {row_fault(rows.events)}")
+        failure = None
+        try:
+            rows_feed(
+                state, settings, workers, batch, &columns, judged, &rows, &flags, &applied
+            )
+            if applied < columns.rows:
+                fault = row_fault(&rows.events[rows.count])
+                raise ValueError(f"columns, row {applied}: changed meanwhile: {fault}")
+        except Exception as error:
+            # The rows before the failure remain applied, and are reported.
+            failure = error
+        raw = PyBytes_FromStringAndSize(
+            <const char*> flags.items, flags.count * <int64_t> sizeof(ColumnFlag)
+        )
+        return raw, applied, failure
+    finally:
+        PyMem_RawFree(user_keys)
+        PyMem_RawFree(friend_keys)
+        PyMem_RawFree(flags.items)
+        rows_free(&rows)
