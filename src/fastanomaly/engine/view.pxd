@@ -9,7 +9,7 @@ from fastanomaly.engine.edits cimport (
     Edits, edits_friends, edits_have, edits_may_have, edits_run, edits_runs,
 )
 from fastanomaly.engine.graph cimport (
-    HUBS_LIMIT, Friends, friends_have, friends_prefetch, friends_run, friends_runs,
+    HUBS_LIMIT, Friends, Graph, friends_have, friends_prefetch, friends_run, friends_runs,
 )
 from fastanomaly.engine.overlay cimport Overlay
 from fastanomaly.engine.state cimport State
@@ -20,16 +20,14 @@ cdef struct View:
     const Overlay* overlay      # or NULL
     const Edits* edits          # those of the overlay, or NULL if there are none
     int32_t place
-
-
-cdef inline View view_of_state(const State* state) noexcept nogil:
-    """Return a view of a state alone."""
-    cdef View view
-    view.state = state
-    view.overlay = NULL
-    view.edits = NULL
-    view.place = 0
-    return view
+    # The readers of edited lists. They are rare: through pointers, they stay out of the loops
+    # of a search, where compilers would inline them.
+    Friends (*edited_friends)(const Edits*, const Graph*, int32_t, int32_t) noexcept nogil
+    int64_t (*edited_runs)(const Edits*, const Graph*, Friends) noexcept nogil
+    const int32_t* (*edited_run)(
+        const Edits*, const Graph*, Friends, int64_t, int32_t, int32_t*
+    ) noexcept nogil
+    bint (*edited_have)(const Edits*, const Graph*, Friends, int32_t, int32_t) noexcept nogil
 
 
 cdef inline View view_at(
@@ -39,9 +37,20 @@ cdef inline View view_at(
     cdef View view
     view.state = state
     view.overlay = overlay
-    view.edits = &overlay.edits if overlay.edits.version_count > 0 else NULL
+    view.edits = NULL
+    if overlay != NULL and overlay.edits.version_count > 0:
+        view.edits = &overlay.edits
     view.place = place
+    view.edited_friends = edits_friends
+    view.edited_runs = edits_runs
+    view.edited_run = edits_run
+    view.edited_have = edits_have
     return view
+
+
+cdef inline View view_of_state(const State* state) noexcept nogil:
+    """Return a view of a state alone."""
+    return view_at(state, NULL, 0)
 
 
 cdef inline int32_t view_newest(const View* view) noexcept nogil:
@@ -51,8 +60,9 @@ cdef inline int32_t view_newest(const View* view) noexcept nogil:
 
 cdef inline Friends view_friends(const View* view, int32_t uid) noexcept nogil:
     """Return the friends of a user, for the functions below."""
-    if unlikely(view.edits != NULL, False) and edits_may_have(view.edits, uid):
-        return edits_friends(view.edits, &view.state.graph, uid, view.place)
+    if unlikely(view.edits != NULL, False):
+        if edits_may_have(view.edits, uid):
+            return view.edited_friends(view.edits, &view.state.graph, uid, view.place)
     return view.state.graph.friends[uid]
 
 
@@ -63,26 +73,32 @@ cdef inline bint is_edited(Friends friends) noexcept nogil:
 
 cdef inline int64_t view_runs(const View* view, Friends friends) noexcept nogil:
     """Return the number of arrays (runs) that hold the friends, at least 1."""
-    if not unlikely(friends.block < 0, False):
-        return 1
-    if is_edited(friends):
-        return edits_runs(view.edits, &view.state.graph, friends)
-    return friends_runs(&view.state.graph, friends)
+    if unlikely(friends.block < 0, False):
+        if is_edited(friends):
+            return view.edited_runs(view.edits, &view.state.graph, friends)
+        return friends_runs(&view.state.graph, friends)
+    return 1
 
 
 cdef inline const int32_t* view_run(
     const View* view, Friends friends, int64_t run, int32_t* count
 ) noexcept nogil:
     """Return one run of friends; sets its length, which may be 0."""
-    if unlikely(is_edited(friends), False):
-        return edits_run(view.edits, &view.state.graph, friends, run, view.place, count)
+    if unlikely(friends.block < 0, False):
+        if is_edited(friends):
+            return view.edited_run(
+                view.edits, &view.state.graph, friends, run, view.place, count
+            )
     return friends_run(&view.state.graph, friends, run, count)
 
 
 cdef inline bint view_have(const View* view, Friends friends, int32_t uid) noexcept nogil:
     """Return whether uid is among the friends; O(LIST_FRIENDS), expected."""
-    if is_edited(friends):
-        return edits_have(view.edits, &view.state.graph, friends, uid, view.place)
+    if unlikely(friends.block < 0, False):
+        if is_edited(friends):
+            return view.edited_have(
+                view.edits, &view.state.graph, friends, uid, view.place
+            )
     return friends_have(&view.state.graph, friends, uid)
 
 
