@@ -23,13 +23,19 @@ _NO_MEMORY = "out of memory"
 _MEMORY_FAULTS = ("failed to map segment", "annot allocate memory")
 _LEAST_MEMORY = {detect: 8 << 20, report: 150 << 20}
 _LEAST_MEMORY_OF_NUMPY = 80 << 20
-"""Bytes of addresses that a command needs; libraries may crash if they start with less."""
+"""Bytes of addresses that a command needs; libraries may crash if they start with less.
+
+To ask for them as zeros costs nothing, unless they are written to.
+"""
 
 _SPARE_MEMORY = 32 << 20
 
 
-def parser() -> Parser:
-    """Build the parser of the whole command line."""
+def parser(words: Sequence[str] = ()) -> Parser:
+    """Build the parser of a command line, or of all if its first word is not a command.
+
+    To build that of every command takes longer than to parse.
+    """
     top = Parser(
         prog="fastanomaly",
         description="Is this purchase unusual for this buyer's friends, right now?",
@@ -37,7 +43,7 @@ def parser() -> Parser:
     )
     top.add_argument("--version", action="version", version=f"fastanomaly {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True)
-    for command in COMMANDS:
+    for command in [c for c in COMMANDS if c.NAME in words[:1]] or COMMANDS:
         sub = commands.add_parser(
             command.NAME,
             help=command.HELP,
@@ -64,10 +70,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             return 2
         if words[0] == "help":
             words = [*words[1:2], "--help"]
-        args = parser().parse_args(words)
-        bytearray(_LEAST_MEMORY.get(args.command, _LEAST_MEMORY_OF_NUMPY))
-        # Nearly every command needs it, and its start crashes for want of memory later.
-        import orjson  # noqa: F401, PLC0415 - not needed for help
+        args = parser(words).parse_args(words)
+        bytes(_LEAST_MEMORY.get(args.command, _LEAST_MEMORY_OF_NUMPY))
+        if _is_memory_limited():
+            # Its start crashes for want of memory later. Otherwise it is imported when it is
+            # needed: that would be a third of the command's own start.
+            import orjson  # noqa: F401, PLC0415
 
         return int(args.command.run(args))
     except UsageError as error:
@@ -97,6 +105,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     return status
 
 
+def _is_memory_limited() -> bool:
+    """Return whether this process may have only some of the addresses."""
+    import resource  # noqa: PLC0415 - not needed for help
+
+    limits = map(resource.getrlimit, (resource.RLIMIT_AS, resource.RLIMIT_DATA))
+    return any(soft != resource.RLIM_INFINITY for soft, _hard in limits)
+
+
 def _is_memory_short(error: BaseException | None) -> bool:
     """Return whether an error comes from a lack of memory, or an allocation fails now."""
     while error is not None:
@@ -105,7 +121,7 @@ def _is_memory_short(error: BaseException | None) -> bool:
             return True
         error = error.__cause__ or error.__context__
     try:
-        bytearray(_SPARE_MEMORY)
+        bytes(_SPARE_MEMORY)
     except MemoryError:
         return True
     return False

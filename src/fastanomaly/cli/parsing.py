@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly.sinks.files import print_text
@@ -89,6 +88,8 @@ class Parser(argparse.ArgumentParser):
 
 def suggestion(word: str, known: Sequence[str]) -> str:
     """Return ", did you mean ...?" if a known word is close to a mistyped one, or ""."""
+    from difflib import get_close_matches  # noqa: PLC0415 - imported late: it slows the start
+
     by_name = {name.lstrip("-"): name for name in known}
     close = get_close_matches(word.lstrip("-"), by_name, n=1, cutoff=_ALIKE)
     return f", did you mean {by_name[close[0]]}?" if close else ""

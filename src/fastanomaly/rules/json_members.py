@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-_TOKEN = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]')
-_NUMBER_AT = re.compile(rb"\s*:\s*([-+.eE0-9]+)")
+# Patterns that few runs need: compiling them slows the start.
+_TOKEN = rb'"[^"\\]*(?:\\.[^"\\]*)*"|[\[\]{},:]'
+_NUMBER_AT = rb"\s*:\s*([-+.eE0-9]+)"
 
 
 class Member(NamedTuple):
@@ -32,7 +33,7 @@ def members(line: bytes) -> list[Member]:
     found: list[Member] = []
     name = b""
     depth = start = colon = 0
-    for token in _TOKEN.finditer(line):
+    for token in re.finditer(_TOKEN, line):
         text = token[0]
         if text in (b"{", b"["):
             depth += 1
@@ -61,7 +62,7 @@ def exact_number(line: bytes, name: str) -> str:
     place = line.find(quoted)
     # If the line has no escapes and the name occurs once, it is that member's.
     if b"\\" not in line and line.find(quoted, place + 1) < 0:
-        match = _NUMBER_AT.match(line, place + len(quoted))
+        match = re.match(_NUMBER_AT, line[place + len(quoted) :])
         assert match is not None
         return match[1].decode()
     return member_texts(line)[name]

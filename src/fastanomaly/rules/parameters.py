@@ -201,7 +201,7 @@ _REPAIRS = (
 
 
 _OTHER_FORMS = {
-    name: re.compile(rf"\b(?:{words})\b[\"']?\s*[=:]\s*[\"']?([0-9]{{1,10}})\b", re.IGNORECASE)
+    name: rf"\b(?:{words})\b[\"']?\s*[=:]\s*[\"']?([0-9]{{1,10}})\b"
     for name, words in (("D", "d|degree"), ("T", "t|tracked"))
 }
 """D and T in a line that is not JSON or has other names, such as ``D=2 T=50``."""
@@ -244,7 +244,7 @@ def _other_form(text: str) -> str:
     found = {
         name: number[1]
         for name, pattern in _OTHER_FORMS.items()
-        if (number := pattern.search(text)) is not None
+        if (number := re.search(pattern, text, re.IGNORECASE)) is not None
     }
     if not found or "event_type" in text:
         return ""

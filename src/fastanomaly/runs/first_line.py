@@ -18,9 +18,9 @@ from fastanomaly.rules.parameters import (
 from fastanomaly.sources.base import Lines, LongLine, SourceOptions, open_source
 
 _BLANK = b" \t\r\n"
-_EMPTY_LINES = re.compile(rb"(?:\r?\n)++")
+_EMPTY_LINES = rb"(?:\r?\n)++"
 _HEAD = 4096
-_NAMED = re.compile(rb'"[DT]"')
+_NAMED = rb'"[DT]"'
 
 
 def read_parameters(path: str, given: Mapping[str, int], max_line: int) -> dict[str, int]:
@@ -140,7 +140,7 @@ def _why_text_absent(path: str, line: bytes, head: bytes, number: int) -> str:
         return ""
     lines = head.split(b"\n")
     for place, other in enumerate(lines[1:], number + 1):
-        if _NAMED.search(other) and parameter_line(other) is not None:
+        if re.search(_NAMED, other) and parameter_line(other) is not None:
             return f"line {place} is the parameter line: it must be the first"
     if _last_line_has_parameters(path):
         return "the last line is the parameter line: it must be the first"
@@ -164,7 +164,7 @@ def _last_line_has_parameters(path: str) -> bool:
             lines = file.read(_HEAD).rstrip(_BLANK).split(b"\n")
     except OSError:
         return False
-    return _NAMED.search(lines[-1]) is not None and parameter_line(lines[-1]) is not None
+    return re.search(_NAMED, lines[-1]) is not None and parameter_line(lines[-1]) is not None
 
 
 def _skip_blank_lines(blocks: Iterator[Lines], max_line: int) -> tuple[Lines, int]:
@@ -175,7 +175,7 @@ def _skip_blank_lines(blocks: Iterator[Lines], max_line: int) -> tuple[Lines, in
             return block, number
         view = memoryview(block)
         while view:
-            if empty := _EMPTY_LINES.match(view):  # all at once: there may be millions
+            if empty := re.match(_EMPTY_LINES, view):  # all at once: there may be millions
                 number += empty[0].count(b"\n")
                 view = view[empty.end() :]
                 continue

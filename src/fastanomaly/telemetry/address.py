@@ -9,10 +9,9 @@ from fastanomaly.errors import UsageError
 
 LOCAL = "127.0.0.1"
 
-_ADDRESS = re.compile(
-    r"(?:(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^/\s:\[\]]*)):)?(?P<port>[0-9]+)"
-)
-_NUMBER = re.compile(r"[-+]?[0-9][0-9a-fA-FxX_.,]*", re.ASCII)
+# Patterns that few runs need: compiling them slows the start.
+_ADDRESS = r"(?:(?:\[(?P<v6>[0-9A-Fa-f:.]+)\]|(?P<host>[^/\s:\[\]]*)):)?(?P<port>[0-9]+)"
+_NUMBER = r"[-+]?[0-9][0-9a-fA-FxX_.,]*"
 _LARGEST_PORT = 65535
 _HINT = "write a port (9100), HOST:PORT, [IPv6]:PORT or, for a file, its path (./NAME)"
 
@@ -41,7 +40,7 @@ def parse_target(target: str) -> Address | None:
     UsageError
         If it looks like an address but is none.
     """
-    if match := _ADDRESS.fullmatch(target):
+    if match := re.fullmatch(_ADDRESS, target):
         digits = match["port"]
         if len(digits) > len(str(_LARGEST_PORT)) or not 0 < int(digits) <= _LARGEST_PORT:
             raise UsageError(
@@ -56,7 +55,7 @@ def parse_target(target: str) -> Address | None:
 
 
 def _looks_like_number(text: str) -> bool:
-    if _NUMBER.fullmatch(text):
+    if re.fullmatch(_NUMBER, text):
         return True
     try:
         float(text)
