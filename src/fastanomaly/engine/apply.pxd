@@ -5,8 +5,11 @@ from libc.stdint cimport int32_t
 from fastanomaly.engine.graph cimport friends_prefetch
 from fastanomaly.engine.history cimport history_prefetch
 from fastanomaly.engine.memory cimport memory_prefetch
+from fastanomaly.engine.scan_ahead cimport BATCH_EVENTS
 from fastanomaly.engine.state cimport State, state_befriend, state_record, state_unfriend
-from fastanomaly.engine.types cimport BEFRIEND, CUT_TIME, PURCHASE, ROUNDED_AMOUNT, Event
+from fastanomaly.engine.types cimport (
+    BEFRIEND, CUT_TIME, PURCHASE, ROUNDED_AMOUNT, Event, UserKey,
+)
 from fastanomaly.engine.users cimport (
     key_hash, users_find, users_prefetch_name, users_prefetch_slot,
 )
@@ -21,45 +24,64 @@ cdef inline void events_hash(const State* state, Event* events, int32_t count) n
             events[i].friend.hash = key_hash(state.users.secret, &events[i].friend)
 
 
+cdef inline int32_t events_keys(
+    Event* events, int32_t count, UserKey** keys
+) noexcept nogil:
+    """List the keys of events; their number, at most 2 * count."""
+    cdef int32_t i, key_count = 0
+    for i in range(count):
+        keys[key_count] = &events[i].user
+        keys[key_count + 1] = &events[i].friend
+        # Without a branch, which nothing could predict.
+        key_count += 1 + (events[i].kind != PURCHASE)
+    return key_count
+
+
+cdef inline void event_prefetch_entries(const State* state, const Event* event) noexcept nogil:
+    """Prefetch what an event's users have in arrays by uid."""
+    cdef int32_t uid = max(event.user.uid, 0)
+    if event.kind == PURCHASE:
+        memory_prefetch(&state.history.rings[uid])
+        memory_prefetch(&state.history.newest_us[uid])
+    else:
+        memory_prefetch(&state.graph.friends[uid])
+        memory_prefetch(&state.graph.friends[max(event.friend.uid, 0)])
+
+
+cdef inline void event_prefetch_blocks(const State* state, const Event* event) noexcept nogil:
+    """Prefetch the latest purchase of an event's buyer, or its users' friends."""
+    if event.kind == PURCHASE:
+        if event.user.uid >= 0:
+            history_prefetch(&state.history, event.user.uid)
+    else:
+        if event.user.uid >= 0:
+            friends_prefetch(&state.graph, event.user.uid)
+        if event.friend.uid >= 0:
+            friends_prefetch(&state.graph, event.friend.uid)
+
+
 cdef inline void events_find_users(
     const State* state, Event* events, int32_t count
 ) noexcept nogil:
     """Look up the users of events whose keys are hashed, and prefetch what they will touch.
 
-    A state that exceeds the processor's caches costs a chain of cache misses for each event:
-    slot, name, entry by uid, block. Doing one link of the chain for the whole batch at a
-    time makes the misses of different events overlap. Expected O(count).
+    At most BATCH_EVENTS of them. A state that exceeds the processor's caches costs a chain of
+    cache misses for each event: slot, name, entry by uid, block. Doing one link of the chain
+    for the whole batch at a time makes the misses of different events overlap. Expected
+    O(count).
     """
-    cdef int32_t i
-    cdef Event* event
+    cdef UserKey* keys[2 * BATCH_EVENTS]
+    cdef int32_t i, key_count = events_keys(events, count, keys)
+    for i in range(key_count):
+        users_prefetch_slot(&state.users, keys[i])
+    for i in range(key_count):
+        users_prefetch_name(&state.users, keys[i])
+    for i in range(key_count):
+        keys[i].uid = users_find(&state.users, keys[i])
     for i in range(count):
-        users_prefetch_slot(&state.users, &events[i].user)
-        if events[i].kind != PURCHASE:
-            users_prefetch_slot(&state.users, &events[i].friend)
+        event_prefetch_entries(state, &events[i])
     for i in range(count):
-        users_prefetch_name(&state.users, &events[i].user)
-        if events[i].kind != PURCHASE:
-            users_prefetch_name(&state.users, &events[i].friend)
-    for i in range(count):
-        event = &events[i]
-        event.user.uid = users_find(&state.users, &event.user)
-        if event.kind == PURCHASE:
-            memory_prefetch(&state.history.rings[max(event.user.uid, 0)])
-            memory_prefetch(&state.history.newest_us[max(event.user.uid, 0)])
-        else:
-            event.friend.uid = users_find(&state.users, &event.friend)
-            memory_prefetch(&state.graph.friends[max(event.user.uid, 0)])
-            memory_prefetch(&state.graph.friends[max(event.friend.uid, 0)])
-    for i in range(count):
-        event = &events[i]
-        if event.kind == PURCHASE:
-            if event.user.uid >= 0:
-                history_prefetch(&state.history, event.user.uid)
-        else:
-            if event.user.uid >= 0:
-                friends_prefetch(&state.graph, event.user.uid)
-            if event.friend.uid >= 0:
-                friends_prefetch(&state.graph, event.friend.uid)
+        event_prefetch_blocks(state, &events[i])
 
 
 cdef inline int apply_event(State* state, const Event* event, bint anomalous) except -1 nogil:

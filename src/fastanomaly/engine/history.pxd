@@ -128,13 +128,34 @@ cdef inline void ring_release(History* history, Ring before) noexcept nogil:
         history.rings[moved.owner].block = before.block
 
 
-cdef inline void ring_add(
+cdef inline bint ring_has_room(Ring ring) noexcept nogil:
+    """Return whether a ring with less than T purchases has a block with room for one more."""
+    return ring.count > 0 and size_of(ring.count + 1) == size_of(ring.count)
+
+
+cdef inline void ring_insert(
+    const History* history, Ring* ring, Purchase purchase, bint late
+) noexcept nogil:
+    """Insert a purchase into a ring whose block has room for it."""
+    cdef Purchase* items = <Purchase*> (ring_tag(history, ring[0]) + 1)
+    cdef int32_t index = ring.count
+    if late:
+        index = ring_find(history, items, 0, ring.count, purchase.key)
+        memmove(
+            items + index + 1, items + index,
+            <size_t> (ring.count - index) * sizeof(Purchase),
+        )
+    items[index] = purchase
+    ring.count += 1
+
+
+cdef inline void ring_grow(
     History* history, int32_t uid, Purchase purchase, bint late
 ) noexcept nogil:
-    """Insert a purchase into a ring with less than T, after pool_reserve for one more.
+    """Move a ring to a larger block, with one more purchase; pool_reserve comes before.
 
-    Copies at most one block. If the ring moves to a larger block, that one is only written
-    to: reading back what was just written would stall.
+    Copies one block. The larger block is only written to: reading back what was just written
+    would stall.
     """
     cdef Ring* ring = &history.rings[uid]
     cdef Ring before = ring[0]
@@ -146,23 +167,16 @@ cdef inline void ring_add(
     if late:
         index = ring_find(history, old, 0, before.count, purchase.key)
     ring.count += 1
-    if before.count > 0 and size_of(ring.count) == size_of(before.count):
-        items = <Purchase*> old
-        memmove(
-            items + index + 1, items + index,
-            <size_t> (before.count - index) * sizeof(Purchase),
-        )
-        items[index] = purchase
-        return
     ring.block = pool_take(&history.blocks, size_of(ring.count), uid, 0)
     items = <Purchase*> (ring_tag(history, ring[0]) + 1)
     items[index] = purchase
     if before.count > 0:
         memcpy(items, old, <size_t> index * sizeof(Purchase))
-        memcpy(
-            items + index + 1, old + index,
-            <size_t> (before.count - index) * sizeof(Purchase),
-        )
+        if late:
+            memcpy(
+                items + index + 1, old + index,
+                <size_t> (before.count - index) * sizeof(Purchase),
+            )
         ring_release(history, before)
 
 
@@ -257,9 +271,11 @@ cdef inline int history_record(
             return 0
         history.kept -= 1
         ring_replace_oldest(history, ring[0], purchase, late)
+    elif ring_has_room(ring[0]):
+        ring_insert(history, ring, purchase, late)
     else:
         pool_reserve(&history.blocks, size_of(ring.count + 1), 1)
-        ring_add(history, uid, purchase, late)
+        ring_grow(history, uid, purchase, late)
     history.kept += 1
     history.newest_us[uid] = max(history.newest_us[uid], purchase.key.time_us)
     return 0

@@ -93,7 +93,8 @@ cdef inline void chunk_insert(Chunk* chunk, Purchase purchase, int32_t uid) noex
     cdef int32_t place = chunk.end
     while place > chunk.start and purchase_before(purchase.key, chunk.keys[place - 1]):
         place -= 1
-    chunk_move(chunk, place + 1, chunk, place, chunk.end - place)
+    if place < chunk.end:       # moving nothing would be most of the work
+        chunk_move(chunk, place + 1, chunk, place, chunk.end - place)
     chunk.uids[place] = uid
     chunk.amounts_units[place] = purchase.amount_units
     chunk.keys[place] = purchase.key
