@@ -228,13 +228,21 @@ cdef inline void history_add_user(History* history, int32_t uid) noexcept nogil:
 
 
 cdef inline void history_prefetch(const History* history, int32_t uid) noexcept nogil:
-    """Prefetch the latest purchase of a user, next to which the next one will be written."""
+    """Prefetch the latest purchase of a user, next to which the next one will be written.
+
+    Where the ring will move to a larger block, all of its purchases.
+    """
     cdef Ring ring = history.rings[uid]
-    cdef Tag* tag
+    cdef const char* block
+    cdef int64_t bytes, at
     if ring.block >= 0 and ring.count > 0:
-        tag = ring_tag(history, ring)
-        memory_prefetch(tag)
-        memory_prefetch(<const Purchase*> (tag + 1) + ring.count - 1)
+        block = <const char*> ring_tag(history, ring)
+        bytes = <int64_t> sizeof(Tag) + ring.count * <int64_t> sizeof(Purchase)
+        memory_prefetch(block)
+        memory_prefetch(block + bytes - <int64_t> sizeof(Purchase))
+        if not ring_has_room(ring) and ring.count < history.tracked:
+            for at in range(64, bytes - 64, 64):
+                memory_prefetch(block + at)
 
 
 cdef inline int history_record(
