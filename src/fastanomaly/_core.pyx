@@ -32,7 +32,10 @@ from fastanomaly.engine.reject cimport VALID, quick_reason
 from fastanomaly.engine.reject_rows cimport fault_detail, reject_rows
 from fastanomaly.engine.save cimport save_state, state_arrays, state_scalars
 from fastanomaly.engine.scan cimport scan_event
-from fastanomaly.engine.scan_ahead cimport find_line_end
+from fastanomaly.engine.scan_ahead cimport (
+    LineBatch, ScanAhead, find_line_end, scan_ahead_begin, scan_ahead_end, scan_ahead_next,
+    scan_ahead_release,
+)
 from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (
     judges_latencies, judges_work, memory_bytes, state_counts,
@@ -112,6 +115,36 @@ def scan(line: bytes, round_amounts: bool = False, time_unit: int = 0):
     reading.time_unit = time_unit
     found = scan_event(text, text + len(line), &reading, &event)
     return event_values(&event) if found else None
+
+
+def scan_text(text: bytes, max_line: int, round_amounts: bool = False, time_unit: int = 0):
+    """Scan lines ahead: the event of each that is one, with its number and place. For tests."""
+    cdef ScanAhead* ahead = NULL
+    cdef LineBatch* batch
+    cdef Reading reading
+    cdef uint64_t[2] secret
+    cdef int64_t line = 1
+    reading.round_amounts = round_amounts
+    reading.time_unit = time_unit
+    secret[0] = secret[1] = 0
+    found = []
+    memory_zeroed(<void**> &ahead, 1, sizeof(ScanAhead))
+    scan_ahead_begin(ahead, text, len(text), max_line, &reading, secret)
+    try:
+        while True:
+            batch = scan_ahead_next(ahead, 0, True)
+            if batch == NULL:
+                return found
+            for i in range(batch.count):
+                found.append((
+                    line + batch.lines[i], batch.starts[i], batch.ends[i],
+                    event_values(&batch.events[i]),
+                ))
+            line += batch.line_count
+            scan_ahead_release(ahead, 1)
+    finally:
+        scan_ahead_end(ahead)
+        PyMem_RawFree(ahead)
 
 
 def decode(line: bytes, round_amounts: bool = False, time_unit: int = 0):

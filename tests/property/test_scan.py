@@ -9,7 +9,7 @@ from profiles import examples
 from randomlogs import random_logs
 
 from fastanomaly import Detector
-from fastanomaly._core import decode, scan
+from fastanomaly._core import decode, scan, scan_text
 
 TIMES = ["2017-06-13 11:33:01", "2017-06-13T11:33:01.25Z", "2017-02-29 11:33:01", "soon"]
 EVENTS = [
@@ -122,6 +122,58 @@ def lines(draw):
 def test_the_scanner_declines_or_agrees(line):
     found = scan(line)
     assert found is None or found == decode(line)
+
+
+SPELLINGS = [
+    *(json.dumps(event) for event in EVENTS),
+    *(json.dumps(event, separators=(",", ":")) for event in EVENTS),
+    '{"event_type":"purchase", "timestamp":"2017-06-14 18:46:40", "id": "409", "amount": "5"}',
+    '{"amount":59.5,"id":12345678,"timestamp":"1969-12-31T23:59:59","event_type":"purchase"}',
+    ' { "id1":8601,"event_type" : "befriend","id2": 27,"more":"same" } \r',
+    '{"event_type":"unfriend","id2":"123456789012345","id1":"1234567890123456"}',
+]
+FILLER = b"\n" * 600  # behind every line is as much as a layout may read
+
+
+@st.composite
+def similar_lines(draw):
+    """Draw lines that are laid out alike, but for a few changes."""
+    chosen = draw(st.lists(st.sampled_from(SPELLINGS), min_size=1, max_size=3))
+    drawn = []
+    for _ in range(draw(st.integers(2, 8))):
+        line = draw(st.sampled_from(chosen)).encode()
+        for _ in range(draw(st.integers(0, 3))):
+            place = draw(st.integers(0, len(line)))
+            other = st.one_of(
+                st.binary(max_size=2),
+                st.from_regex(rb"[0-9.:-]{1,9}", fullmatch=True),
+                st.sampled_from([b"0", b"1", b"9", b".", b'"', b"\r", b"\0", b" ", b"\xb0"]),
+            )
+            line = line[:place] + draw(other) + line[place + draw(st.integers(0, 3)) :]
+        drawn.append(line.replace(b"\n", b""))
+    return drawn
+
+
+@settings(max_examples=examples(3000))
+@given(similar_lines(), st.sampled_from([90, 1000]), st.booleans())
+@example(
+    [SPELLINGS[0].encode(), SPELLINGS[0].replace("2017-06-13 ", "\0" * 11).encode()],
+    99,
+    True,
+)
+def test_lines_laid_out_alike_are_scanned_as_single_lines(drawn, max_line, round_amounts):
+    expected = []
+    start = 0
+    for number, line in enumerate(drawn, 1):
+        text = line.removesuffix(b"\r")
+        event = scan(text, round_amounts)
+        if event is not None and len(text) <= max_line:
+            expected.append((number, start, start + len(text), event))
+        start += len(line) + 1
+    text = b"\n".join(drawn) + b"\n"
+    assert scan_text(text + FILLER, max_line, round_amounts) == expected
+    assert scan_text(text, max_line, round_amounts) == expected
+    assert scan_text(text + b"x" * 600, max_line, round_amounts) == expected
 
 
 def large_text(seed):

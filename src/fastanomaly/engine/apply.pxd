@@ -27,13 +27,14 @@ cdef inline void events_hash(const State* state, Event* events, int32_t count) n
 cdef inline int32_t events_keys(
     Event* events, int32_t count, UserKey** keys
 ) noexcept nogil:
-    """List the keys of events; their number, at most 2 * count."""
+    """List the keys of events whose uids are not known; their number, at most 2 * count."""
     cdef int32_t i, key_count = 0
     for i in range(count):
+        # Without branches, which nothing could predict.
         keys[key_count] = &events[i].user
-        keys[key_count + 1] = &events[i].friend
-        # Without a branch, which nothing could predict.
-        key_count += 1 + (events[i].kind != PURCHASE)
+        key_count += events[i].user.uid < 0
+        keys[key_count] = &events[i].friend
+        key_count += (events[i].kind != PURCHASE) & (events[i].friend.uid < 0)
     return key_count
 
 
@@ -65,7 +66,7 @@ cdef inline void events_find_users(
 ) noexcept nogil:
     """Look up the users of events whose keys are hashed, and prefetch what they will touch.
 
-    At most BATCH_EVENTS of them. A state that exceeds the processor's caches costs a chain of
+    Keys whose uids are known are not looked up, and need no hash. At most BATCH_EVENTS of them. A state that exceeds the processor's caches costs a chain of
     cache misses for each event: slot, name, entry by uid, block. Doing one link of the chain
     for the whole batch at a time makes the misses of different events overlap. Expected
     O(count).

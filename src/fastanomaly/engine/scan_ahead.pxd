@@ -13,6 +13,10 @@ they are valid until their batch is released.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memchr
 
+from fastanomaly.engine.known_users cimport KnownUsers, known_add, known_find
+from fastanomaly.engine.layout cimport (
+    LAYOUT_BYTES, Layouts, layouts_begin, layouts_learn, layouts_read,
+)
 from fastanomaly.engine.reject cimport BLANK, quick_reason
 from fastanomaly.engine.scan cimport scan_event
 from fastanomaly.engine.threads cimport (
@@ -20,7 +24,7 @@ from fastanomaly.engine.threads cimport (
     pthread_cond_wait, pthread_join, pthread_mutex_destroy, pthread_mutex_init,
     pthread_mutex_lock, pthread_mutex_t, pthread_mutex_unlock, pthread_t, thread_start,
 )
-from fastanomaly.engine.types cimport PURCHASE, Event, Reading
+from fastanomaly.engine.types cimport PURCHASE, Event, Reading, UserKey
 from fastanomaly.engine.users cimport key_hash
 
 cdef enum:
@@ -46,6 +50,8 @@ cdef struct LineBatch:
     int32_t count                       # of events
     int32_t other_count
     int64_t line_count                  # of lines, blank ones included
+    UserKey* unknown[2 * BATCH_EVENTS]  # keys of events that may be known once applied
+    int32_t unknown_count
 
 cdef struct ScanAhead:
     const char* text
@@ -54,6 +60,8 @@ cdef struct ScanAhead:
     const Reading* reading      # what is accepted
     const uint64_t* secret      # of the hash of user keys
     int64_t next_start          # of the next line to be scanned
+    Layouts layouts             # of the lines scanned so far
+    KnownUsers known            # from batches that were released
     LineBatch[RING_BATCHES] batches
     # Shared by the threads, protected by the lock:
     int64_t scanned             # batches scanned so far
@@ -97,24 +105,65 @@ cdef inline bint note_other_line(
     return batch.other_count == BATCH_OTHERS
 
 
+cdef inline bint scan_line(
+    ScanAhead* ahead, int64_t start, Event* event, int64_t* end, int64_t* next_start
+) noexcept nogil:
+    """Scan the line at start; sets its end and the start of the next one. False to decline."""
+    cdef const char* line = ahead.text + start
+    cdef const char* found = NULL
+    # Near the end of the text, too little of it is readable, and nothing worth learning.
+    cdef bint inside = ahead.size - start >= LAYOUT_BYTES
+    if inside:
+        found = layouts_read(&ahead.layouts, line, event)
+    if found != NULL:
+        end[0] = found - ahead.text
+        next_start[0] = end[0] + 1 + (found[0] == c"\r")
+        return end[0] - start <= ahead.max_line
+    next_start[0] = find_line_end(ahead.text, ahead.size, start, end)
+    # The byte behind a line is its line end, or the NUL that ends a bytes object.
+    if end[0] - start > ahead.max_line or not scan_event(
+        line, ahead.text + end[0], ahead.reading, event
+    ):
+        return False
+    if inside:
+        layouts_learn(&ahead.layouts, line, ahead.text + end[0], event.kind)
+    return True
+
+
+cdef inline void prepare_key(ScanAhead* ahead, LineBatch* batch, UserKey* key) noexcept nogil:
+    """Set the uid of a scanned key if it is known; otherwise its hash."""
+    if key.number >= 0:
+        if known_find(&ahead.known, key):
+            return
+        batch.unknown[batch.unknown_count] = key
+        batch.unknown_count += 1
+    key.hash = key_hash(ahead.secret, key)
+
+
+cdef inline void remember_users(ScanAhead* ahead, LineBatch* batch) noexcept nogil:
+    """Remember the uids that were looked up for a batch since it was filled."""
+    cdef int32_t i
+    for i in range(batch.unknown_count):
+        if batch.unknown[i].uid >= 0:
+            known_add(&ahead.known, batch.unknown[i])
+    batch.unknown_count = 0
+
+
 cdef inline void scan_ahead_fill(ScanAhead* ahead, LineBatch* batch) noexcept nogil:
     """Scan the next lines into a batch, until it is full."""
     cdef int64_t start, end, next_start = ahead.next_start, line = 0
     cdef int32_t count = 0
     cdef bint full = False
     cdef Event* event
+    remember_users(ahead, batch)
     batch.other_count = 0
     while not full and next_start < ahead.size:
         start = next_start
         event = &batch.events[count]
-        next_start = find_line_end(ahead.text, ahead.size, start, &end)
-        # The byte behind a line is its line end, or the NUL that ends a bytes object.
-        if end - start <= ahead.max_line and scan_event(
-            ahead.text + start, ahead.text + end, ahead.reading, event
-        ):
-            event.user.hash = key_hash(ahead.secret, &event.user)
+        if scan_line(ahead, start, event, &end, &next_start):
+            prepare_key(ahead, batch, &event.user)
             if event.kind != PURCHASE:
-                event.friend.hash = key_hash(ahead.secret, &event.friend)
+                prepare_key(ahead, batch, &event.friend)
             batch.starts[count] = start
             batch.ends[count] = end
             batch.lines[count] = line
@@ -166,6 +215,7 @@ cdef inline void scan_ahead_begin(
     ahead.applied = 0
     ahead.stopped = False
     ahead.threaded = False
+    layouts_begin(&ahead.layouts)
     if size >= THREAD_BYTES:
         pthread_mutex_init(&ahead.lock, NULL)
         pthread_cond_init(&ahead.changed, NULL)

@@ -48,7 +48,7 @@ cdef struct UserKey:            # a user_id as given
     const char* text            # UTF-8, owned by the caller; unused if number >= 0
     int64_t length
     int64_t number              # the value of a plain decimal of up to 18 digits, or -1
-    uint64_t hash               # from key_hash; must be set before a lookup
+    uint64_t hash               # from key_hash; must be set before a lookup, if uid < 0
     int32_t uid                 # the user's, if already looked up; otherwise -1
 
 cdef struct Event:
