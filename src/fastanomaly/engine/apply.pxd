@@ -3,7 +3,7 @@
 from libc.stdint cimport int32_t
 
 from fastanomaly.engine.graph cimport friends_prefetch
-from fastanomaly.engine.history cimport history_prefetch
+from fastanomaly.engine.history cimport history_prefetch, history_prefetch_entry
 from fastanomaly.engine.memory cimport memory_prefetch
 from fastanomaly.engine.scan_ahead cimport BATCH_EVENTS
 from fastanomaly.engine.state cimport State, state_befriend, state_record, state_unfriend
@@ -24,41 +24,42 @@ cdef inline void events_hash(const State* state, Event* events, int32_t count) n
             events[i].friend.hash = key_hash(state.users.secret, &events[i].friend)
 
 
-cdef inline int32_t events_keys(
-    Event* events, int32_t count, UserKey** keys
-) noexcept nogil:
-    """List the keys of events whose uids are not known; their number, at most 2 * count."""
-    cdef int32_t i, key_count = 0
+cdef struct EventLists:         # the events of a batch, sorted
+    UserKey* keys[2 * BATCH_EVENTS]             # whose uids are not known
+    const Event* purchases[BATCH_EVENTS]
+    const Event* others[BATCH_EVENTS]
+    int32_t key_count
+    int32_t purchase_count
+    int32_t other_count
+
+
+cdef inline void events_list(Event* events, int32_t count, EventLists* lists) noexcept nogil:
+    """Sort events, without branches, which nothing could predict."""
+    cdef int32_t i, keys = 0, purchases = 0
+    cdef bint other
     for i in range(count):
-        # Without branches, which nothing could predict.
-        keys[key_count] = &events[i].user
-        key_count += events[i].user.uid < 0
-        keys[key_count] = &events[i].friend
-        key_count += (events[i].kind != PURCHASE) & (events[i].friend.uid < 0)
-    return key_count
+        other = events[i].kind != PURCHASE
+        lists.keys[keys] = &events[i].user
+        keys += events[i].user.uid < 0
+        lists.keys[keys] = &events[i].friend
+        keys += other & (events[i].friend.uid < 0)
+        lists.purchases[purchases] = &events[i]
+        lists.others[i - purchases] = &events[i]
+        purchases += not other
+    lists.key_count = keys
+    lists.purchase_count = purchases
+    lists.other_count = count - purchases
 
 
-cdef inline void event_prefetch_entries(const State* state, const Event* event) noexcept nogil:
-    """Prefetch what an event's users have in arrays by uid."""
-    cdef int32_t uid = max(event.user.uid, 0)
-    if event.kind == PURCHASE:
-        memory_prefetch(&state.history.rings[uid])
-        memory_prefetch(&state.history.newest_us[uid])
-    else:
-        memory_prefetch(&state.graph.friends[uid])
-        memory_prefetch(&state.graph.friends[max(event.friend.uid, 0)])
-
-
-cdef inline void event_prefetch_blocks(const State* state, const Event* event) noexcept nogil:
-    """Prefetch the latest purchase of an event's buyer, or its users' friends."""
-    if event.kind == PURCHASE:
-        if event.user.uid >= 0:
-            history_prefetch(&state.history, event.user.uid)
-    else:
-        if event.user.uid >= 0:
-            friends_prefetch(&state.graph, event.user.uid)
-        if event.friend.uid >= 0:
-            friends_prefetch(&state.graph, event.friend.uid)
+cdef inline void keys_find(const State* state, const EventLists* lists) noexcept nogil:
+    """Look up the users whose uids are not known; expected O(1) each."""
+    cdef int32_t i
+    for i in range(lists.key_count):
+        users_prefetch_slot(&state.users, lists.keys[i])
+    for i in range(lists.key_count):
+        users_prefetch_name(&state.users, lists.keys[i])
+    for i in range(lists.key_count):
+        lists.keys[i].uid = users_find(&state.users, lists.keys[i])
 
 
 cdef inline void events_find_users(
@@ -66,23 +67,28 @@ cdef inline void events_find_users(
 ) noexcept nogil:
     """Look up the users of events whose keys are hashed, and prefetch what they will touch.
 
-    Keys whose uids are known are not looked up, and need no hash. At most BATCH_EVENTS of them. A state that exceeds the processor's caches costs a chain of
-    cache misses for each event: slot, name, entry by uid, block. Doing one link of the chain
-    for the whole batch at a time makes the misses of different events overlap. Expected
-    O(count).
+    At most BATCH_EVENTS of them. Keys whose uids are known need no hash. A state that exceeds
+    the processor's caches costs a chain of cache misses for each event: slot, name, entry by
+    uid, block. Doing one link of the chain for the whole batch at a time makes the misses of
+    different events overlap. Expected O(count).
     """
-    cdef UserKey* keys[2 * BATCH_EVENTS]
-    cdef int32_t i, key_count = events_keys(events, count, keys)
-    for i in range(key_count):
-        users_prefetch_slot(&state.users, keys[i])
-    for i in range(key_count):
-        users_prefetch_name(&state.users, keys[i])
-    for i in range(key_count):
-        keys[i].uid = users_find(&state.users, keys[i])
-    for i in range(count):
-        event_prefetch_entries(state, &events[i])
-    for i in range(count):
-        event_prefetch_blocks(state, &events[i])
+    cdef EventLists lists
+    cdef int32_t i
+    events_list(events, count, &lists)
+    keys_find(state, &lists)
+    for i in range(lists.purchase_count):
+        history_prefetch_entry(&state.history, max(lists.purchases[i].user.uid, 0))
+    for i in range(lists.other_count):
+        memory_prefetch(&state.graph.friends[max(lists.others[i].user.uid, 0)])
+        memory_prefetch(&state.graph.friends[max(lists.others[i].friend.uid, 0)])
+    for i in range(lists.purchase_count):
+        if lists.purchases[i].user.uid >= 0:
+            history_prefetch(&state.history, lists.purchases[i].user.uid)
+    for i in range(lists.other_count):
+        if lists.others[i].user.uid >= 0:
+            friends_prefetch(&state.graph, lists.others[i].user.uid)
+        if lists.others[i].friend.uid >= 0:
+            friends_prefetch(&state.graph, lists.others[i].friend.uid)
 
 
 cdef inline int apply_event(State* state, const Event* event, bint anomalous) except -1 nogil:

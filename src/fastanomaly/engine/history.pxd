@@ -227,6 +227,14 @@ cdef inline void history_add_user(History* history, int32_t uid) noexcept nogil:
     history.newest_us[uid] = NEVER
 
 
+cdef inline void history_prefetch_entry(
+    const History* history, int32_t uid
+) noexcept nogil:
+    """Prefetch what the arrays by uid have of a user."""
+    memory_prefetch(&history.rings[uid])
+    memory_prefetch(&history.newest_us[uid])
+
+
 cdef inline void history_prefetch(const History* history, int32_t uid) noexcept nogil:
     """Prefetch the latest purchase of a user, next to which the next one will be written.
 

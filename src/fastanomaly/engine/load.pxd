@@ -156,7 +156,7 @@ cdef inline int load_recency(
         if i > 0 and not purchase_before(purchases[i - 1].key, purchases[i].key):
             return load_error("the recency log is out of order")
         recency_reserve(recency)
-        recency_push(recency, purchases[i], uids[i])
+        recency_push(recency, &purchases[i], uids[i])
     recency.truncated = truncated
     return 0
 

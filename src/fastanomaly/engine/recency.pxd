@@ -88,6 +88,14 @@ cdef inline void chunk_move(
     memmove(to.keys + to_place, chunk.keys + place, <size_t> count * sizeof(PurchaseKey))
 
 
+cdef inline void chunk_set(
+    Chunk* chunk, int32_t place, const Purchase* purchase, int32_t uid
+) noexcept nogil:
+    chunk.uids[place] = uid
+    chunk.amounts_units[place] = purchase.amount_units
+    chunk.keys[place] = purchase.key
+
+
 cdef inline void chunk_insert(Chunk* chunk, Purchase purchase, int32_t uid) noexcept nogil:
     """Insert an entry at its place in a chunk with room at its end; O(CHUNK_ENTRIES)."""
     cdef int32_t place = chunk.end
@@ -95,9 +103,7 @@ cdef inline void chunk_insert(Chunk* chunk, Purchase purchase, int32_t uid) noex
         place -= 1
     if place < chunk.end:       # moving nothing would be most of the work
         chunk_move(chunk, place + 1, chunk, place, chunk.end - place)
-    chunk.uids[place] = uid
-    chunk.amounts_units[place] = purchase.amount_units
-    chunk.keys[place] = purchase.key
+    chunk_set(chunk, place, &purchase, uid)
     chunk.end += 1
 
 
@@ -146,14 +152,10 @@ cdef inline void recency_drop_oldest(Recency* recency) noexcept nogil:
             PyMem_RawFree(chunk)
 
 
-cdef inline void recency_push(
+cdef inline void recency_insert(
     Recency* recency, Purchase purchase, int32_t uid
 ) noexcept nogil:
-    """Insert a purchase; recency_reserve must have been called.
-
-    Beyond the bound the oldest purchase is dropped, which may be this one. O(1) for the
-    newest purchase, at most O(CHUNK_ENTRIES + chunks) for a late one.
-    """
+    """Insert a purchase that is late, or for which the last chunk has no room."""
     cdef int64_t index
     cdef Chunk* chunk
     if recency.chunk_count == 0:
@@ -166,6 +168,32 @@ cdef inline void recency_push(
     if chunk.end == CHUNK_ENTRIES:
         chunk = recency_make_room(recency, index, purchase.key)
     chunk_insert(chunk, purchase, uid)
+
+
+cdef inline Chunk* recency_last(const Recency* recency) noexcept nogil:
+    """Return the last chunk, or NULL."""
+    if recency.chunk_count == 0:
+        return NULL
+    return recency.chunks[recency.chunk_count - 1]
+
+
+cdef inline void recency_push(
+    Recency* recency, const Purchase* purchase, int32_t uid
+) noexcept nogil:
+    """Insert a purchase; recency_reserve must have been called.
+
+    Beyond the bound the oldest purchase is dropped, which may be this one. O(1) for the
+    newest purchase, at most O(CHUNK_ENTRIES + chunks) for a late one.
+    """
+    cdef Chunk* last = recency_last(recency)
+    if (
+        last != NULL and last.end < CHUNK_ENTRIES
+        and not purchase_before(purchase.key, last.keys[last.end - 1])
+    ):
+        chunk_set(last, last.end, purchase, uid)
+        last.end += 1
+    else:
+        recency_insert(recency, purchase[0], uid)
     recency.count += 1
     if recency.count > RECENCY_BOUND:
         recency_drop_oldest(recency)

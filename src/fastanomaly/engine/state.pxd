@@ -107,7 +107,7 @@ cdef inline int state_record(
         known = state.users.count
     finally:
         state_forget_users(state, known)
-    recency_push(&state.recency, purchase, uid)
+    recency_push(&state.recency, &purchase, uid)
     state.seq += 1
     return 0
 
