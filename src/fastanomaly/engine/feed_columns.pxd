@@ -135,6 +135,24 @@ cdef inline int rows_feed(
     return 0
 
 
+cdef inline object rows_feed_all(
+    State* state, Settings* settings, Workers* workers, Batch* batch,
+    const Columns* columns, bint judged, RowBatch* rows, ColumnFlags* flags,
+    int64_t* applied
+):
+    """Apply all rows; what failed, or None. The rows before a failure remain applied."""
+    try:
+        rows_feed(
+            state, settings, workers, batch, columns, judged, rows, flags, applied
+        )
+        if applied[0] < columns.rows:
+            fault = row_fault(&rows.events[rows.count])
+            raise ValueError(f"columns, row {applied[0]}: changed meanwhile: {fault}")
+    except Exception as error:
+        return error
+    return None
+
+
 cdef inline int check_lengths(
     int64_t rows, int64_t times_us, int64_t users, int64_t friends, int64_t amounts_units
 ) except -1:
@@ -193,17 +211,9 @@ cdef inline tuple feed_columns(
             invalid = columns_first_invalid(&columns, rows.events, rows.digits)
         if invalid >= 0:
             raise ValueError(f"columns, row {invalid}: {row_fault(rows.events)}")
-        failure = None
-        try:
-            rows_feed(
-                state, settings, workers, batch, &columns, judged, &rows, &flags, &applied
-            )
-            if applied < columns.rows:
-                fault = row_fault(&rows.events[rows.count])
-                raise ValueError(f"columns, row {applied}: changed meanwhile: {fault}")
-        except Exception as error:
-            # The rows before the failure remain applied, and are reported.
-            failure = error
+        failure = rows_feed_all(
+            state, settings, workers, batch, &columns, judged, &rows, &flags, &applied
+        )
         raw = PyBytes_FromStringAndSize(
             <const char*> flags.items, flags.count * <int64_t> sizeof(ColumnFlag)
         )
