@@ -22,6 +22,8 @@ def friendships(shape, users, rng):
         return [(a, b) for a in range(users // 4) for b in range(a)]
     if shape == "pieces":
         return [(a, b) for a in range(users) for b in range(a - a % 7, a)]
+    if shape == "ladder":
+        return [(user, user + ahead) for user in range(users - 3) for ahead in (1, 2, 3)]
     if shape == "heavy-tailed":
         return [
             (int(users * rng.random() ** 3), rng.randrange(users)) for _ in range(4 * users)
@@ -73,6 +75,18 @@ def test_both_methods_give_the_same_flags(shape, degree):
             ball, _ = answers(columns, degree, tracked, "ball")
             assert both == ball
             assert both[0]
+
+
+@pytest.mark.parametrize("degree", [29, 30, 31, 32, 40])
+def test_distances_beyond_those_that_have_marks_of_their_own(degree):
+    """Users three steps ahead are friends, so levels are small and there are many."""
+    rng = random.Random(f"far {degree}")
+    columns = events("ladder", 400, 300, rng)
+    for tracked in (2, 5, 50):
+        both, _ = answers(columns, degree, tracked, "auto")
+        ball, _ = answers(columns, degree, tracked, "ball")
+        assert both == ball
+        assert both[0]
 
 
 @pytest.mark.parametrize("late", [0.0, 0.1, 1.0])

@@ -74,7 +74,7 @@ cdef inline void judge_find_latest(
     bint ball_method
 ) noexcept nogil:
     """Fill the window with the latest T purchases of a user's network."""
-    ball_begin(&judge.ball, buyer)
+    ball_begin(&judge.ball, buyer, 1)
     if ball_method:
         search_ball(&judge.search, &judge.window, &judge.ball, view, degree, tracked)
     else:
@@ -156,7 +156,7 @@ cdef inline void judge_grid(
     outcome.flags.count = 0
     outcome.compared_from = grid.degree_count
     if buyer >= 0:
-        ball_begin(&judge.ball, buyer)
+        ball_begin(&judge.ball, buyer, grid.degree_count)
         for d in range(grid.degree_count):
             same = d > 0 and judge.search.same_if_wider
             if not same:

@@ -38,7 +38,7 @@ cdef inline list network_ids(const State* state, Judge* judge, int32_t degree, o
     if uid < 0:
         return []
     judge_reserve(judge, state.users.count, 1, 1)
-    ball_begin(&judge.ball, uid)
+    ball_begin(&judge.ball, uid, 1)
     ball_fill(&judge.ball, &view, degree)
     return [user_id_of(&state.users, judge.ball.queue[i]) for i in range(1, judge.ball.end)]
 
@@ -129,7 +129,7 @@ cdef inline tuple network_latest(
     if uid < 0:
         return [], []
     judge_reserve(judge, state.users.count, state.history.kept, tracked)
-    ball_begin(&judge.ball, uid)
+    ball_begin(&judge.ball, uid, 1)
     sizes = ball_fill_levels(&judge.ball, state, degree)
     try:
         memory_resize(<void**> &places, state.users.count, sizeof(int32_t))

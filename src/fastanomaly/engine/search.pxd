@@ -3,27 +3,28 @@
 There are two ways to find them. From the buyer: mark the ball level by level, and merge the
 rings of its users. From the newest purchase: walk the recency log back, and keep the
 purchases whose buyer is within D, until T are found. Neither is always cheaper, so the
-search alternates: it walks for as much as the next level would cost, then marks that level,
-and resumes the walk where it stopped. The one that finishes first ends the search, so the
-cost stays within a small factor of the cheaper way (docs/search.md has the proof).
+search alternates: it walks for as much as the next part of the ball would cost, then marks
+that part, and resumes the walk where it stopped. The one that finishes first ends the
+search, so the cost stays within a small factor of the cheaper way (docs/search.md has the
+proof).
 
 With r levels marked, a user is within D of the buyer if and only if some user within D - r
 of them is marked. At r = D that is one read of a mark, at r = D - 1 a scan of their friends,
-and before that a breadth-first search that stops at the first mark. The answers are exact,
-so they stay valid as r grows, and are stored as marks.
+and before that a breadth-first search that stops at the first mark. Before its last step it
+also stops at marks of level r + 1, so a part of that level makes tests cheaper. The answers
+are exact, so they stay valid as r grows, and are stored as marks.
 
 Work is counted in steps: a purchase walked over or an edge visited is one step. Search owns
 its arrays and reuses them. Except for search_ball, functions expect a ball that ball_begin
-or ball_grow left, memory reserved for all of them, and write to the ball, the search and
-the window only.
+or ball_grow left, and only the ball, the search and the window are written to.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
 from libc.string cimport memset
 
 from fastanomaly.engine.ball cimport (
-    PREFETCH, MARK_BALL, MARK_WITHIN, Ball, ball_complete, ball_count, ball_exhausted,
-    ball_fill, ball_grow, ball_has, ball_has_of_four,
+    LEVELS, PREFETCH, Ball, any_of_four, ball_complete, ball_count, ball_exhausted, ball_fill,
+    ball_has, ball_mark_at_most, ball_mark_counted,
 )
 from fastanomaly.engine.graph cimport LIST_FRIENDS, Friends
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_extend_zeroed, memory_prefetch
@@ -46,6 +47,9 @@ cdef enum:
     TESTS_MIN = 8
     # The cost of a level is counted in portions of that many steps for each of T.
     COUNT_PORTION = 8
+    # Before the first walk with tests that may take several steps, marking may spend that many
+    # for each of T: a test costs about as much, a cache miss and a mispredicted branch.
+    MARK_PER_PURCHASE = 24
 
 cdef enum Within:               # whether a user is within D of the buyer
     NO = 0
@@ -81,48 +85,49 @@ cdef inline int search_reserve(
     return merge_reserve(&search.merge, min(users, tracked))
 
 
-cdef inline bint rim_is_smaller(const Ball* ball, Friends friends) noexcept nogil:
-    """Return whether looking up the rim among a hub's friends is cheaper than a scan."""
-    return friends.count > LIST_FRIENDS and friends.count > ball.end - ball.rim
-
-
 cdef inline Within search_rim(
-    Search* search, const Ball* ball, const View* view, Friends friends
+    Search* search, const Ball* ball, const View* view, Friends friends, uint32_t least
 ) noexcept nogil:
-    """Return whether a user who is not marked has a marked friend, by looking up the rim.
+    """Return whether a user who is not in the ball has a friend in it with such a mark.
 
-    All friends of marked users inside the rim are marked, so only the rim can have a friend
-    who is not. Expected O(users on the rim).
+    All friends of queue[:next] are in the ball, so only the users after them can have a
+    friend who is not; the last level is in order of marks. Expected O(users after them).
     """
     cdef int64_t i
-    for i in range(ball.rim, ball.end):
+    for i in range(ball.next, ball.end):
+        if ball.marks[ball.queue[i]] < least:
+            break
         if view_have(view, friends, ball.queue[i]):
-            search.budget -= i + 1 - ball.rim
+            search.budget -= i + 1 - ball.next
             return YES
-    search.budget -= ball.end - ball.rim
+    search.budget -= ball.end - ball.next
     return NO
 
 
 cdef inline Within search_friends(
-    Search* search, const Ball* ball, const View* view, int32_t uid
+    Search* search, const Ball* ball, const View* view, int32_t uid, uint32_t least
 ) noexcept nogil:
-    """Return whether a user who is not marked has a marked friend; stops at the first one."""
+    """Return whether a user has a friend with such a mark or more; stops at the first one.
+
+    The user's own mark is less, or would have ended the search.
+    """
     cdef Friends friends = view_friends(view, uid)
+    cdef const uint32_t* marks = ball.marks
     cdef int64_t i, run
     cdef const int32_t* uids
     cdef int32_t count
-    if rim_is_smaller(ball, friends):
-        return search_rim(search, ball, view, friends)
+    if friends.count > LIST_FRIENDS and friends.count > ball.end - ball.next:
+        return search_rim(search, ball, view, friends, least)
     for run in range(view_runs(view, friends)):
         uids = view_run(view, friends, run, &count)
         i = 0
         while i + 4 <= count:
-            if ball_has_of_four(ball, uids + i):
+            if any_of_four(marks, uids + i, least):
                 search.budget -= i + 4
                 return YES
             i += 4
         while i < count:
-            if ball_has(ball, uids[i]):
+            if marks[uids[i]] >= least:
                 search.budget -= i + 1
                 return YES
             i += 1
@@ -130,97 +135,92 @@ cdef inline Within search_friends(
     return NO
 
 
-cdef inline Within search_expand(
-    Search* search, const Ball* ball, const View* view, Friends friends, int64_t* tail
+cdef inline int64_t search_append(
+    Search* search, const View* view, int32_t uid, int32_t* queue, int64_t tail
 ) noexcept nogil:
-    """Append friends not seen yet to the queue; YES if one of them is marked.
+    """Append a user's friends not seen yet to the queue; its new tail.
 
-    UNKNOWN, without a step, if the budget does not cover all friends.
+    Branch-free: each friend is written to the queue.
     """
-    cdef int32_t* queue = ball.queue + ball.end
+    cdef Friends friends = view_friends(view, uid)
+    cdef uint32_t* seen = search.seen
+    cdef uint32_t epoch = search.seen_epoch
     cdef int64_t run, i
     cdef const int32_t* uids
     cdef int32_t friend, count
-    if friends.count > search.budget:
-        return UNKNOWN
     for run in range(view_runs(view, friends)):
         uids = view_run(view, friends, run, &count)
         for i in range(count):
             friend = uids[i]
-            if ball_has(ball, friend):
-                search.budget -= i + 1
-                return YES
-            if search.seen[friend] != search.seen_epoch:
-                search.seen[friend] = search.seen_epoch
-                queue[tail[0]] = friend
-                tail[0] += 1
-        search.budget -= count
-    return NO
+            queue[tail] = friend
+            tail += seen[friend] != epoch
+            seen[friend] = epoch
+    search.budget -= friends.count
+    return tail
 
 
-cdef inline Within search_near(
-    Search* search, const Ball* ball, const View* view, int32_t uid, int32_t steps
-) noexcept nogil:
-    """Return whether a marked user is within `steps` of uid, who is not marked.
-
-    A breadth-first search that ends with UNKNOWN when the budget is used up. Its queue is
-    the free part of the ball's, which has room for all users. Of hubs, only the rim is looked up at first, and their friends are expanded last
-    in their level: usually a mark is found before.
-    """
-    cdef Friends friends
-    cdef int32_t* queue = ball.queue + ball.end
-    cdef int64_t head = 0, level_end = 1, tail = 1, i
-    cdef Within found
+cdef inline void search_begin_seen(Search* search) noexcept nogil:
+    """Begin a breadth-first search: nobody is seen yet."""
     search.seen_epoch += 1
     if search.seen_epoch == 0:
         memset(search.seen, 0, <size_t> search.seen_capacity * sizeof(uint32_t))
         search.seen_epoch = 1
-    search.seen[uid] = search.seen_epoch
+
+
+cdef inline Within search_near(
+    Search* search, const Ball* ball, const View* view, int32_t uid, int32_t degree
+) noexcept nogil:
+    """Return whether uid, who is not in the ball, is within the degree.
+
+    A breadth-first search that ends with UNKNOWN when the budget is used up. Usually a mark
+    is found soon, so the friends of a level are first only looked at, and remembered when
+    that was in vain. Its queue is the free part of the ball's, which has room for all users.
+    """
+    cdef int32_t* queue = ball.queue + ball.end
+    cdef int64_t head = 0, level_end = 1, tail = 1, i
+    cdef int32_t left = degree          # steps from the friends looked at to the buyer
+    cdef uint32_t least
     queue[0] = uid
-    while steps > 1 and head < tail:
+    while True:
+        left -= 1
+        least = ball_mark_at_most(ball, left)
         for i in range(head, level_end):
-            friends = view_friends(view, queue[i])
-            if rim_is_smaller(ball, friends):
-                found = search_rim(search, ball, view, friends)
-            else:
-                found = search_expand(search, ball, view, friends, &tail)
-            if found != NO:
-                return found
+            if search.budget <= 0:
+                return UNKNOWN
+            if i + PREFETCH < level_end:
+                view_prefetch(view, queue[i + PREFETCH])
+            if search_friends(search, ball, view, queue[i], least) == YES:
+                return YES
+        if left == ball.radius:
+            return NO
+        if head == 0:
+            search_begin_seen(search)
+            search.seen[uid] = search.seen_epoch
         for i in range(head, level_end):
-            friends = view_friends(view, queue[i])
-            if rim_is_smaller(ball, friends):
-                found = search_expand(search, ball, view, friends, &tail)
-                if found != NO:
-                    return found
+            if view_friends(view, queue[i]).count > search.budget:
+                return UNKNOWN
+            tail = search_append(search, view, queue[i], queue, tail)
         head = level_end
         level_end = tail
-        steps -= 1
-    while head < tail:
-        if search.budget <= 0:
-            return UNKNOWN
-        if head + PREFETCH < tail:
-            view_prefetch(view, queue[head + PREFETCH])
-        if search_friends(search, ball, view, queue[head]) == YES:
-            return YES
-        head += 1
-    return NO
+        if head == tail:
+            return NO
 
 
 cdef inline Within search_within(
     Search* search, const Ball* ball, const View* view, int32_t uid, int32_t degree
 ) noexcept nogil:
-    """Return whether uid, who is not in the ball, is within the degree; store the answer."""
+    """Return whether uid is within the degree, which is not known yet; store the answer."""
     cdef Within answer
     if ball.marks[uid] == ball.outside:
         return NO
-    if ball.marks[uid] == ball.stamp + MARK_WITHIN:
-        return YES
     if degree - ball.radius == 1:
-        answer = search_friends(search, ball, view, uid)
+        answer = search_friends(
+            search, ball, view, uid, ball_mark_at_most(ball, ball.radius)
+        )
     else:
-        answer = search_near(search, ball, view, uid, degree - ball.radius)
+        answer = search_near(search, ball, view, uid, degree)
     if answer != UNKNOWN:
-        ball.marks[uid] = ball.stamp + MARK_WITHIN if answer == YES else ball.outside
+        ball.marks[uid] = ball.within if answer == YES else ball.outside
     return answer
 
 
@@ -267,11 +267,11 @@ cdef inline int32_t walk_find_marked(
     """
     cdef const uint32_t* marks = ball.marks
     cdef const int32_t* uids = walk.uids
-    cdef uint32_t mark = ball.stamp + MARK_BALL
+    cdef uint32_t mark = ball.within
     cdef int32_t count = 0, place
     for place in range(walk.place, first - 1, -1):
         found[count] = place
-        count += marks[uids[place]] == mark
+        count += marks[uids[place]] >= mark
     return count
 
 
@@ -340,22 +340,26 @@ cdef inline bint search_alternately(
     Search* search, Window* window, Ball* ball, const View* view, int32_t degree,
     int32_t tracked
 ) noexcept nogil:
-    """Alternately walk and mark levels; False once the ball is complete without a result.
+    """Alternately walk and mark; False once the ball is complete without a result.
 
     Each walk has as many steps as were or will be spent on marking since the last one.
+    Before the last level, a level is marked in parts that double.
     """
     cdef int64_t due = 0            # steps for the next walk
     cdef int64_t cost_due = 0       # the part of the next level's cost that is in `due`
+    cdef int64_t marked = 0         # steps of marking
     cdef WalkEnd end
-    cdef bint all_counted
+    cdef bint all_counted, in_parts
     while not ball_complete(ball, degree):
+        # Before the last level, every user marked ends tests earlier.
+        in_parts = degree - ball.radius > 1 and ball.radius < LEVELS - 1
         all_counted = ball_count(
-            ball, view, cost_due + COUNT_PORTION * <int64_t> tracked
+            ball, view, cost_due + max(COUNT_PORTION * <int64_t> tracked, marked)
         )
         due += ball.level_cost - cost_due
         cost_due = ball.level_cost
-        # A walk needs at least T steps to succeed: levels that cost less are marked first.
-        if due > tracked:
+        # A walk needs at least T steps to succeed: what costs less is marked first.
+        if due > (MARK_PER_PURCHASE if in_parts else 1) * <int64_t> tracked:
             search.budget = due
             end = search_walk(search, window, ball, view, degree, tracked)
             search.steps_walked += due - search.budget
@@ -365,8 +369,9 @@ cdef inline bint search_alternately(
             if end == LOG_ENDED:
                 ball_fill(ball, view, degree)
                 return False
-        if all_counted:
-            ball_grow(ball, view)
+        if all_counted or in_parts:
+            marked += ball.level_cost
+            ball_mark_counted(ball, view)
             cost_due = 0
     return False
 
