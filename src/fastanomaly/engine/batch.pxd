@@ -31,7 +31,7 @@ from fastanomaly.engine.view cimport (
 )
 
 cdef enum:
-    BATCH_FLAGS = 1 << 16       # room for flags under a grid: it bounds purchases ahead
+    BATCH_FLAGS = 1 << 20       # room for flags under a grid, which bounds purchases ahead
 
 cdef struct Batch:
     int32_t count               # of events
@@ -75,9 +75,14 @@ cdef inline int batch_reserve_flags(
     )
 
 
-cdef inline bint batch_fits(const Batch* batch, const Settings* settings) noexcept nogil:
-    """Return whether the flags of all purchases fit into memory of bounded size."""
-    return grid_cells(&settings.grid) * batch.purchase_count <= BATCH_FLAGS
+cdef inline bint batch_fits(
+    const Batch* batch, const Settings* settings, int32_t more
+) noexcept nogil:
+    """Return whether so many more events fit, and their flags into memory of bounded size."""
+    return (
+        batch.count + more <= BATCH_MAX
+        and grid_cells(&settings.grid) * (batch.purchase_count + more) <= BATCH_FLAGS
+    )
 
 
 # -- in turn ---------------------------------------------------------------------------

@@ -85,7 +85,7 @@ cdef inline int feed_begin(
     Otherwise it will be judged in turn, for which the room for flags is reserved.
     """
     cdef int32_t used = workers_for(workers, batch.purchase_count) if judged else 1
-    if workers.wanted > 1 and used > 1 and batch_fits(batch, settings):
+    if workers.wanted > 1 and used > 1 and batch_fits(batch, settings, 0):
         try:
             with nogil:
                 feed_ahead(state, settings, workers, batch, used)

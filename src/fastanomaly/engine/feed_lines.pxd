@@ -13,11 +13,12 @@ from cpython.type cimport PyType_GenericAlloc
 from libc.stdint cimport int32_t, int64_t, uint8_t
 
 from fastanomaly.engine.apply cimport events_find_users, events_hash
-from fastanomaly.engine.batch cimport Batch, batch_abandon, batch_add, batch_clear
+from fastanomaly.engine.batch cimport (
+    Batch, batch_abandon, batch_add, batch_clear, batch_fits,
+)
 from fastanomaly.engine.decode cimport decode_line
 from fastanomaly.engine.feed cimport feed_begin, feed_until_flagged, flag_values
 from fastanomaly.engine.judge cimport Outcome, Settings
-from fastanomaly.engine.overlay cimport BATCH_MAX
 from fastanomaly.engine.reject cimport BLANK, DECLINED, VALID
 from fastanomaly.engine.scan_ahead cimport (
     BATCH_EVENTS, BATCH_OTHERS, LineBatch, OtherLine, ScanAhead,
@@ -159,22 +160,22 @@ cdef inline int lines_add(
 
 
 cdef inline bint lines_fit(
-    const LineFeed* feed, const Batch* batch, bint several
+    const LineFeed* feed, const Settings* settings, const Batch* batch, bint several
 ) noexcept nogil:
     """Return whether to gather more lines that were scanned."""
     return feed.held_count == 0 or (
         several and feed.held_count < HELD_MAX
-        and batch.count + BATCH_EVENTS + BATCH_OTHERS <= BATCH_MAX
+        and batch_fits(batch, settings, BATCH_EVENTS + BATCH_OTHERS)
     )
 
 
 cdef inline int lines_gather(
-    LineFeed* feed, const State* state, Batch* batch, bint several, object log,
-    Py_ssize_t max_rejected, list kept, list rejected
+    LineFeed* feed, const State* state, const Settings* settings, Batch* batch,
+    bint several, object log, Py_ssize_t max_rejected, list kept, list rejected
 ) except -1:
     """Gather a batch: at least what is scanned next, with `several` what was scanned, too."""
     cdef LineBatch* scanned
-    while lines_fit(feed, batch, several) and len(rejected) < max_rejected:
+    while lines_fit(feed, settings, batch, several) and len(rejected) < max_rejected:
         with nogil:
             scanned = scan_ahead_next(&feed.scanner, feed.held_count, feed.held_count == 0)
             if scanned != NULL:
@@ -229,8 +230,8 @@ cdef inline object lines_feed_batch(
     batch_clear(batch)
     try:
         lines_gather(
-            feed, state, batch, judged and workers.wanted > 1, log, max_rejected, kept,
-            rejected,
+            feed, state, settings, batch, judged and workers.wanted > 1, log, max_rejected,
+            kept, rejected,
         )
     except BaseException as error:
         failure = error
