@@ -12,6 +12,7 @@ from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
+import pytest
 from reference import ReferenceDetector
 
 from fastanomaly import BEFRIEND, PURCHASE, UNFRIEND, Detector
@@ -77,6 +78,14 @@ def all_shared():
         yield
     finally:
         share_all_batches(False)
+
+
+@contextmanager
+def judged_by(threads):
+    """Let so many threads share every batch of detectors that do not say how many judge."""
+    with pytest.MonkeyPatch.context() as patch, all_shared():
+        patch.setattr("fastanomaly.detector.available_processors", lambda: threads)
+        yield
 
 
 # -- the same events in three ways

@@ -14,15 +14,18 @@ class Profile:
     """The counts of a profile."""
 
     random_logs: int  # logs that the engine and the reference both judge
+    thread_counts: int  # how many of 1, 2, 3 and 8 threads each of them is judged with
     kills: int  # kills of each long crash test
     memory_limits: int  # limits of memory that a run is tried with
     scale: int = 1  # factor on the number of Hypothesis examples
 
 
 PROFILES = {
-    "dev": Profile(random_logs=2000, kills=6, memory_limits=8),
-    "ci": Profile(random_logs=10_000, kills=12, memory_limits=20),
-    "nightly": Profile(random_logs=10_000, kills=600, memory_limits=400, scale=10),
+    "dev": Profile(random_logs=2000, thread_counts=2, kills=6, memory_limits=8),
+    "ci": Profile(random_logs=10_000, thread_counts=4, kills=12, memory_limits=20),
+    "nightly": Profile(
+        random_logs=10_000, thread_counts=4, kills=600, memory_limits=400, scale=10
+    ),
 }
 DEFAULT = "dev"
 

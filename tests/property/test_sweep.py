@@ -1,10 +1,14 @@
-"""Every setting of a sweep has the flags of a run at that setting."""
+"""Every setting of a sweep has the flags of a run at that setting.
+
+The sweep is judged by any number of threads, which share all batches; the runs by one.
+"""
 
 from pathlib import Path
 
 import hypothesis.strategies as st
 import profiles
 import pytest
+from batches import THREADS, judged_by
 from hypothesis import HealthCheck, given, settings
 from randomlogs import random_logs
 
@@ -21,15 +25,16 @@ def check_every_cell(folder, result, **options):
     batch, stream, out = paths(folder)
     flags = 0
     for index, cell in enumerate(result.cells):
-        summary = detect(
-            batch,
-            stream,
-            out,
-            degree=cell.degree,
-            tracked=cell.tracked,
-            sigmas=cell.sigmas,
-            **options,
-        )
+        with judged_by(1):
+            summary = detect(
+                batch,
+                stream,
+                out,
+                degree=cell.degree,
+                tracked=cell.tracked,
+                sigmas=cell.sigmas,
+                **options,
+            )
         written = Path(out).read_bytes()
         assert b"".join(result.lines(index)) == written, cell
         assert result.flags[index] == summary.flags == written.count(b"\n")
@@ -48,21 +53,23 @@ def check_every_cell(folder, result, **options):
     tracked=st.sets(st.integers(2, 9) | st.just(2**31 - 1), min_size=1, max_size=3),
     sigmas=st.sets(st.sampled_from(["0", "0.5", "1", "2.125", "3"]), min_size=1, max_size=2),
     method=st.sampled_from(["auto", "ball"]),
+    threads=st.sampled_from(THREADS),
 )
-def test_small_grids(tmp_path, seed, degrees, tracked, sigmas, method):
+def test_small_grids(tmp_path, seed, degrees, tracked, sigmas, method, threads):
     logs = random_logs(seed)
     batch, stream, _ = paths(tmp_path)
     Path(batch).write_bytes(logs.batch)
     Path(stream).write_bytes(logs.stream)
-    result = sweep(
-        batch,
-        stream,
-        degrees=degrees,
-        tracked=tracked,
-        sigmas=sigmas,
-        max_line=logs.max_line,
-        method=method,
-    )
+    with judged_by(threads):
+        result = sweep(
+            batch,
+            stream,
+            degrees=degrees,
+            tracked=tracked,
+            sigmas=sigmas,
+            max_line=logs.max_line,
+            method=method,
+        )
     check_every_cell(tmp_path, result, max_line=logs.max_line)
 
 
@@ -85,13 +92,14 @@ def test_a_large_grid(tmp_path, seed):
         seed=seed,
     )
     simulate(Path(batch), Path(stream), simulation)
-    result = sweep(
-        batch,
-        stream,
-        degrees=range(1, 7),
-        tracked=[10, 20, 50, 100, 200],
-        sigmas=["0.5", "1.5", "2.125", "3"],
-    )
+    with judged_by(seed + 1):
+        result = sweep(
+            batch,
+            stream,
+            degrees=range(1, 7),
+            tracked=[10, 20, 50, 100, 200],
+            sigmas=["0.5", "1.5", "2.125", "3"],
+        )
     assert len(result.cells) == 120
     assert len(set(result.flags.tolist())) > 8  # the settings do differ
     check_every_cell(tmp_path, result)
