@@ -23,7 +23,16 @@ if TYPE_CHECKING:
     )
     from fastanomaly.explanations.model import Explanation
     from fastanomaly.reports.build import report
-    from fastanomaly.results import ColumnFlags, Counts, Fed, Flag, Latency, Memory, Work
+    from fastanomaly.results import (
+        ColumnFlags,
+        Counts,
+        Fed,
+        Flag,
+        Latency,
+        Memory,
+        Sharing,
+        Work,
+    )
     from fastanomaly.rules.rejects import REASONS, Rejected
     from fastanomaly.runs.detection import detect
     from fastanomaly.runs.diagnosis import Diagnosis
@@ -39,7 +48,7 @@ _HOMES = {
     "OutputError ParameterError Stopped StrictError UsageError",
     "explanations.model": "Explanation",
     "reports.build": "report",
-    "results": "ColumnFlags Counts Fed Flag Latency Memory Work",
+    "results": "ColumnFlags Counts Fed Flag Latency Memory Sharing Work",
     "rules.rejects": "REASONS Rejected",
     "runs.detection": "detect",
     "runs.diagnosis": "Diagnosis",
@@ -73,6 +82,7 @@ __all__ = [
     "OutputError",
     "ParameterError",
     "Rejected",
+    "Sharing",
     "Simulation",
     "Stopped",
     "StrictError",

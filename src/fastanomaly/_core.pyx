@@ -38,7 +38,7 @@ from fastanomaly.engine.scan_ahead cimport (
 )
 from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (
-    judges_latencies, judges_work, memory_bytes, state_counts,
+    judges_latencies, judges_work, memory_bytes, state_counts, workers_counts,
 )
 from fastanomaly.engine.times cimport time_in_unit
 from fastanomaly.engine.types cimport (
@@ -546,6 +546,15 @@ cdef class Engine:
         """Return (counts by bucket, total nanoseconds) of the judgements timed so far."""
         self.check_idle()
         return judges_latencies(&self.workers)
+
+    def sharing(self):
+        """Return how judgements were shared among threads, see engine/statistics.pxd.
+
+        (threads that judged the last batch, judgements, those made ahead, nanoseconds of
+        judging ahead, judged batches by power of two of their events, their events).
+        """
+        self.check_idle()
+        return workers_counts(&self.workers)
 
     def newest_us(self):
         """Return the newest timestamp of a purchase, or None."""

@@ -17,8 +17,17 @@ from fastanomaly.convert import (
     exact_units,
 )
 from fastanomaly.errors import FeedError, ParameterError
-from fastanomaly.results import ColumnFlags, Counts, Fed, Flag, Latency, Memory, Work
 from fastanomaly.processors import available_processors
+from fastanomaly.results import (
+    ColumnFlags,
+    Counts,
+    Fed,
+    Flag,
+    Latency,
+    Memory,
+    Sharing,
+    Work,
+)
 from fastanomaly.rules.parameters import (
     MAX_LINE,
     MAX_THREADS,
@@ -86,8 +95,8 @@ class Detector:
     -----
     Memory grows with users, friendships and stored purchases (at most T a user), not with
     events. A detector is used by one thread of the caller at a time: a call during another
-    call raises RuntimeError. A call that raises has changed nothing, except the bulk calls, which have
-    applied the events before the one that failed.
+    call raises RuntimeError. A call that raises has changed nothing, except the bulk calls,
+    which have applied the events before the one that failed.
 
     Examples
     --------
@@ -141,7 +150,7 @@ class Detector:
             round_amounts=self._reading.round_amounts,
             time_unit=self._reading.unit_code,
         )
-        self.threads = threads  # type: ignore[assignment]
+        self.threads = threads
 
     @property
     def degree(self) -> int:
@@ -656,6 +665,26 @@ class Detector:
         counts, total_ns = self._engine.latencies()
         bounds = [2**i / 1e6 for i in range(len(counts) - 1)]
         return Latency([*bounds, float("inf")], counts, total_ns / 1e9)
+
+    def sharing(self) -> Sharing:
+        """Return how judgements were shared among threads so far, and how large batches were.
+
+        It costs little: batches are counted, not single judgements. A detector that was
+        loaded starts at 0.
+
+        Examples
+        --------
+        >>> from fastanomaly import Detector
+        >>> detector = Detector(degree=1, tracked=50, threads=1)
+        >>> line = b'{"event_type":"purchase","timestamp":"2017-06-13","id":"a","amount":"1"}'
+        >>> _ = detector.feed([line.replace(b"13", b"13 11:33:01")] * 300)
+        >>> sharing = detector.sharing()
+        >>> sharing.judgements, sharing.shared, sharing.busy
+        (300, 0, 1)
+        """
+        busy, judgements, shared, shared_ns, sizes, events = self._engine.sharing()
+        bounds = [2**i for i in range(len(sizes))]
+        return Sharing(busy, judgements, shared, shared_ns / 1e9, bounds, sizes, events)
 
     @property
     def newest_us(self) -> int | None:

@@ -312,6 +312,39 @@ class Latency(NamedTuple):
     seconds: float
 
 
+class Sharing(NamedTuple):
+    """How judgements were shared among threads, and how large the batches were.
+
+    The events of the bulk calls are judged in batches, as many events as have been read, up
+    to 1,024; of small ones the calling thread judges each purchase in turn.
+
+    Attributes
+    ----------
+    busy : int
+        How many threads judged purchases of the last batch.
+    judgements : int
+        Purchases that were judged and then recorded, those of single calls included.
+    shared : int
+        Those of them that several threads shared.
+    seconds : float
+        The time that judging the shared ones took, from the first to the last of a batch.
+    bounds : list of int
+        The largest numbers of events of the buckets of batches: 1, 2, 4, ... 1,024.
+    batches : list of int
+        How many judged batches are in each bucket.
+    events : int
+        The events in all of them.
+    """
+
+    busy: int
+    judgements: int
+    shared: int
+    seconds: float
+    bounds: list[int]
+    batches: list[int]
+    events: int
+
+
 class Memory(NamedTuple):
     """The bytes that a detector has allocated, by purpose.
 

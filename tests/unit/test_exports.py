@@ -30,6 +30,7 @@ EXPORTED = {
     "Flag",
     "Latency",
     "Memory",
+    "Sharing",
     "Work",
     # whole runs
     "Simulation",

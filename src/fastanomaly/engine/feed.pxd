@@ -16,10 +16,11 @@ from fastanomaly.engine.grid cimport GridFlag, grid_count
 from fastanomaly.engine.judge cimport Outcome, Settings
 from fastanomaly.engine.latency cimport now_ns
 from fastanomaly.engine.state cimport State
-from fastanomaly.engine.types cimport Event, uint128
+from fastanomaly.engine.types cimport PURCHASE, Event, uint128
 from fastanomaly.engine.user_keys cimport key_text
 from fastanomaly.engine.workers cimport (
-    Workers, workers_for, workers_judge, workers_measure, workers_reserve,
+    Workers, workers_count_batch, workers_for, workers_judge, workers_measure,
+    workers_reserve,
 )
 
 
@@ -35,6 +36,7 @@ cdef inline int feed_single(
     event.user.uid = -1
     event.friend.uid = -1
     event_in_turn(state, settings, &workers.first, event, judged, outcome)
+    workers.judgements += judged and event.kind == PURCHASE
     grid_count(&settings.grid, outcome.compared_from)
     return 0
 
@@ -85,6 +87,8 @@ cdef inline int feed_begin(
     Otherwise it will be judged in turn, for which the room for flags is reserved.
     """
     cdef int32_t used = workers_for(workers, batch.purchase_count) if judged else 1
+    if judged and batch.count > 0:
+        workers_count_batch(workers, batch.count)
     if workers.wanted > 1 and used > 1 and batch_fits(batch, settings, 0):
         try:
             with nogil:
@@ -106,13 +110,20 @@ cdef inline bint feed_until_flagged(
     """
     cdef int64_t begun = 0
     cdef int32_t applied = batch.applied
+    cdef int64_t purchases = state.events[<int> PURCHASE]
     cdef const Outcome* outcome = NULL
     cdef bint found = False, measured = judged and workers.wanted > 1 and not batch.ahead
     if measured:
         begun = now_ns()
-    while batch.applied < batch.count and not found:
-        outcome = batch_step(batch, state, settings, &workers.first, judged)
-        found = outcome.verdict.anomalous
+    try:
+        while batch.applied < batch.count and not found:
+            outcome = batch_step(batch, state, settings, &workers.first, judged)
+            found = outcome.verdict.anomalous
+    finally:
+        if judged:
+            purchases = state.events[<int> PURCHASE] - purchases
+            workers.judgements += purchases
+            workers.shared_judgements += purchases if batch.ahead else 0
     if measured:
         workers_measure(workers, now_ns() - begun, batch.applied - applied)
     flagged[0] = outcome

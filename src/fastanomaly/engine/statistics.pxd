@@ -12,7 +12,7 @@ from fastanomaly.engine.recency cimport recency_bytes
 from fastanomaly.engine.state cimport State
 from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND
 from fastanomaly.engine.users cimport users_bytes
-from fastanomaly.engine.workers cimport Workers
+from fastanomaly.engine.workers cimport SIZE_BUCKETS, Workers
 
 
 cdef inline tuple state_counts(const State* state):
@@ -60,6 +60,15 @@ cdef inline tuple judges_latencies(const Workers* workers):
         for bucket in range(LATENCY_BUCKETS):
             counts[bucket] += judge.latency.counts[bucket]
     return counts, total_ns
+
+
+cdef inline tuple workers_counts(const Workers* workers):
+    """Return the values of Sharing without its bounds, in its order."""
+    cdef list sizes = [workers.batch_sizes[bucket] for bucket in range(SIZE_BUCKETS)]
+    return (
+        workers.busy, workers.judgements, workers.shared_judgements, workers.shared_ns,
+        sizes, workers.batch_events,
+    )
 
 
 cdef inline int64_t judge_bytes_by_user(const Judge* judge) noexcept nogil:

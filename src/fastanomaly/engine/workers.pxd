@@ -31,6 +31,7 @@ cdef enum:
     GRABS_PER_THREAD = 8        # of a batch, at least, unless it is small
     FIRST_JUDGEMENT_NS = 2000   # expected duration before any was measured
     SHARE_NS = 20_000           # a thread is used if it gets work of that duration
+    SIZE_BUCKETS = 11           # of batches: up to 2^0, 2^1, ... 2^10 = BATCH_MAX events
 
 cdef extern from *:
     int64_t fetch_add "__atomic_fetch_add"(int64_t*, int64_t, int) noexcept nogil
@@ -66,9 +67,12 @@ cdef struct Workers:
     pid_t process               # that started them
     int64_t judgement_ns        # average duration of a judgement, lately
     # Counts for metrics:
-    int64_t shared_batches
-    int64_t shared_purchases
+    int64_t judgements          # of purchases that were then applied
+    int64_t shared_judgements   # those of them that were made ahead
+    int64_t shared_ns           # wall time of judging ahead
     int64_t busy                # threads that judged the last batch
+    int64_t batch_events        # events of judged batches
+    int64_t[SIZE_BUCKETS] batch_sizes
     # The current batch, set before a round begins:
     Batch* batch
     const State* state
@@ -86,13 +90,15 @@ cdef struct Workers:
     pthread_cond_t ended
 
 
-cdef inline void workers_grab(Workers* workers, Judge* judge) noexcept nogil:
-    """Judge purchases of the current batch until none is left."""
+cdef inline bint workers_grab(Workers* workers, Judge* judge) noexcept nogil:
+    """Judge purchases of the current batch until none is left; whether it judged any."""
     cdef int64_t count = workers.batch.purchase_count, index, end
+    cdef bint any_judged = False
     while True:
         index = fetch_add(&workers.next, workers.grab, RELAXED)
         if index >= count:
-            return
+            return any_judged
+        any_judged = True
         end = min(index + workers.grab, count)
         while index < end:
             batch_judge(
@@ -106,6 +112,7 @@ cdef inline void* worker_run(void* argument) noexcept nogil:
     cdef Worker* worker = <Worker*> argument
     cdef Workers* workers = worker.workers
     cdef int64_t last = 0
+    cdef bint any_judged
     pthread_mutex_lock(&workers.lock)
     while not workers.stopping:
         if not workers.open or workers.round == last or worker.number >= workers.used:
@@ -114,9 +121,10 @@ cdef inline void* worker_run(void* argument) noexcept nogil:
         last = workers.round
         workers.working += 1
         pthread_mutex_unlock(&workers.lock)
-        workers_grab(workers, worker.judge)
+        any_judged = workers_grab(workers, worker.judge)
         pthread_mutex_lock(&workers.lock)
         workers.working -= 1
+        workers.busy += any_judged
         if workers.working == 0:
             pthread_cond_signal(&workers.ended)
     pthread_mutex_unlock(&workers.lock)
@@ -219,6 +227,16 @@ cdef inline void workers_measure(
         workers.judgement_ns += (ns // purchases - workers.judgement_ns) // 4
 
 
+cdef inline void workers_count_batch(Workers* workers, int32_t events) noexcept nogil:
+    """Count a batch that will be judged, by its size."""
+    cdef int32_t bucket = 0
+    while events > 1 << bucket:
+        bucket += 1
+    workers.batch_sizes[bucket] += 1
+    workers.batch_events += events
+    workers.busy = 1
+
+
 cdef inline void workers_judge(
     Workers* workers, Batch* batch, const State* state, const Settings* settings,
     int32_t used
@@ -227,7 +245,8 @@ cdef inline void workers_judge(
 
     Returns when all are done.
     """
-    cdef int64_t begun = now_ns()
+    cdef int64_t begun = now_ns(), ns
+    cdef bint any_judged
     used = min(used, workers.started + 1)
     workers.batch = batch
     workers.state = state
@@ -238,18 +257,19 @@ cdef inline void workers_judge(
     ))
     pthread_mutex_lock(&workers.lock)
     workers.used = used
+    workers.busy = 0
     workers.open = True
     workers.round += 1
     pthread_cond_broadcast(&workers.begun)
     pthread_mutex_unlock(&workers.lock)
-    workers_grab(workers, &workers.first)
+    any_judged = workers_grab(workers, &workers.first)
     pthread_mutex_lock(&workers.lock)
     workers.open = False        # who has not woken up yet need not
     while workers.working > 0:
         pthread_cond_wait(&workers.ended, &workers.lock)
+    workers.busy += any_judged
     pthread_mutex_unlock(&workers.lock)
-    workers.shared_batches += 1
-    workers.shared_purchases += batch.purchase_count
-    workers.busy = used
-    workers_measure(workers, (now_ns() - begun) * used, batch.purchase_count)
+    ns = now_ns() - begun
+    workers.shared_ns += ns
+    workers_measure(workers, ns * used, batch.purchase_count)
     batch.ahead = True

@@ -20,7 +20,7 @@ from fastanomaly.telemetry.messages import write_message
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-    from fastanomaly.results import Counts, Latency, Memory
+    from fastanomaly.results import Counts, Latency, Memory, Sharing
     from fastanomaly.runs.run import Run
     from fastanomaly.telemetry.server import Server
 
@@ -36,6 +36,7 @@ class Snapshot(NamedTuple):
     counts: Counts
     rejected: dict[str, int]
     latency: Latency
+    sharing: Sharing
     memory: Memory
     newest_us: int | None
     checkpoint: tuple[int, float | None, float, float] | None
@@ -112,6 +113,7 @@ class Metrics:
             run.detector.counts,
             dict(run.summary.rejected),
             run.detector.latency(),
+            run.detector.sharing(),
             run.detector.memory(),
             run.detector.newest_us,
             (
@@ -164,6 +166,7 @@ class Metrics:
         core = self._client.core
         yield from _event_metrics(core, snapshot)
         yield _judging_metric(core, snapshot.latency)
+        yield from _sharing_metrics(core, snapshot.sharing)
         yield from _state_metrics(core, snapshot)
         if snapshot.checkpoint is not None:
             yield from _checkpoint_metrics(core, *snapshot.checkpoint)
@@ -197,19 +200,55 @@ def _event_metrics(core: Any, snapshot: Snapshot) -> Iterator[Metric]:
     yield rejected
 
 
-def _judging_metric(core: Any, latency: Latency) -> Metric:
-    total = 0
+def _histogram(
+    core: Any,
+    name: str,
+    help_text: str,
+    bounds: list[float],
+    counts: list[int],
+    total: float,
+) -> Metric:
+    """Return a histogram, given the counts of its buckets and the sum of all values."""
+    below = 0
     buckets = []
-    for bound, count in zip(latency.bounds, latency.counts, strict=True):
-        total += count
-        buckets.append((repr(bound) if bound != float("inf") else "+Inf", total))
+    for bound, count in zip(bounds, counts, strict=True):
+        below += count
+        buckets.append((repr(bound) if bound != inf else "+Inf", below))
     metric: Metric = core.HistogramMetricFamily(
-        "fastanomaly_judging_seconds",
-        "Time a judgement takes.",
-        buckets=buckets,
-        sum_value=latency.seconds,
+        name, help_text, buckets=buckets, sum_value=total
     )
     return metric
+
+
+def _judging_metric(core: Any, latency: Latency) -> Metric:
+    return _histogram(
+        core,
+        "fastanomaly_judging_seconds",
+        "Time a judgement takes.",
+        latency.bounds,
+        latency.counts,
+        latency.seconds,
+    )
+
+
+def _sharing_metrics(core: Any, sharing: Sharing) -> Iterator[Metric]:
+    yield core.GaugeMetricFamily(
+        "fastanomaly_busy_threads", "Threads that judged the last batch.", value=sharing.busy
+    )
+    judgements = core.CounterMetricFamily(
+        "fastanomaly_judgements", "Purchases judged.", labels=["way"]
+    )
+    judgements.add_metric(["shared"], sharing.shared)
+    judgements.add_metric(["in_turn"], sharing.judgements - sharing.shared)
+    yield judgements
+    yield _histogram(
+        core,
+        "fastanomaly_batch_events",
+        "Events of a judged batch.",
+        [*map(float, sharing.bounds), inf],
+        [*sharing.batches, 0],
+        sharing.events,
+    )
 
 
 def _state_metrics(core: Any, snapshot: Snapshot) -> Iterator[Metric]:
