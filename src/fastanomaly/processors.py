@@ -31,6 +31,8 @@ def _quotas() -> Iterator[float]:
     except OSError:
         return
     for line in lines:
+        if line.count(":") < 2:
+            continue
         _, controllers, group = line.split(":", 2)
         if controllers == "":
             yield from _quotas_up(_CGROUPS, group, _quota)
@@ -38,15 +40,13 @@ def _quotas() -> Iterator[float]:
             yield from _quotas_up(f"{_CGROUPS}/cpu", group, _quota_of_version_1)
 
 
-def _quotas_up(
-    root: str, group: str, read: Callable[[str], float | None]
-) -> Iterator[float]:
+def _quotas_up(root: str, group: str, read: Callable[[str], float | None]) -> Iterator[float]:
     """Yield the quotas of a group and of those that it is in, up to the root."""
     parts = group.strip("/").split("/")
     for count in range(len(parts), -1, -1):
         try:
             quota = read("/".join([root, *parts[:count]]))
-        except (OSError, ValueError):
+        except (OSError, ValueError, ArithmeticError):
             continue
         if quota is not None:
             yield quota

@@ -13,8 +13,10 @@ from fastanomaly.cli.options import (
     add_parameters,
     add_quiet,
     add_reading,
+    add_threads,
     max_line,
     reading_options,
+    threads,
 )
 from fastanomaly.cli.watch import Watch
 from fastanomaly.errors import FeedError, OutputError, Stopped, StrictError, UsageError
@@ -53,6 +55,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="stop at a rejected line")
     add_max_line(parser)
     add_reading(parser)
+    add_threads(parser)
     _add_live_arguments(parser)
     add_quiet(parser, "no progress bar and no summary")
     parser.add_argument(
@@ -119,7 +122,7 @@ def _check_options(args: argparse.Namespace) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
-    limit = max_line(args)
+    limit, judging_threads = max_line(args), threads(args)
     _check_options(args)
     metrics_file = None
     if args.metrics is not None and parse_target(args.metrics) is None:
@@ -145,6 +148,7 @@ def run(args: argparse.Namespace) -> int:
                 strict=args.strict,
                 max_line=limit,
                 **reading_options(args),
+                threads=judging_threads,
                 follow=args.follow,
                 until_idle=args.until_idle,
                 checkpoint=args.checkpoint,

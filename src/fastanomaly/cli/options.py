@@ -24,10 +24,12 @@ from fastanomaly.errors import UsageError
 from fastanomaly.rules.parameters import (
     LARGEST,
     MAX_LINE,
+    MAX_THREADS,
     OTHER_DEGREES,
     OTHER_TRACKED,
     TIME_UNITS,
     check_max_line,
+    check_threads,
 )
 from fastanomaly.sinks.paths import open_descriptor
 from fastanomaly.telemetry.messages import write_message
@@ -126,6 +128,28 @@ def add_reading(parser: argparse.ArgumentParser) -> None:
 def reading_options(args: argparse.Namespace) -> dict[str, Any]:
     """Return the keyword arguments that say what lines may hold."""
     return {"round_amounts": args.round_amounts, "time_unit": args.time_unit}
+
+
+def add_threads(parser: argparse.ArgumentParser) -> None:
+    """Declare --threads, read by `threads`."""
+    parser.add_argument(
+        "--threads",
+        metavar="N|auto",
+        default="auto",
+        help=f"threads that judge, up to {MAX_THREADS}; auto: as many as the processors that "
+        "this process may use (default: %(default)s)",
+    )
+
+
+def threads(args: argparse.Namespace) -> int | str:
+    """Return the number of threads, or ``auto``.
+
+    Raises
+    ------
+    ParameterError
+        If it is neither, or out of range.
+    """
+    return check_threads(args.threads, "--threads") or "auto"
 
 
 def add_quiet(parser: argparse.ArgumentParser, text: str) -> None:

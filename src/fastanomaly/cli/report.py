@@ -12,8 +12,10 @@ from fastanomaly.cli.options import (
     add_parameters,
     add_quiet,
     add_reading,
+    add_threads,
     explain_options,
     report_written,
+    threads,
 )
 from fastanomaly.cli.progress import ProgressBar
 from fastanomaly.errors import UsageError
@@ -41,6 +43,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_other_settings(parser)
     add_max_line(parser)
     add_reading(parser)
+    add_threads(parser)
     add_quiet(parser, "no progress bar, and do not say which file was written")
 
 
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     check_outputs([args.batch, args.stream], [args.out])
     if irregular(args.out) is None and not args.out.lower().endswith(_SUFFIXES):
         raise UsageError(f"{args.out}: the suffix must be .html, or a browser shows no page")
-    options = explain_options(args)
+    options = {**explain_options(args), "threads": threads(args)}
     diagnosis = Diagnosis()
     with ProgressBar(args.quiet) as progress:
         page = report(

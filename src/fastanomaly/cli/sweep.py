@@ -12,9 +12,11 @@ from fastanomaly.cli.options import (
     add_max_line,
     add_quiet,
     add_reading,
+    add_threads,
     max_line,
     reading_options,
     report_written,
+    threads,
     whole_numbers,
 )
 from fastanomaly.cli.progress import ProgressBar
@@ -63,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add_max_line(parser)
     add_reading(parser)
+    add_threads(parser)
     add_quiet(parser, "no progress bar and no table")
 
 
@@ -71,7 +74,7 @@ def run(args: argparse.Namespace) -> int:
     from fastanomaly.sweeps.grid import check_grid  # noqa: PLC0415 - NumPy slows the start
     from fastanomaly.sweeps.judging import sweep  # noqa: PLC0415
 
-    longest = max_line(args)
+    longest, judging_threads = max_line(args), threads(args)
     if args.quiet and args.against is not None:
         raise UsageError("--against: has no effect with --quiet")
     degrees = whole_numbers("--degrees", args.degrees)
@@ -88,6 +91,7 @@ def run(args: argparse.Namespace) -> int:
             sigmas=sigmas,
             max_line=longest,
             **reading_options(args),
+            threads=judging_threads,
             on_read=progress,
             diagnosis=diagnosis,
         )

@@ -26,6 +26,7 @@ from fastanomaly.rules.parameters import (
     MAX_LINE,
     OTHER_DEGREES,
     OTHER_TRACKED,
+    check_threads,
     given_parameters,
 )
 from fastanomaly.runs.explaining import explain_lines
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from fastanomaly.results import Counts
     from fastanomaly.runs.diagnosis import Diagnosis
     from fastanomaly.sources.base import Source
+    from fastanomaly.sweeps.grid import Cell
 
 MAX_SAMPLE = 1000
 """The number of users whose networks are measured, at most."""
@@ -62,6 +64,7 @@ def report(
     max_line: int = MAX_LINE,
     round_amounts: bool = False,
     time_unit: TimeUnit | None = None,
+    threads: int | str = "auto",
     title: str = "Unusual purchases",
     on_read: Callable[[Source], object] | None = None,
     diagnosis: Diagnosis | None = None,
@@ -85,6 +88,8 @@ def report(
     time_unit : {"s", "ms", "us", "ns", "iso"}, optional
         Accept timestamps that are numbers in this unit since 1970, and more forms of ISO 8601;
         see `Detector`.
+    threads : int, str or "auto", default "auto"
+        How many threads judge, the calling one included; see `Detector`.
     title : str, default "Unusual purchases"
         The title of the page.
     on_read : callable, optional
@@ -114,10 +119,11 @@ def report(
     Costs a sweep of the grid and a replay that explains each flag: about 3 ms for each flag
     with networks of some hundred users.
     """
+    check_threads(threads)
     plotly()
     paths = os.fspath(batch), os.fspath(stream)
     reading: dict[str, Any] = check_reading(round_amounts, time_unit)._asdict()
-    reading |= {"max_line": max_line, "on_read": on_read}
+    reading |= {"max_line": max_line, "on_read": on_read, "threads": threads}
     with unchanged_files(paths, "a report"):
         own = read_parameters(paths[0], given_parameters(degree, tracked), max_line)
         degrees = sorted({own["D"], *several("D", degrees)})
@@ -149,13 +155,20 @@ def report(
         title,
         f"{paths[1]} after {paths[0]}, at D = {setting.degree}, T = {setting.tracked}, "
         f"k = {setting.sigmas}",
-        f"Made by fastanomaly {__version__}. A purchase is flagged if its amount is above "
-        f"mean + {setting.sigmas} standard deviations of the latest {setting.tracked} "
-        f"purchases made by users within {setting.degree} "
-        f"step{'s' * (setting.degree > 1)} of friendship from the buyer.",
+        _rule(setting),
         _headline(result, cell, flags),
         _charts(result, cell, flags),
         flags,
+    )
+
+
+def _rule(setting: Cell) -> str:
+    """Return the rule in words."""
+    return (
+        f"Made by fastanomaly {__version__}. A purchase is flagged if its amount is above "
+        f"mean + {setting.sigmas} standard deviations of the latest {setting.tracked} "
+        f"purchases made by users within {setting.degree} "
+        f"step{'s' * (setting.degree > 1)} of friendship from the buyer."
     )
 
 

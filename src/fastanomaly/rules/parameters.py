@@ -100,7 +100,7 @@ def check_max_line(value: int, name: str = "max_line") -> int:
     return whole
 
 
-def check_threads(value: object) -> int | None:
+def check_threads(value: object, name: str = "threads") -> int | None:
     """Return a number of threads, 1 to `MAX_THREADS`, or None for ``auto``.
 
     Parameters
@@ -111,7 +111,7 @@ def check_threads(value: object) -> int | None:
     Raises
     ------
     ParameterError
-        If it is something else; the message has the value.
+        If it is something else; the message has the name and the value.
     """
     if value == "auto":
         return None
@@ -119,12 +119,12 @@ def check_threads(value: object) -> int | None:
     if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value):
         whole = int(value)
     try:
-        whole = whole_number("threads", whole)
+        whole = whole_number(name, whole)
     except ParameterError:
         text = value_text(value)
-        raise ParameterError(f"threads: {text} is neither a number nor 'auto'") from None
+        raise ParameterError(f"{name}: {text} is neither a number nor 'auto'") from None
     if not 1 <= whole <= MAX_THREADS:
-        raise ParameterError(f"threads: {value_text(value)} is not in 1..{MAX_THREADS}")
+        raise ParameterError(f"{name}: {value_text(value)} is not in 1..{MAX_THREADS}")
     return whole
 
 

@@ -47,6 +47,7 @@ def detect(
     method: Method = "auto",
     round_amounts: bool = False,
     time_unit: TimeUnit | None = None,
+    threads: int | str = "auto",
     rejects: Path | None = None,
     strict: bool = False,
     max_line: int = MAX_LINE,
@@ -80,6 +81,9 @@ def detect(
     time_unit : {"s", "ms", "us", "ns", "iso"}, optional
         Accept timestamps that are numbers in this unit since 1970, and more forms of ISO 8601;
         see `Detector`.
+    threads : int, str or "auto", default "auto"
+        How many threads judge, the calling one included; see `Detector`. A checkpoint may
+        be continued with another number.
     rejects : str or path-like, optional
         Where rejected lines go: tab-separated log, line number, reason, detail, line.
     strict : bool, default False
@@ -144,6 +148,7 @@ def detect(
         sigmas=sigmas,
         reading=check_reading(round_amounts, time_unit),
         method=method,
+        threads=threads,
         strict=strict,
         follow=follow,
         until_idle=until_idle,
@@ -190,6 +195,7 @@ def _detect(
     if resumed is not None:
         detector = resumed[0]
         detector.method = job.method
+        detector.threads = job.threads
     else:
         detector, blocks[0] = _begin(job, sources[0], blocks[0])
     run = Run(
@@ -249,7 +255,12 @@ def _begin(
     """Make the detector, with D and T from the batch log's first line if it has them."""
     blocks, first.line, found = take_parameters(job.batch, blocks, job.given, job.max_line)
     detector = Detector(
-        found["D"], found["T"], job.sigmas, method=job.method, **job.reading._asdict()
+        found["D"],
+        found["T"],
+        job.sigmas,
+        method=job.method,
+        threads=job.threads,
+        **job.reading._asdict(),
     )
     return detector, blocks
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastanomaly._core import decode
 from fastanomaly.convert import Number, Reading, TimeUnit, check_reading, several
@@ -142,6 +142,7 @@ def explain_lines(
     max_line: int = MAX_LINE,
     round_amounts: bool = False,
     time_unit: TimeUnit | None = None,
+    threads: int | str = "auto",
     on_read: Callable[[Source], object] | None = None,
     diagnosis: Diagnosis | None = None,
 ) -> Iterator[Explanation]:
@@ -156,6 +157,8 @@ def explain_lines(
     degree, tracked, sigmas, degrees, other_tracked, max_line, round_amounts, time_unit,
     diagnosis
         As for `explain`.
+    threads : int or str, default "auto"
+        How many threads judge on the way, see `Detector`.
     on_read : callable, optional
         Called with the log after each block read from it.
 
@@ -175,6 +178,7 @@ def explain_lines(
     paths = os.fspath(batch), os.fspath(stream)
     given = given_parameters(degree, tracked)
     reading = check_reading(round_amounts, time_unit)
+    options: dict[str, Any] = {"threads": threads, **reading._asdict()}
     diagnosis = diagnosis or Diagnosis()
     wanted = [whole_number("line", line) for line in lines]
     if not wanted:
@@ -187,9 +191,7 @@ def explain_lines(
         nonlocal detector, own_tracked
         own_tracked = found["T"]
         # The detector keeps as many purchases as the largest T needs.
-        detector = Detector(
-            found["D"], max([own_tracked, *all_tracked]), sigmas, **reading._asdict()
-        )
+        detector = Detector(found["D"], max([own_tracked, *all_tracked]), sigmas, **options)
         return detector
 
     explained = 0

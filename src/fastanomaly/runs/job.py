@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fastanomaly.convert import Number, Reading, exact_sigmas
 from fastanomaly.errors import UsageError
 from fastanomaly.names import STANDARD
-from fastanomaly.rules.parameters import check_max_line, given_parameters
+from fastanomaly.rules.parameters import check_max_line, check_threads, given_parameters
 from fastanomaly.runs.run_state import is_same_source, sink_identity, source_identity
 from fastanomaly.sinks.paths import check_outputs
 
@@ -47,6 +47,7 @@ class Job(NamedTuple):
     sigmas: Number
     reading: Reading
     method: Method
+    threads: int | str
     strict: bool
     max_line: int
     follow: bool
@@ -81,6 +82,7 @@ def check_job(
     max_line: int,
     sigmas: Number,
     reading: Reading,
+    threads: int | str,
     **options: Any,
 ) -> Job:
     """Return the job, with its paths and parameters checked.
@@ -92,6 +94,7 @@ def check_job(
     """
     batch, stream, out = (os.fspath(path) for path in paths)
     max_line = check_max_line(max_line)
+    check_threads(threads)
     if batch == stream == STANDARD:
         raise UsageError("-: standard input cannot be both logs")
     rejects = None if rejects is None else os.fspath(rejects)
@@ -114,6 +117,7 @@ def check_job(
         given,
         sigmas=sigmas,
         reading=reading,
+        threads=threads,
         max_line=max_line,
         identity=identity,
         **options,

@@ -26,12 +26,18 @@ class GridDetector(Detector):
     _flag_type = FlaggedPurchase
 
     def __init__(
-        self, grid: Grid, *, method: Method = "auto", reading: Reading | None = None
+        self,
+        grid: Grid,
+        *,
+        method: Method = "auto",
+        reading: Reading | None = None,
+        threads: int | str = "auto",
     ) -> None:
         super().__init__(
             grid.degrees[-1],
             grid.tracked[-1],
             method=method,
+            threads=threads,
             **(reading or Reading())._asdict(),
         )
         self._engine.set_grid(grid.degrees, grid.tracked, grid.sigmas)
@@ -52,6 +58,7 @@ def sweep(
     method: Method = "auto",
     round_amounts: bool = False,
     time_unit: TimeUnit | None = None,
+    threads: int | str = "auto",
     on_read: Callable[[Source], object] | None = None,
     diagnosis: Diagnosis | None = None,
 ) -> SweepResult:
@@ -76,6 +83,8 @@ def sweep(
     time_unit : {"s", "ms", "us", "ns", "iso"}, optional
         Accept timestamps that are numbers in this unit since 1970, and more forms of ISO 8601;
         see `Detector`.
+    threads : int, str or "auto", default "auto"
+        How many threads judge, the calling one included; see `Detector`.
     on_read : callable, optional
         Called with the log after each block read from it.
     diagnosis : Diagnosis, optional
@@ -107,7 +116,10 @@ def sweep(
     """
     grid = check_grid(degrees, tracked, sigmas)
     detector = GridDetector(
-        grid, method=method, reading=check_reading(round_amounts, time_unit)
+        grid,
+        method=method,
+        reading=check_reading(round_amounts, time_unit),
+        threads=threads,
     )
     flagged: list[FlaggedPurchase] = []
     rejected: Counter[str] = Counter()
