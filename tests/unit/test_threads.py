@@ -266,6 +266,15 @@ def test_calls_from_several_threads_of_python_in_turn():
 # Other processes
 
 
+def thread_sanitizer_loaded():
+    """Return whether this is ThreadSanitizer, which starts no threads in a forked child."""
+    maps = Path("/proc/self/maps")
+    return maps.exists() and "libtsan" in maps.read_text(errors="replace")
+
+
+forking = pytest.mark.skipif(thread_sanitizer_loaded(), reason="under ThreadSanitizer")
+
+
 def in_child(work):
     """Fork, run `work` in the child, and return what it returned, as text."""
     reader, writer = os.pipe()
@@ -286,6 +295,7 @@ def in_child(work):
     return text
 
 
+@forking
 def test_a_forked_child_and_its_parent_go_on():
     first, second, third = expected(0, 1, 2)
     in_child(lambda: None)  # libraries of NumPy's may end their threads at a fork
@@ -305,6 +315,7 @@ def test_a_forked_child_and_its_parent_go_on():
     assert rows_of(detector.feed_columns(**columns(2))) == third
 
 
+@forking
 def test_a_forked_child_may_set_close_or_drop_it():
     (first,) = expected(0)
     detector = Detector(2, 20, threads=3)
