@@ -1,7 +1,5 @@
 """Values as Python programs pass them, to the exact integers of the engine."""
 
-from __future__ import annotations
-
 import sys
 from collections.abc import Iterable
 from math import gcd
@@ -14,7 +12,6 @@ from typing import (
     SupportsIndex,
     TypeAlias,
     TypeVar,
-    Union,
     cast,
 )
 
@@ -29,7 +26,10 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-Number: TypeAlias = Union[int, float, str, "Decimal", "np.floating[Any]", "np.integer[Any]"]
+if TYPE_CHECKING:
+    Number: TypeAlias = int | float | str | Decimal | np.floating[Any] | np.integer[Any]
+else:
+    Number = object  # naming the types would import them
 
 TimeUnit: TypeAlias = Literal["s", "ms", "us", "ns", "iso"]
 
@@ -120,7 +120,7 @@ def _is_timestamp(value: object) -> bool:
     return True
 
 
-def check_reading(round_amounts: bool, time_unit: TimeUnit | None) -> Reading:
+def check_reading(round_amounts: bool, time_unit: TimeUnit | None) -> "Reading":
     """Return the options of reading.
 
     Raises

@@ -3,8 +3,6 @@
 Named tuples, not dataclasses: importing those would slow the start.
 """
 
-from __future__ import annotations
-
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fastanomaly.rules.exact import UNITS, UNITS_PER_CENT, cents_text
@@ -69,21 +67,21 @@ class Flag(NamedTuple):
         return cents_text(self.sd_cents)
 
     @property
-    def exact_mean(self) -> Fraction:
+    def exact_mean(self) -> "Fraction":
         """The exact mean."""
         from fractions import Fraction  # noqa: PLC0415 - imported late: start
 
         return Fraction(self.total, self.n * UNITS)
 
     @property
-    def exact_variance(self) -> Fraction:
+    def exact_variance(self) -> "Fraction":
         """The exact variance: the standard deviation itself may be irrational."""
         from fractions import Fraction  # noqa: PLC0415
 
         return Fraction(self.n * self.squares - self.total**2, (self.n * UNITS) ** 2)
 
     @property
-    def amount(self) -> Decimal:
+    def amount(self) -> "Decimal":
         """The exact amount, with two decimals or as many as it needs."""
         from decimal import Decimal  # noqa: PLC0415
 
@@ -92,7 +90,7 @@ class Flag(NamedTuple):
         return Decimal(text)  # from text: no context rounds it
 
     @property
-    def timestamp(self) -> datetime:
+    def timestamp(self) -> "datetime":
         """Its time as a datetime in UTC.
 
         Where that is outside the years 1 to 9999 because the time had an offset in its log,
@@ -183,12 +181,12 @@ class Fed(NamedTuple):
 
 
 class _FlagArrays(NamedTuple):
-    """The four arrays of `ColumnFlags`."""
+    """The four arrays of `ColumnFlags`: NumPy's, of int64, but naming it would import it."""
 
-    rows: npt.NDArray[np.int64]
-    n: npt.NDArray[np.int64]
-    mean_cents: npt.NDArray[np.int64]
-    sd_cents: npt.NDArray[np.int64]
+    rows: Any
+    n: Any
+    mean_cents: Any
+    sd_cents: Any
 
 
 class ColumnFlags(_FlagArrays):
@@ -230,11 +228,11 @@ class ColumnFlags(_FlagArrays):
     def __len__(self) -> int:
         return len(self.rows)
 
-    def __reversed__(self) -> Iterator[npt.NDArray[np.int64]]:
+    def __reversed__(self) -> "Iterator[npt.NDArray[np.int64]]":
         return iter(self[::-1])
 
     @classmethod
-    def _make(cls, iterable: Iterable[Any]) -> Self:  # type: ignore[override]
+    def _make(cls, iterable: "Iterable[Any]") -> Self:  # type: ignore[override]
         return cls(*iterable)  # that of named tuples, also used by _replace, compares len
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import sys
 from operator import index
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, Union, cast
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeAlias, cast
 
 from fastanomaly._core import time_us
 from fastanomaly.rules.parameters import value_text
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-Timestamp: TypeAlias = Union[str, int, "date", "np.datetime64", "np.integer[Any]"]
+if TYPE_CHECKING:
+    Timestamp: TypeAlias = str | int | date | np.datetime64 | np.integer[Any]
+else:
+    Timestamp = object  # naming the types would import them
 """A `datetime` is a `date`, and so is a `pandas.Timestamp`."""
 
 MICROSECONDS = 10**6

@@ -2,6 +2,8 @@
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
 from unit.test_house import SOURCES
@@ -78,3 +80,35 @@ def f():
     assert own(imported(python), "rules") == ["fastanomaly._core.Engine", "fastanomaly._core"]
     assert own(["fastanomaly"], "rules") == ["fastanomaly"]
     assert own(["fastanomalyx", "numpy"], "rules") == []
+
+
+STARTING = """
+import sys, typing
+
+def fail(*arguments):
+    raise AssertionError(f"a text was compiled as an annotation: {arguments[1:]}")
+
+typing.ForwardRef.__init__ = fail
+from fastanomaly.cli.main import main
+
+assert main(["detect", "--quiet", *sys.argv[1:]]) == 0
+print(*sorted(sys.modules))
+"""
+
+
+def test_the_command_starts_without_what_few_runs_need(tmp_path):
+    for name, text in (("batch", '{"D":"2", "T":"50"}\n'), ("stream", "")):
+        (tmp_path / name).write_text(text)
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", STARTING, "batch", "stream", "out"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    loaded = set(done.stdout.split())
+    assert "fastanomaly.runs.detection" in loaded
+    assert loaded.isdisjoint(
+        {"ast", "dataclasses", "datetime", "difflib", "inspect", "numpy", "orjson", "zlib"}
+    )

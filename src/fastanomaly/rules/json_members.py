@@ -1,7 +1,5 @@
 """The text of a JSON object's members as written, where decoded values are not enough."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 

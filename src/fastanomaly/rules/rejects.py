@@ -3,8 +3,6 @@
 The engine decides what is an event; it calls this module for lines that orjson refuses.
 """
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 
@@ -92,9 +90,7 @@ def reread(line: bytes) -> tuple[int, object]:
     except UnicodeDecodeError:
         return _INVALID_UTF8, None
     number = re.compile(_NUMBER)
-    tamed = re.sub(
-        _STRING_OR_RUN, lambda m: b"0" if number.fullmatch(m[0]) else m[0], line
-    )
+    tamed = re.sub(_STRING_OR_RUN, lambda m: b"0" if number.fullmatch(m[0]) else m[0], line)
     if tamed != line:
         try:
             return -1, orjson.loads(tamed)

@@ -1,7 +1,5 @@
 """The main job: a batch log and a stream log in, flagged purchases out."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -176,7 +174,7 @@ def _detect(
     job: Job,
     hooks: Hooks,
     summary: Summary,
-    checkpoints: Checkpoints | None,
+    checkpoints: "Checkpoints | None",
     fresh: bool,
 ) -> None:
     """Begin or resume a run and read its logs."""
@@ -217,7 +215,7 @@ def _detect(
     run.finish(done=not job.follow)
 
 
-def _resumable(checkpoints: Checkpoints, job: Job) -> tuple[Detector, RunState] | None:
+def _resumable(checkpoints: "Checkpoints", job: Job) -> tuple[Detector, RunState] | None:
     """Return the newest checkpoint, if there is one.
 
     Raises
@@ -265,7 +263,7 @@ def _begin(
     return detector, blocks
 
 
-def _blocks(state: SourceState, log: LogEvidence) -> Iterator[Lines]:
+def _blocks(state: SourceState, log: "LogEvidence") -> Iterator[Lines]:
     """Return what is to be read of a log."""
     if state.source is None:
         return iter(())
@@ -307,7 +305,7 @@ def _open_outputs(
     job: Job,
     hooks: Hooks,
     saved: RunState | None,
-    checkpoints: Checkpoints | None,
+    checkpoints: "Checkpoints | None",
 ) -> Outputs:
     """Open the sinks; all are checked before what they hold is cut."""
     sinks = []

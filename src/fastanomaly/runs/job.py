@@ -1,20 +1,16 @@
 """What a run is asked to do: its options, checked before anything is opened."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from fastanomaly.convert import Number, Reading, exact_sigmas
+from fastanomaly.detector import Method
 from fastanomaly.errors import UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.rules.parameters import check_max_line, check_threads, given_parameters
 from fastanomaly.runs.run_state import is_same_source, sink_identity, source_identity
 from fastanomaly.sinks.paths import check_outputs
-
-if TYPE_CHECKING:
-    from fastanomaly.detector import Method
 
 Path = str | os.PathLike[str]
 

@@ -1,7 +1,5 @@
 """Feeding logs to a detector: the one loop that runs, sweeps and explanations share."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, closing, contextmanager

@@ -1,7 +1,5 @@
 """The state of a run, without its detector: what a checkpoint stores, checked when read."""
 
-from __future__ import annotations
-
 import os
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple

@@ -3,15 +3,11 @@
 A new source is one file here and one line in `SOURCES`; docs/extending.md shows one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from fastanomaly.names import Endpoint, registered
-
-if TYPE_CHECKING:
-    from fastanomaly.waiting import Waiter
+from fastanomaly.waiting import Waiter
 
 SOURCES = {
     "": "fastanomaly.sources.log:LogSource",

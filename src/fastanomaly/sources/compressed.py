@@ -1,7 +1,5 @@
 """Compressed logs: gzip by the standard library, zstd by Python 3.14's or an extra."""
 
-from __future__ import annotations
-
 import os
 import sys
 from collections.abc import Callable
@@ -55,7 +53,7 @@ def is_compressed(path: str) -> bool:
     return path.lower().endswith(GZIP + ZSTD)
 
 
-def compression(path: str, file: InputFile) -> tuple[str, ...] | None:
+def compression(path: str, file: "InputFile") -> tuple[str, ...] | None:
     """Return how a log is compressed: `GZIP`, `ZSTD` or None.
 
     The suffix says so, and in its absence the beginning of a regular file: it must be
@@ -103,7 +101,7 @@ def _begins_as_zstd(start: bytes) -> bool:
         return _TOO_LARGE in str(error)
 
 
-def decompressing(path: str, file: io.RawIOBase, kind: tuple[str, ...]) -> Reader:
+def decompressing(path: str, file: "io.RawIOBase", kind: tuple[str, ...]) -> Reader:
     """Return a reader of what a file holds that is compressed in this way.
 
     Raises
@@ -116,7 +114,7 @@ def decompressing(path: str, file: io.RawIOBase, kind: tuple[str, ...]) -> Reade
     return _zstd_reader(path, file)
 
 
-def _gzip_reader(file: io.RawIOBase) -> Reader:
+def _gzip_reader(file: "io.RawIOBase") -> Reader:
     import gzip  # noqa: PLC0415 - imported late: it slows the start
     import zlib  # noqa: PLC0415
 
@@ -124,7 +122,7 @@ def _gzip_reader(file: io.RawIOBase) -> Reader:
     return Reader(_not_empty(unzipped), unzipped.close, (OSError, EOFError, zlib.error))
 
 
-def _not_empty(unzipped: gzip.GzipFile) -> Callable[[int], bytes]:
+def _not_empty(unzipped: "gzip.GzipFile") -> Callable[[int], bytes]:
     """Return a reader for which a file of no bytes is truncated, not empty."""
 
     def read(size: int) -> bytes:
@@ -136,7 +134,7 @@ def _not_empty(unzipped: gzip.GzipFile) -> Callable[[int], bytes]:
     return read
 
 
-def _zstd_reader(path: str, file: io.RawIOBase) -> Reader:
+def _zstd_reader(path: str, file: "io.RawIOBase") -> Reader:
     zstd = _zstd_module()
     if zstd is None:
         raise LogOpenError(f"{path}: zstd needs backports.zstd: {installation('zstd')}")

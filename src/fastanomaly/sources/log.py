@@ -4,10 +4,9 @@ Memory grows neither with the length of a log nor with that of a line: a line th
 longer than the limit comes in pieces.
 """
 
-from __future__ import annotations
-
 import os
 from collections.abc import Generator, Iterator
+from functools import cache
 from typing import Any, NamedTuple
 
 from fastanomaly.errors import LogOpenError, LogReadError, UsageError
@@ -77,9 +76,7 @@ class LogSource:
         self._resumable = options.resumable
         if options.follow and (path == STANDARD or is_compressed(path)):
             raise UsageError(f"{path}: only a plain file or a FIFO can be followed")
-        # Until a block of this size has been freed, glibc returns the memory of each block
-        # to the system and gets it again page by page.
-        bytes(4 * _BLOCK)
+        _keep_memory()
         waiter = options.waiter or Waiter()
         waiting = (waiter, options.tick, options.until_idle)
         self._on_notice = options.on_notice or (lambda text: None)
@@ -329,6 +326,16 @@ class LogSource:
             self._report_unfinished(length)
             raise UnfinishedLine
         self._offset += length
+
+
+@cache
+def _keep_memory() -> None:
+    """Make glibc keep the memory of blocks.
+
+    Until a block of this size has been freed, it returns the memory of each block to the
+    system and gets it again page by page. A second time would write zeros to all of it.
+    """
+    bytes(4 * _BLOCK)
 
 
 def _reader(path: str, file: InputFile, kind: tuple[str, ...] | None) -> Reader:

@@ -1,7 +1,5 @@
 """Where metrics go: an address to serve them at, or a file."""
 
-from __future__ import annotations
-
 import re
 from typing import NamedTuple
 
