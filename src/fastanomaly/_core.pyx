@@ -118,7 +118,7 @@ def scan(line: bytes, round_amounts: bool = False, time_unit: int = 0):
 
 
 def scan_text(text: bytes, max_line: int, round_amounts: bool = False, time_unit: int = 0):
-    """Scan lines ahead: the event of each that is one, with its number and place. For tests."""
+    """Scan lines ahead: the events, with the numbers and places of their lines. For tests."""
     cdef ScanAhead* ahead = NULL
     cdef LineBatch* batch
     cdef Reading reading
@@ -129,7 +129,7 @@ def scan_text(text: bytes, max_line: int, round_amounts: bool = False, time_unit
     secret[0] = secret[1] = 0
     found = []
     memory_zeroed(<void**> &ahead, 1, sizeof(ScanAhead))
-    scan_ahead_begin(ahead, text, len(text), max_line, &reading, secret)
+    scan_ahead_begin(ahead, text, len(text), max_line, &reading, secret, 1)
     try:
         while True:
             batch = scan_ahead_next(ahead, 0, True)

@@ -263,7 +263,8 @@ cdef inline tuple feed_lines(
     feed.reading = reading
     feed.line = first_line
     scan_ahead_begin(
-        &feed.scanner, feed.text, size, max_line, reading, state.users.secret
+        &feed.scanner, feed.text, size, max_line, reading, state.users.secret,
+        workers.wanted > 1,
     )
     try:
         while failure is None and len(rejected) < max_rejected:

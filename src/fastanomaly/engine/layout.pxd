@@ -96,7 +96,7 @@ cdef inline int64_t value_of_leading(uint64_t word, int32_t digits) noexcept nog
 cdef inline const char* read_id(const char* at, UserKey* key) noexcept nogil:
     """Set the key of a plain decimal of up to 15 digits; not hashed."""
     cdef uint64_t word = load_word(at) ^ (ONES * c"0")
-    cdef int32_t digits = leading_digits(word), more = 0, i
+    cdef int32_t digits = leading_digits(word), more = 0, _i
     if digits == 0 or (at[0] == c"0" and digits > 1):
         return NULL
     key.number = value_of_leading(word, digits)
@@ -105,7 +105,7 @@ cdef inline const char* read_id(const char* at, UserKey* key) noexcept nogil:
         more = leading_digits(word)
         if more == 8:
             return NULL
-        for i in range(more):
+        for _i in range(more):
             key.number *= 10
         if more > 0:
             key.number += value_of_leading(word, more)

@@ -3,7 +3,11 @@
 The threads share a ring of batches and nothing else. The scanning thread fills batches in
 order, the caller takes them in the same order: batches applied <= n < scanned are filled.
 Text of less than THREAD_BYTES is scanned by the caller between batches, and so is any text
-if no thread can be started.
+if no thread may or can be started.
+
+Before a batch is filled again, the users that were looked up for it are remembered
+(known_users.pxd): the next lines with them need neither a hash nor a lookup by the caller,
+who has the most to do.
 
 ScanAhead owns no memory: the text, the reading and the hash's secret belong to the caller,
 and must not change between scan_ahead_begin and scan_ahead_end. Events point into the text;
@@ -202,9 +206,13 @@ cdef inline void* scan_ahead_run(void* argument) noexcept nogil:
 
 cdef inline void scan_ahead_begin(
     ScanAhead* ahead, const char* text, int64_t size, int64_t max_line,
-    const Reading* reading, const uint64_t* secret
+    const Reading* reading, const uint64_t* secret, int scanners
 ) noexcept nogil:
-    """Begin to scan a text; scan_ahead_end must follow."""
+    """Begin to scan a text; scan_ahead_end must follow.
+
+    `scanners` is how many threads may be started. With none, the caller scans. More than one
+    is not: scanning a batch takes half as long as applying it.
+    """
     ahead.text = text
     ahead.size = size
     ahead.max_line = max_line
@@ -216,10 +224,13 @@ cdef inline void scan_ahead_begin(
     ahead.stopped = False
     ahead.threaded = False
     layouts_begin(&ahead.layouts)
-    if size >= THREAD_BYTES:
+    if size >= THREAD_BYTES and scanners > 0:
         pthread_mutex_init(&ahead.lock, NULL)
         pthread_cond_init(&ahead.changed, NULL)
         ahead.threaded = thread_start(&ahead.thread, scan_ahead_run, ahead)
+        if not ahead.threaded:
+            pthread_cond_destroy(&ahead.changed)
+            pthread_mutex_destroy(&ahead.lock)
 
 
 cdef inline LineBatch* scan_ahead_next(
@@ -263,6 +274,5 @@ cdef inline void scan_ahead_end(ScanAhead* ahead) noexcept nogil:
         pthread_cond_signal(&ahead.changed)
         pthread_mutex_unlock(&ahead.lock)
         pthread_join(ahead.thread, NULL)
-    if ahead.size >= THREAD_BYTES:
         pthread_cond_destroy(&ahead.changed)
         pthread_mutex_destroy(&ahead.lock)
