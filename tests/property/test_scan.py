@@ -154,7 +154,58 @@ def similar_lines(draw):
     return drawn
 
 
-@settings(max_examples=examples(3000))
+OTHER_VALUES = [
+    "0",
+    "00",
+    "01",
+    "7",
+    "12345678",
+    "123456789",
+    "999999999999999",
+    "1234567890123456",
+    "123456789012345678",
+    "1234567890123456789",
+    "5.",
+    "5.1",
+    "5.123456",
+    "5.1234567",
+    ".5",
+    "-1",
+    "1e3",
+    "12345678.5",
+    "123456789.5",
+    "0.5",
+    "00.5",
+    "5:1",
+    "abc",
+    "12¹",
+    "2017-02-29T11:33:01",
+    "2017-06-13T23:59:59",
+    "2017-06-13T24:00:00",
+    "2017-06-13T11:60:01",
+    "2017-06-13T11:33:60",
+    "2017-06-13T11:33:01Z",
+    "2017-06-13T1a:33:01",
+    "2017-06-13T11;33:01",
+    "0000-01-01T00:00:00",
+    "0001-01-01T00:00:00",
+    "9999-12-31T23:59:59",
+]
+
+
+@pytest.mark.parametrize("line", SPELLINGS)
+def test_other_values_in_lines_laid_out_alike_are_scanned_as_single_lines(line):
+    drawn = [line]
+    values = [v for name, v in json.loads(line).items() if name not in ("event_type", "more")]
+    for value in map(str, values):
+        for other in OTHER_VALUES:
+            drawn += [line.replace(value, new, 1) for new in (other, other.replace("T", " "))]
+            drawn.append(line)
+    for round_amounts in (False, True):
+        check_alike([one.encode() for one in drawn], 1000, round_amounts)
+
+
+@settings(max_examples=examples(1000))
 @given(similar_lines(), st.sampled_from([90, 1000]), st.booleans())
 @example(
     [SPELLINGS[0].encode(), SPELLINGS[0].replace("2017-06-13 ", "\0" * 11).encode()],
@@ -162,6 +213,11 @@ def similar_lines(draw):
     True,
 )
 def test_lines_laid_out_alike_are_scanned_as_single_lines(drawn, max_line, round_amounts):
+    check_alike(drawn, max_line, round_amounts)
+
+
+def check_alike(drawn, max_line, round_amounts):
+    """Check that lines are scanned in a text as they are scanned one by one."""
     expected = []
     start = 0
     for number, line in enumerate(drawn, 1):

@@ -285,15 +285,17 @@ cdef inline void layouts_learn(
     if not LITTLE_ENDIAN or layouts.learnings == LEARNINGS:
         return
     layouts.learnings += 1
-    layout.piece_count = 0
     for i in range(<int32_t> FIELDS):
         values[i].kind = ABSENT
     if not scan_members(line, end, values):
         return
     count = order_fields(values, kind, ordered)
+    if count == 0:
+        return                  # the layout known so far may fit the next lines
+    layout.piece_count = 0
     for i in range(count):
         if not piece_set(&layout.pieces[i], at, values[<int> ordered[i]].text, ordered[i]):
             return
         at = values[<int> ordered[i]].text + values[<int> ordered[i]].length
-    if count > 0 and piece_set(&layout.pieces[count], at, end, FIELDS):
+    if piece_set(&layout.pieces[count], at, end, FIELDS):
         layout.piece_count = count + 1
