@@ -20,7 +20,7 @@ from fastanomaly.engine.user_keys cimport key_text, keys_of_column
 from fastanomaly.engine.workers cimport Workers
 
 cdef struct RowBatch:
-    Event* events           
+    Event* events
     int64_t events_capacity
     Digits* digits
     int64_t digits_capacity

@@ -26,7 +26,9 @@ cdef struct Walk:
     int64_t chunk               # this chunk; -1 and -1 at the end
 
 
-cdef inline void walk_to_chunk(Walk* walk, const Recency* recency, int64_t chunk) noexcept nogil:
+cdef inline void walk_to_chunk(
+    Walk* walk, const Recency* recency, int64_t chunk
+) noexcept nogil:
     """Continue with the newest entry of a chunk of the log, which may be -1."""
     walk.chunk = chunk
     walk.chunk_place = recency.chunks[chunk].end - 1 if chunk >= 0 else -1
