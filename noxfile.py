@@ -7,7 +7,7 @@ nox.options.default_venv_backend = "venv"
 nox.options.error_on_missing_interpreters = False
 
 PYTHONS = ["3.11", "3.12", "3.13", "3.14"]
-BUILDS = ["checked", "sanitized", "wheel"]
+BUILDS = ["checked", "sanitized", "threads", "wheel"]
 
 
 @nox.session(python=PYTHONS)
@@ -32,7 +32,7 @@ def docs(session: nox.Session) -> None:
 @nox.session(venv_backend="none")
 @nox.parametrize("build", BUILDS, ids=BUILDS)
 def build(session: nox.Session, build: str) -> None:
-    """Test another build: checked, sanitized, or the wheel from the sdist."""
+    """Test another build: checked, under sanitizers, or the wheel from the sdist."""
     session.run("bash", ".ci/run", build, external=True)
 
 
@@ -44,6 +44,6 @@ def ci(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def nightly(session: nox.Session) -> None:
-    """Run the long tests on the release, the checked and the sanitized build."""
-    parts = ["tests", "checked", "sanitized"]
+    """Run the long tests on the release build, the checked one and under sanitizers."""
+    parts = ["tests", "checked", "sanitized", "threads"]
     session.run("bash", ".ci/run", *parts, env={"PROFILE": "nightly"}, external=True)

@@ -1,7 +1,7 @@
 """Build the one extension module. Options are environment variables:
 
 FASTANOMALY_DEBUG=1        the checked build: bounds, None and division checks, asserts, -O0
-FASTANOMALY_SANITIZE=LIST  compile for sanitizers of gcc or clang, e.g. address,undefined
+FASTANOMALY_SANITIZE=LIST  compile for sanitizers of gcc or clang: address,undefined or thread
 
 Changing one needs a forced rebuild (pip install --force-reinstall --no-cache-dir .).
 """

@@ -129,6 +129,31 @@ def test_threads_take_part():
                 assert time.monotonic() < deadline
 
 
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # from Python 3.12 on
+@pytest.mark.parametrize("threads", SEVERAL)
+def test_a_forked_child_starts_its_own_threads(threads):
+    """The threads of its parent do not exist in it; the parent's go on."""
+    events = batches.clean(random_events(random.Random("fork"), 600, 40, 0.3, 0.2, 0))
+    single, shared = Detector(2, 9, 0, threads=1), Detector(2, 9, 0, threads=threads)
+    apply_each(single, events[:300])
+    expected = apply_each(single, events[300:])
+    with all_shared():
+        apply_columns(shared, events[:300])
+        child = os.fork()
+        if child == 0:
+            status = 1
+            try:
+                flags = values_of(shared.feed(text_of(events[300:])))
+                shared.threads = 2  # ends the threads that it has started
+                status = int(flags != expected or shared.counts != single.counts)
+            finally:
+                os._exit(status)
+        flags = values_of(shared.feed(text_of(events[300:])))
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert flags == expected
+    same_state(shared, single)
+
+
 # -- friendships that the batch edits
 
 
