@@ -84,7 +84,7 @@ class Detector:
         How many threads judge the purchases of `feed` and `feed_columns`, the calling one
         included; 1 to 256. "auto": as many as the processors that the process may use. The
         answers are the same whatever it is, and threads are only used if there is enough to
-        judge.
+        judge. Unless it is 1, one more thread reads lines ahead.
 
     Raises
     ------

@@ -15,8 +15,17 @@ from typing import Any
 import numpy as np
 import pytest
 
-from fastanomaly import BEFRIEND, PURCHASE, Detector, ParameterError, detect, report, sweep
-from fastanomaly._core import share_all_batches
+from fastanomaly import (
+    BEFRIEND,
+    PURCHASE,
+    Detector,
+    FeedError,
+    ParameterError,
+    detect,
+    report,
+    sweep,
+)
+from fastanomaly._core import fail_allocations_after, share_all_batches
 from fastanomaly.processors import available_processors
 
 USERS, ROWS = 200, 6000
@@ -235,7 +244,7 @@ def test_little_to_judge_starts_none():
 def test_an_end_without_close():
     """The interpreter ends while the threads wait."""
     code = (
-        "from fastanomaly._core import share_all_batches\n"
+        "from fastanomaly._core import fail_allocations_after, share_all_batches\n"
         "from fastanomaly import Detector\n"
         "share_all_batches(True)\n"
         "kept = Detector(1, 2, threads=4)\n"
@@ -400,3 +409,21 @@ def test_the_durations_of_all_judgements_are_counted(threads):
     detector.feed(lines(1))
     judged = detector.counts.purchases - recorded
     assert sum(detector.latency().counts) == detector.sharing().judgements == judged
+
+
+@pytest.mark.parametrize("threads", [1, 3])
+def test_judgements_are_counted_up_to_a_failure(threads):
+    failed = 0
+    text = lines(0, rows=500)
+    for allocations in range(0, 60, 3):
+        detector = Detector(2, 20, threads=threads)
+        detector.feed(lines(1, rows=50))
+        fail_allocations_after(allocations)
+        try:
+            detector.feed(text)
+        except (FeedError, MemoryError):
+            failed += 1
+        finally:
+            fail_allocations_after(-1)
+        assert detector.sharing().judgements == detector.counts.purchases
+    assert failed > 5
