@@ -20,7 +20,7 @@ or ball_grow left, and only the ball, the search and the window are written to.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint32_t
-from libc.string cimport memset
+from libc.string cimport memcpy, memset
 
 from fastanomaly.engine.ball cimport (
     LEVELS, PREFETCH, Ball, any_of_four, ball_complete, ball_count, ball_exhausted, ball_fill,
@@ -49,7 +49,7 @@ cdef enum:
     COUNT_PORTION = 8
     # Before the first walk with tests that may take several steps, marking may spend that many
     # for each of T: a test costs about as much, a cache miss and a mispredicted branch.
-    MARK_PER_PURCHASE = 24
+    MARK_PER_PURCHASE = 32
 
 cdef enum Within:               # whether a user is within D of the buyer
     NO = 0
@@ -159,12 +159,34 @@ cdef inline int64_t search_append(
     return tail
 
 
-cdef inline void search_begin_seen(Search* search) noexcept nogil:
-    """Begin a breadth-first search: nobody is seen yet."""
+cdef inline int64_t search_append_first(
+    Search* search, const View* view, int32_t uid, int32_t* queue, int64_t tail
+) noexcept nogil:
+    """Append all friends of the user a search starts from, who differ; the new tail."""
+    cdef Friends friends = view_friends(view, uid)
+    cdef int64_t run
+    cdef const int32_t* uids
+    cdef int32_t count
+    for run in range(view_runs(view, friends)):
+        uids = view_run(view, friends, run, &count)
+        if count > 0:
+            memcpy(queue + tail, uids, <size_t> count * sizeof(int32_t))
+            tail += count
+    search.budget -= friends.count
+    return tail
+
+
+cdef inline void search_begin_seen(
+    Search* search, const int32_t* uids, int64_t count
+) noexcept nogil:
+    """Begin to remember who was seen: these users."""
+    cdef int64_t i
     search.seen_epoch += 1
     if search.seen_epoch == 0:
         memset(search.seen, 0, <size_t> search.seen_capacity * sizeof(uint32_t))
         search.seen_epoch = 1
+    for i in range(count):
+        search.seen[uids[i]] = search.seen_epoch
 
 
 cdef inline Within search_near(
@@ -193,17 +215,21 @@ cdef inline Within search_near(
                 return YES
         if left == ball.radius:
             return NO
-        if head == 0:
-            search_begin_seen(search)
-            search.seen[uid] = search.seen_epoch
+        if head == 1:
+            search_begin_seen(search, queue, tail)
         for i in range(head, level_end):
             if view_friends(view, queue[i]).count > search.budget:
                 return UNKNOWN
-            tail = search_append(search, view, queue[i], queue, tail)
+            if head == 0:
+                tail = search_append_first(search, view, uid, queue, tail)
+            else:
+                tail = search_append(search, view, queue[i], queue, tail)
         head = level_end
         level_end = tail
         if head == tail:
             return NO
+        for i in range(head, min(head + PREFETCH, level_end)):
+            view_prefetch(view, queue[i])
 
 
 cdef inline Within search_within(
