@@ -94,7 +94,7 @@ cdef inline int feed_begin(
             with nogil:
                 feed_ahead(state, settings, workers, batch, used)
             return 0
-        except MemoryError:
+        except (MemoryError, OverflowError):
             pass            # in turn, an event that fails is known, and those before count
     batch_reserve_flags(batch, settings, 1)
     return 0
@@ -109,7 +109,6 @@ cdef inline bint feed_until_flagged(
     batch.applied counts them, after an exception, too.
     """
     cdef int64_t begun = 0
-    cdef int32_t applied = batch.applied
     cdef int64_t purchases = state.events[<int> PURCHASE]
     cdef const Outcome* outcome = NULL
     cdef bint found = False, measured = judged and workers.wanted > 1 and not batch.ahead
@@ -125,6 +124,6 @@ cdef inline bint feed_until_flagged(
             workers.judgements += purchases
             workers.shared_judgements += purchases if batch.ahead else 0
     if measured:
-        workers_measure(workers, now_ns() - begun, batch.applied - applied)
+        workers_measure(workers, now_ns() - begun, purchases)
     flagged[0] = outcome
     return found
