@@ -3,6 +3,7 @@
 import os
 import random
 import time
+from pathlib import Path
 
 import batches
 import hypothesis.strategies as st
@@ -129,6 +130,10 @@ def test_threads_take_part():
                 assert time.monotonic() < deadline
 
 
+@pytest.mark.skipif(
+    "libtsan" in Path("/proc/self/maps").read_text(),
+    reason="ThreadSanitizer takes the parent's threads for those of the child",
+)
 @pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # from Python 3.12 on
 @pytest.mark.parametrize("threads", SEVERAL)
 def test_a_forked_child_starts_its_own_threads(threads):
