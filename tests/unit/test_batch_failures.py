@@ -184,6 +184,31 @@ def test_a_batch_that_cannot_be_prepared_is_judged_in_turn(feed, threads):
     assert all(results if feed is feed_lines else results[5:])
 
 
+def test_users_known_to_the_scanner_when_a_batch_cannot_be_prepared():
+    """Their keys have no hashes: judging in turn must not look them up again."""
+    before = [befriend("1", "2"), befriend("1", "3"), *[buy("1"), buy("2"), buy("3")] * 9]
+    edits = [unfriend("1", "2"), befriend("1", "2")] * 20
+    events = rising([*before, buy("3"), buy("1"), *edits, buy("1"), buy("2")])
+    before, events = events[: len(before)], events[len(before) :]
+    again = before[:2] * 2  # the first time, the scanner learns who they are
+    single = Detector(2, 4, 0, threads=1)
+    apply_each(single, [*before, *again])
+    expected = apply_each(single, events)
+    assert len(expected) == 4
+    in_turn = []
+    for failures in range(40):
+        shared = Detector(2, 4, 0, threads=3)
+        for events_fed in (before, *([event] for event in again)):
+            shared.feed(text_of(events_fed))
+        shared_before = shared.sharing().shared
+        with all_shared(), failing_after(failures):
+            assert feed_lines(shared, events) == (len(events), expected, [], None)
+        same_state(shared, single)
+        in_turn.append(shared.sharing().shared == shared_before)
+    assert in_turn.count(True) > 15
+    assert not in_turn[-1]
+
+
 @pytest.mark.parametrize("cells", [4, 600])
 def test_flags_of_a_grid_without_memory(cells):
     """There is room for the flags of one purchase, then for those of a batch."""

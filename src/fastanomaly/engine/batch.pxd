@@ -170,7 +170,10 @@ cdef inline int batch_build_overlay(Batch* batch, const State* state) except -1 
 
 
 cdef inline void batch_forget_users(Batch* batch, State* state) noexcept nogil:
-    """Forget the users whom no applied event has; those of later ones are unknown again."""
+    """Forget the users whom no applied event has; in later events they are unknown again.
+
+    Others stay known there: their keys may not be hashed.
+    """
     cdef int32_t known = batch.users_before, i
     cdef Event* event
     for i in range(batch.applied):
@@ -181,8 +184,10 @@ cdef inline void batch_forget_users(Batch* batch, State* state) noexcept nogil:
     state_forget_users(state, known)
     for i in range(batch.applied, batch.count):
         event = batch.events[i]
-        event.user.uid = -1
-        event.friend.uid = -1
+        if event.user.uid >= known:
+            event.user.uid = -1
+        if event.friend.uid >= known:
+            event.friend.uid = -1
 
 
 cdef inline int batch_prepare(
