@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, NamedTuple
+from warnings import catch_warnings
 
 from fastanomaly.detector import Detector, read_detector, save_detector
 from fastanomaly.errors import CheckpointError, ParameterError, UsageError
@@ -203,7 +204,10 @@ class Checkpoints:
             self._failed(error.strerror)
             return
         try:
-            self._child = os.fork()
+            # Python warns of forks beside threads. Those that judge hold no lock now, and the
+            # child needs none of them.
+            with catch_warnings(action="ignore", category=DeprecationWarning):
+                self._child = os.fork()
         except OSError:  # no memory for a child: the run writes it
             try:
                 self._save(detector, state, sinks)
