@@ -241,6 +241,21 @@ def test_little_to_judge_starts_none():
     assert detector.sharing().shared == 0
 
 
+def test_a_single_purchase_is_judged_in_turn():
+    """However much there is to judge, there is nothing to share."""
+    share_all_batches(False)
+    detector = Detector(1, 50_000, threads=2)
+    detector.befriend(1, 2)
+    many = np.arange(50_000)
+    detector.feed_columns(0 * many, many, 0 * many + 2, 0 * many, many % 99 + 1, judge=False)
+    for amount in range(20):
+        assert len(detector.feed_columns([PURCHASE], [10**6], [1], [0], [amount])) == 0
+    assert detector.sharing()[:3] == (1, 20, 0)
+    for _ in range(2):  # several at once are worth it
+        detector.feed_columns([PURCHASE] * 400, [10**6] * 400, [1] * 400, None, [1] * 400)
+    assert detector.sharing().shared >= 400
+
+
 def test_an_end_without_close():
     """The interpreter ends while the threads wait."""
     code = (

@@ -86,7 +86,9 @@ cdef inline int feed_begin(
 
     Otherwise it will be judged in turn, for which the room for flags is reserved.
     """
-    cdef int32_t used = workers_for(workers, batch.purchase_count) if judged else 1
+    cdef int32_t used = 1
+    if judged:
+        used = workers_for(workers, batch.count, batch.purchase_count)
     if judged and batch.count > 0:
         workers_count_batch(workers, batch.count)
     if workers.wanted > 1 and used > 1 and batch_fits(batch, settings, 0):

@@ -30,7 +30,8 @@ cdef enum:
     GRAB_MAX = 16               # purchases taken at a time
     GRABS_PER_THREAD = 8        # of a batch, at least, unless it is small
     FIRST_JUDGEMENT_NS = 2000   # expected duration before any was measured
-    SHARE_NS = 20_000           # a thread is used if it gets work of that duration
+    SHARE_NS = 20_000           # a thread is used if it gets work of that duration,
+    EDIT_NS = 200               # in addition to what an edit costs in the overlay
     SIZE_BUCKETS = 11           # of batches: up to 2^0, 2^1, ... 2^10 = BATCH_MAX events
 
 cdef extern from *:
@@ -196,12 +197,18 @@ cdef inline int workers_begin(Workers* workers) except -1 nogil:
     return 0
 
 
-cdef inline int32_t workers_for(const Workers* workers, int32_t purchases) noexcept nogil:
-    """Return the number of threads that pay for that many purchases."""
-    cdef int64_t useful = workers.judgement_ns * purchases // SHARE_NS
+cdef inline int32_t workers_for(
+    const Workers* workers, int32_t events, int32_t purchases
+) noexcept nogil:
+    """Return the number of threads that pay for so many events with so many purchases."""
+    cdef int64_t edits = events - purchases
+    cdef int64_t useful = (
+        workers.judgement_ns * purchases - EDIT_NS * edits
+    ) // SHARE_NS
     if always_threads:
         return workers.wanted
-    return <int32_t> max(<int64_t> 1, min(useful, <int64_t> workers.wanted))
+    useful = min(useful, <int64_t> min(purchases, workers.wanted))
+    return <int32_t> max(<int64_t> 1, useful)
 
 
 cdef inline int workers_reserve(
