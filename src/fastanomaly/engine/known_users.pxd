@@ -2,7 +2,8 @@
 
 A table with one place for each hash: a user replaces the one before, and is found again by
 the number that the id is. The hash need not be secret, since a collision costs no more than
-a lookup in the table of all users. O(1). A uid is never given to another user.
+a lookup in the table of all users. O(1). Only users who have an applied event are
+remembered: they are never forgotten, and their uids never given to others.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
