@@ -19,7 +19,7 @@ from fastanomaly.engine.state cimport State
 from fastanomaly.engine.types cimport PURCHASE, Event, uint128
 from fastanomaly.engine.user_keys cimport key_text
 from fastanomaly.engine.workers cimport (
-    Workers, workers_count_batch, workers_for, workers_judge, workers_measure,
+    EDIT_NS, Workers, workers_count_batch, workers_for, workers_judge, workers_measure,
     workers_reserve,
 )
 
@@ -111,7 +111,7 @@ cdef inline bint feed_until_flagged(
     batch.applied counts them, after an exception, too.
     """
     cdef int64_t begun = 0
-    cdef int64_t purchases = state.events[<int> PURCHASE]
+    cdef int64_t purchases = state.events[<int> PURCHASE], events = batch.applied
     cdef const Outcome* outcome = NULL
     cdef bint found = False, measured = judged and workers.wanted > 1 and not batch.ahead
     if measured:
@@ -126,6 +126,9 @@ cdef inline bint feed_until_flagged(
             workers.judgements += purchases
             workers.shared_judgements += purchases if batch.ahead else 0
     if measured:
-        workers_measure(workers, now_ns() - begun, purchases)
+        events = batch.applied - events
+        workers_measure(
+            workers, now_ns() - begun - EDIT_NS * (events - purchases), purchases
+        )
     flagged[0] = outcome
     return found

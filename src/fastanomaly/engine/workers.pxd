@@ -31,7 +31,8 @@ cdef enum:
     GRABS_PER_THREAD = 8        # of a batch, at least, unless it is small
     FIRST_JUDGEMENT_NS = 2000   # expected duration before any was measured
     SHARE_NS = 20_000           # a thread is used if it gets work of that duration,
-    EDIT_NS = 200               # in addition to what an edit costs in the overlay
+    EDIT_NS = 200               # in addition to what an edit costs in the overlay, which is
+                                # about what it costs in turn
     SIZE_BUCKETS = 11           # of batches: up to 2^0, 2^1, ... 2^10 = BATCH_MAX events
 
 cdef extern from *:
@@ -231,6 +232,7 @@ cdef inline void workers_measure(
 ) noexcept nogil:
     """Take the duration of judging some purchases into the average."""
     if purchases > 0:
+        ns = max(<int64_t> 0, ns)
         workers.judgement_ns += (ns // purchases - workers.judgement_ns) // 4
 
 
