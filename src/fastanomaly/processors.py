@@ -26,7 +26,7 @@ def available_processors() -> int:
 def _quotas() -> Iterator[float]:
     """Yield the quotas of this process's control groups, and of those they are in."""
     try:
-        with open(_PROC_CGROUP) as file:
+        with open(_PROC_CGROUP, errors="surrogateescape") as file:  # names are any bytes
             lines = file.read().splitlines()
     except OSError:
         return

@@ -92,6 +92,12 @@ def test_a_quota_at_the_root_counts(groups):
     assert available_processors() == 2
 
 
+def test_a_group_whose_name_is_not_text(groups, tmp_path):
+    groups("", {os.fsdecode(b"b\xff/cpu.max"): "200000 100000\n"})
+    (tmp_path / "cgroup").write_bytes(b"0::/b\xff\n")
+    assert available_processors() == 2
+
+
 @pytest.mark.parametrize(
     ("quota", "period", "expected"),
     [("-1", "100000", 64), ("250000", "100000", 3), ("20000", "100000", 1), ("0", "1", 64)],
