@@ -119,6 +119,7 @@ REFUSED: list[tuple[Any, str]] = [
     (None, "threads: None is neither a number nor 'auto'"),
     (b"2", "threads: b'2' is neither a number nor 'auto'"),
     ([2], "threads: [2] is neither a number nor 'auto'"),
+    (np.array([1, 2]), "threads: array([1, 2]) is neither a number nor 'auto'"),
 ]
 
 

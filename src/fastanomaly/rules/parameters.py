@@ -113,7 +113,7 @@ def check_threads(value: object, name: str = "threads") -> int | None:
     ParameterError
         If it is something else; the message has the name and the value.
     """
-    if value == "auto":
+    if isinstance(value, str) and value == "auto":
         return None
     whole = value
     if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value):
