@@ -30,9 +30,8 @@ cdef enum:
     GRAB_MAX = 16               # purchases taken at a time
     GRABS_PER_THREAD = 8        # of a batch, at least, unless it is small
     FIRST_JUDGEMENT_NS = 2000   # expected duration before any was measured
-    SHARE_NS = 20_000           # a thread is used if it gets work of that duration,
-    EDIT_NS = 200               # in addition to what an edit costs in the overlay, which is
-                                # about what it costs in turn
+    SHARE_NS = 20_000           # a thread is used if it gets work of that duration
+    EDIT_NS = 200               # what an edit costs in the overlay; about the same in turn
     SIZE_BUCKETS = 11           # of batches: up to 2^0, 2^1, ... 2^10 = BATCH_MAX events
 
 cdef extern from *:
