@@ -11,6 +11,14 @@ from fastanomaly.errors import Stopped
 from fastanomaly.runs.stopping import StopSignals
 
 
+@pytest.fixture(autouse=True)
+def interrupts():
+    """Let SIGINT have its effect, which shells take from background jobs."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
 @pytest.fixture
 def pipe():
     read, write = os.pipe()
