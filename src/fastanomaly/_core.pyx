@@ -129,7 +129,7 @@ def scan_text(text: bytes, max_line: int, round_amounts: bool = False, time_unit
     secret[0] = secret[1] = 0
     found = []
     memory_zeroed(<void**> &ahead, 1, sizeof(ScanAhead))
-    scan_ahead_begin(ahead, text, len(text), max_line, &reading, secret, 1)
+    scan_ahead_begin(ahead, text, len(text), max_line, &reading, secret, True)
     try:
         while True:
             batch = scan_ahead_next(ahead, 0, True)
@@ -333,7 +333,7 @@ cdef class Engine:
         ]
 
     def set_threads(self, int32_t threads):
-        """Set how many threads may judge, the calling one included; 1 to THREADS_MAX.
+        """Set how many threads may judge, the calling one included; 1 to 256.
 
         Those that run are ended; new ones are started when there is enough for them to do.
         """
@@ -386,13 +386,13 @@ cdef class Engine:
             return None
         return flag_values(&self.settings, event, &self.outcome)
 
+    # -- many events -------------------------------------------------------------------
+
     cdef int begin_bulk(self) except -1:
         """Allocate what bulk calls need."""
         if self.batch == NULL:
             memory_zeroed(<void**> &self.batch, 1, sizeof(Batch))
         return 0
-
-    # -- many events -------------------------------------------------------------------
 
     def feed(
         self, data, *, bint judged, int64_t max_line, log, int64_t first_line,

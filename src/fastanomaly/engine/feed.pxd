@@ -9,8 +9,7 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fastanomaly.engine.apply cimport events_hash
 from fastanomaly.engine.batch cimport (
-    Batch, batch_abandon, batch_fits, batch_prepare, batch_reserve_flags, batch_step,
-    event_in_turn,
+    Batch, batch_fits, batch_prepare, batch_reserve_flags, batch_step, event_in_turn,
 )
 from fastanomaly.engine.grid cimport GridFlag, grid_count
 from fastanomaly.engine.judge cimport Outcome, Settings
@@ -87,11 +86,10 @@ cdef inline int feed_begin(
     Otherwise it will be judged in turn, for which the room for flags is reserved.
     """
     cdef int32_t used = 1
-    if judged:
-        used = workers_for(workers, batch.count, batch.purchase_count)
     if judged and batch.count > 0:
+        used = workers_for(workers, batch.count, batch.purchase_count)
         workers_count_batch(workers, batch.count)
-    if workers.wanted > 1 and used > 1 and batch_fits(batch, settings, 0):
+    if used > 1 and batch_fits(batch, settings, 0):
         try:
             with nogil:
                 feed_ahead(state, settings, workers, batch, used)

@@ -106,7 +106,7 @@ cdef inline void overlay_finish(
 
     `places` is the number of events in the batch.
     """
-    cdef int32_t i, index, newest = -1, place = 0
+    cdef int32_t i, index, place, newest = -1
     for i in range(overlay.count):
         index = overlay.order[i]
         overlay.keys[i] = overlay.arrived[index].key
@@ -119,8 +119,7 @@ cdef inline void overlay_finish(
     for place in range(places + 1):
         overlay.newest[place] = -1
     for i in range(overlay.count):
-        if overlay.places[i] < places:
-            overlay.newest[overlay.places[i] + 1] = i
+        overlay.newest[overlay.places[i] + 1] = i
     for place in range(places + 1):
         newest = max(newest, overlay.newest[place])
         overlay.newest[place] = newest

@@ -17,7 +17,7 @@ from fastanomaly.engine.fields cimport (
 )
 from fastanomaly.engine.times cimport time_in_unit
 from fastanomaly.engine.types cimport (
-    BEFRIEND, PURCHASE, ROUNDED_AMOUNT, UNFRIEND, Event, Reading, UserKey,
+    BEFRIEND, PURCHASE, ROUNDED_AMOUNT, UNFRIEND, Event, Reading, UserKey, unlikely,
 )
 from fastanomaly.engine.users cimport NUMBER_DIGITS, key_of_text, keys_equal
 
@@ -26,7 +26,6 @@ cdef extern from *:
     #define FA_LITTLE_ENDIAN (__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__)
     """
     const bint LITTLE_ENDIAN "FA_LITTLE_ENDIAN"
-    bint unlikely "__builtin_expect"(bint condition, bint value) noexcept nogil
     int trailing_zeros "__builtin_ctzll"(uint64_t) noexcept nogil
 
 cdef extern from *:

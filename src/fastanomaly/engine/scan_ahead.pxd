@@ -206,12 +206,12 @@ cdef inline void* scan_ahead_run(void* argument) noexcept nogil:
 
 cdef inline void scan_ahead_begin(
     ScanAhead* ahead, const char* text, int64_t size, int64_t max_line,
-    const Reading* reading, const uint64_t* secret, int scanners
+    const Reading* reading, const uint64_t* secret, bint threads
 ) noexcept nogil:
     """Begin to scan a text; scan_ahead_end must follow.
 
-    `scanners` is how many threads may be started. With none, the caller scans. More than one
-    is not: scanning a batch takes half as long as applying it.
+    `threads` is whether a thread may be started; otherwise the caller scans. One is enough:
+    scanning a batch takes half as long as applying it.
     """
     ahead.text = text
     ahead.size = size
@@ -224,7 +224,7 @@ cdef inline void scan_ahead_begin(
     ahead.stopped = False
     ahead.threaded = False
     layouts_begin(&ahead.layouts)
-    if size >= THREAD_BYTES and scanners > 0:
+    if size >= THREAD_BYTES and threads:
         pthread_mutex_init(&ahead.lock, NULL)
         pthread_cond_init(&ahead.changed, NULL)
         ahead.threaded = thread_start(&ahead.thread, scan_ahead_run, ahead)

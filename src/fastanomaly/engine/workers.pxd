@@ -26,7 +26,6 @@ from fastanomaly.engine.threads cimport (
 )
 
 cdef enum:
-    THREADS_MAX = 256
     GRAB_MAX = 16               # purchases taken at a time
     GRABS_PER_THREAD = 8        # of a batch, at least, unless it is small
     FIRST_JUDGEMENT_NS = 2000   # expected duration before any was measured
@@ -44,12 +43,6 @@ cdef extern from *:
     static int fa_always_threads = 0;
     """
     bint always_threads "fa_always_threads"
-
-cdef inline void workers_share_all(bint wanted) noexcept nogil:
-    """Let every batch be judged by all threads, or end that. For tests."""
-    global always_threads
-    always_threads = wanted
-
 
 cdef struct Workers
 
@@ -89,6 +82,12 @@ cdef struct Workers:
     pthread_mutex_t lock
     pthread_cond_t begun
     pthread_cond_t ended
+
+
+cdef inline void workers_share_all(bint wanted) noexcept nogil:
+    """Let every batch be judged by all threads, or end that. For tests."""
+    global always_threads
+    always_threads = wanted
 
 
 cdef inline bint workers_grab(Workers* workers, Judge* judge) noexcept nogil:
@@ -132,10 +131,15 @@ cdef inline void* worker_run(void* argument) noexcept nogil:
     return NULL
 
 
+cdef inline bint workers_running(const Workers* workers) noexcept nogil:
+    """Return whether this process has started the threads."""
+    return workers.threads != NULL and workers.process == getpid()
+
+
 cdef inline void workers_stop(Workers* workers) noexcept nogil:
     """End the threads; in a forked child there are none."""
     cdef int32_t i
-    if workers.threads != NULL and workers.process == getpid():
+    if workers_running(workers):
         pthread_mutex_lock(&workers.lock)
         workers.stopping = True
         pthread_cond_broadcast(&workers.begun)
@@ -173,7 +177,7 @@ cdef inline void workers_free(Workers* workers) noexcept nogil:
 cdef inline int workers_begin(Workers* workers) except -1 nogil:
     """Start the threads if they are not running; as many as the system allows."""
     cdef int32_t i
-    if workers.threads != NULL and workers.process == getpid():
+    if workers_running(workers):
         return 0
     workers_stop(workers)
     if workers.others == NULL:
@@ -272,7 +276,7 @@ cdef inline void workers_judge(
     pthread_mutex_unlock(&workers.lock)
     any_judged = workers_grab(workers, &workers.first)
     pthread_mutex_lock(&workers.lock)
-    workers.open = False        # who has not woken up yet need not
+    workers.open = False        # threads that have not woken up yet need not enter
     while workers.working > 0:
         pthread_cond_wait(&workers.ended, &workers.lock)
     workers.busy += any_judged
