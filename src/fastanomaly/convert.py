@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-if TYPE_CHECKING:
     Number: TypeAlias = int | float | str | Decimal | np.floating[Any] | np.integer[Any]
 else:
     Number = object  # naming the types would import them

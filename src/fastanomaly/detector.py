@@ -200,10 +200,9 @@ class Detector:
 
     @threads.setter
     def threads(self, threads: int | str) -> None:
-        checked = check_threads(threads)
-        count = available_processors() if checked is None else checked
-        self._engine.set_threads(min(count, MAX_THREADS))
-        self._threads = min(count, MAX_THREADS)
+        count = check_threads(threads) or min(available_processors(), MAX_THREADS)
+        self._engine.set_threads(count)
+        self._threads = count
 
     def close(self) -> None:
         """End the threads that judge, and free their memory; later calls start them again.

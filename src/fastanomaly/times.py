@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-if TYPE_CHECKING:
     Timestamp: TypeAlias = str | int | date | np.datetime64 | np.integer[Any]
 else:
     Timestamp = object  # naming the types would import them

@@ -25,7 +25,7 @@ _LEAST_MEMORY = {detect: 8 << 20, report: 150 << 20}
 _LEAST_MEMORY_OF_NUMPY = 80 << 20
 """Bytes of addresses that a command needs; libraries may crash if they start with less.
 
-To ask for them as zeros costs nothing, unless they are written to.
+Asking for them as zeros costs nothing, as long as nothing is written to them.
 """
 
 _SPARE_MEMORY = 32 << 20
@@ -34,7 +34,7 @@ _SPARE_MEMORY = 32 << 20
 def parser(words: Sequence[str] = ()) -> Parser:
     """Build the parser of a command line, or of all if its first word is not a command.
 
-    To build that of every command takes longer than to parse.
+    Building the parsers of all commands takes longer than parsing.
     """
     top = Parser(
         prog="fastanomaly",
@@ -73,8 +73,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         args = parser(words).parse_args(words)
         bytes(_LEAST_MEMORY.get(args.command, _LEAST_MEMORY_OF_NUMPY))
         if _is_memory_limited():
-            # Its start crashes for want of memory later. Otherwise it is imported when it is
-            # needed: that would be a third of the command's own start.
+            # If memory runs out while it is imported later, it crashes. Otherwise it is
+            # imported when it is needed, since that takes a third of the command's own start.
             import orjson  # noqa: F401, PLC0415
 
         return int(args.command.run(args))
