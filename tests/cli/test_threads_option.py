@@ -2,13 +2,11 @@
 
 import json
 import socket
-import urllib.error
-import urllib.request
 
 import pytest
 from cli.commandline import run_command, wait_until
+from cli.exposition import samples, samples_at
 from cli.wronguse import check_refused
-from prometheus_client.parser import text_string_to_metric_families
 
 from fastanomaly import Detector, Simulation, simulate
 
@@ -167,14 +165,6 @@ def test_a_checkpoint_is_continued_with_another_number(written, logs, run, first
 # Metrics
 
 
-def samples(text):
-    return {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
-
-
 def check_samples(found, purchases, threads):
     """Check the metrics of a run, given how many purchases were judged."""
     shared = found["fastanomaly_judgements_total", "shared"]
@@ -216,20 +206,13 @@ def test_metrics_on_a_port(logs, start, judged, threads):
     while rest:
         rest = rest[process.stdin.write(rest) :]
 
-    def found():
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-                return samples(answer.read().decode())
-        except urllib.error.URLError:
-            return {}
-
     def all_judged():
         name = "fastanomaly_judgements_total"
-        metrics = found()
+        metrics = samples_at(port)
         return metrics and metrics[name, "shared"] + metrics[name, "in_turn"] == judged
 
     wait_until(all_judged, "all judgements")
-    check_samples(found(), judged, threads)
+    check_samples(samples_at(port), judged, threads)
     process.stdin.close()
     assert process.wait(300) == 0
 

@@ -7,23 +7,13 @@ import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
 
 import pytest
 from cli.commandline import STREAM, wait_until
+from cli.exposition import samples, samples_at
 from cli.flags import wait_for_flags
-from prometheus_client.parser import text_string_to_metric_families
 
 STREAMS = STREAM * 3 + b"garbage\n"
-
-
-def samples(text):
-    return {
-        (sample.name, *sample.labels.values()): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
 
 
 def check_samples(found):
@@ -60,15 +50,8 @@ def test_metrics_on_a_port(folder, start):
     process = start("detect", "batch.json", "-", "out", *options)
     process.stdin.write(STREAMS)
 
-    def found():
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
-                return samples(answer.read().decode())
-        except urllib.error.URLError:
-            return {}
-
-    wait_until(lambda: found().get(("fastanomaly_flags_total",)) == 3, "flags")
-    check_samples(found())
+    wait_until(lambda: samples_at(port).get(("fastanomaly_flags_total",)) == 3, "flags")
+    check_samples(samples_at(port))
     process.stdin.close()
     assert process.wait(300) == 0
 

@@ -2,9 +2,9 @@
 
 import json
 import signal
-from contextlib import contextmanager
 
 import pytest
+from allocations import failing_after
 from batches import (
     Dirt,
     Event,
@@ -24,21 +24,11 @@ from batches import (
 )
 
 from fastanomaly import Detector, FeedError
-from fastanomaly._core import fail_allocations_after
 from fastanomaly.sweeps.grid import check_grid
 from fastanomaly.sweeps.judging import GridDetector
 
 DEGREE, TRACKED = 2, 300
 THREADS = [2, 3]
-
-
-@contextmanager
-def failing_after(count):
-    fail_allocations_after(count)
-    try:
-        yield
-    finally:
-        fail_allocations_after(-1)
 
 
 def growing_events():

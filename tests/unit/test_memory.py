@@ -1,22 +1,12 @@
 """Failed allocations: a MemoryError leaves the state unchanged."""
 
 from collections import Counter
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
+from allocations import failing_after
 
 from fastanomaly import BEFRIEND, Detector, FeedError
-from fastanomaly._core import fail_allocations_after
-
-
-@contextmanager
-def failing_after(count):
-    fail_allocations_after(count)
-    try:
-        yield
-    finally:
-        fail_allocations_after(-1)
 
 
 def populated():
