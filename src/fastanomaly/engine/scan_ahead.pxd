@@ -17,7 +17,9 @@ they are valid until their batch is released.
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memchr
 
-from fastanomaly.engine.known_users cimport KnownUsers, known_add, known_find
+from fastanomaly.engine.known_users cimport (
+    KnownUsers, known_add, known_find, known_prefetch,
+)
 from fastanomaly.engine.layout cimport (
     LAYOUT_BYTES, Layouts, layouts_begin, layouts_learn, layouts_read,
 )
@@ -144,6 +146,17 @@ cdef inline void prepare_key(ScanAhead* ahead, LineBatch* batch, UserKey* key) n
     key.hash = key_hash(ahead.secret, key)
 
 
+cdef inline void prepare_keys(
+    ScanAhead* ahead, LineBatch* batch, int32_t count
+) noexcept nogil:
+    """Prepare the keys of a batch's events, which known_prefetch has been called for."""
+    cdef int32_t i
+    for i in range(count):
+        prepare_key(ahead, batch, &batch.events[i].user)
+        if batch.events[i].kind != PURCHASE:
+            prepare_key(ahead, batch, &batch.events[i].friend)
+
+
 cdef inline void remember_users(ScanAhead* ahead, LineBatch* batch) noexcept nogil:
     """Remember the uids that were looked up for a batch since it was filled."""
     cdef int32_t i
@@ -165,9 +178,9 @@ cdef inline void scan_ahead_fill(ScanAhead* ahead, LineBatch* batch) noexcept no
         start = next_start
         event = &batch.events[count]
         if scan_line(ahead, start, event, &end, &next_start):
-            prepare_key(ahead, batch, &event.user)
+            known_prefetch(&ahead.known, &event.user)
             if event.kind != PURCHASE:
-                prepare_key(ahead, batch, &event.friend)
+                known_prefetch(&ahead.known, &event.friend)
             batch.starts[count] = start
             batch.ends[count] = end
             batch.lines[count] = line
@@ -176,6 +189,7 @@ cdef inline void scan_ahead_fill(ScanAhead* ahead, LineBatch* batch) noexcept no
         else:
             full = note_other_line(ahead, batch, start, end, line, count)
         line += 1
+    prepare_keys(ahead, batch, count)
     batch.count = count
     batch.line_count = line
     ahead.next_start = next_start
