@@ -223,9 +223,9 @@ cdef inline void batch_judge(
 
 
 cdef inline Outcome* batch_step(
-    Batch* batch, State* state, Settings* settings, Judge* judge, bint judged
+    Batch* batch, State* state, Settings* settings, Judge* judge
 ) except NULL nogil:
-    """Apply the next event; the outcome of its judgement, valid until the next step.
+    """Judge and apply the next event; the outcome is valid until the next step.
 
     In turn, it is judged before. A failed allocation leaves the state as the events before
     have left it.
@@ -237,10 +237,21 @@ cdef inline Outcome* batch_step(
         apply_event(state, event, outcome.verdict.anomalous)
     else:
         outcome.flags.items = batch.flags
-        event_in_turn(state, settings, judge, event, judged, outcome)
+        event_in_turn(state, settings, judge, event, True, outcome)
     grid_count(&settings.grid, outcome.compared_from)
     batch.applied += 1
     return outcome
+
+
+cdef inline int batch_record(Batch* batch, State* state) except -1 nogil:
+    """Apply the events that are left of a batch without judging them.
+
+    A failed allocation leaves the state as the events before have left it.
+    """
+    while batch.applied < batch.count:
+        apply_event(state, batch.events[batch.applied], False)
+        batch.applied += 1
+    return 0
 
 
 cdef inline void batch_abandon(Batch* batch, State* state) noexcept nogil:

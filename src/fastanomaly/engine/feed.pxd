@@ -9,7 +9,8 @@ from libc.stdint cimport int32_t, int64_t, uint64_t
 
 from fastanomaly.engine.apply cimport events_hash
 from fastanomaly.engine.batch cimport (
-    Batch, batch_fits, batch_prepare, batch_reserve_flags, batch_step, event_in_turn,
+    Batch, batch_fits, batch_prepare, batch_record, batch_reserve_flags, batch_step,
+    event_in_turn,
 )
 from fastanomaly.engine.grid cimport GridFlag, grid_count
 from fastanomaly.engine.judge cimport Outcome, Settings
@@ -111,18 +112,20 @@ cdef inline bint feed_until_flagged(
     cdef int64_t begun = 0
     cdef int64_t purchases = state.events[<int> PURCHASE], events = batch.applied
     cdef const Outcome* outcome = NULL
-    cdef bint found = False, measured = judged and workers.wanted > 1 and not batch.ahead
+    cdef bint found = False, measured = workers.wanted > 1 and not batch.ahead
+    if not judged:
+        batch_record(batch, state)
+        return False
     if measured:
         begun = now_ns()
     try:
         while batch.applied < batch.count and not found:
-            outcome = batch_step(batch, state, settings, &workers.first, judged)
+            outcome = batch_step(batch, state, settings, &workers.first)
             found = outcome.verdict.anomalous
     finally:
-        if judged:
-            purchases = state.events[<int> PURCHASE] - purchases
-            workers.judgements += purchases
-            workers.shared_judgements += purchases if batch.ahead else 0
+        purchases = state.events[<int> PURCHASE] - purchases
+        workers.judgements += purchases
+        workers.shared_judgements += purchases if batch.ahead else 0
     if measured:
         events = batch.applied - events
         workers_measure(

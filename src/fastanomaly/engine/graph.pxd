@@ -67,9 +67,14 @@ cdef inline void graph_begin(Graph* graph, uint64_t secret) noexcept nogil:
 # -- lists: the friends of a user who is not a hub, and the parts of a hub -------------
 
 
+cdef inline Tag* list_tag(const Pool* pool, Friends friends) noexcept nogil:
+    """Return the tag of a list that is not empty."""
+    return pool_block(pool, size_of(friends.count), friends.block)
+
+
 cdef inline int32_t* list_uids(const Pool* pool, Friends friends) noexcept nogil:
     """Return the uids in a list that is not empty."""
-    return <int32_t*> (pool_block(pool, size_of(friends.count), friends.block) + 1)
+    return <int32_t*> (list_tag(pool, friends) + 1)
 
 
 cdef inline int32_t list_find(
@@ -105,7 +110,9 @@ cdef inline void list_release(Graph* graph, Pool* pool, Friends friends) noexcep
     """Release the block of a list, which may be empty."""
     cdef const Tag* moved
     if friends.count > 0:
-        moved = pool_release(pool, size_of(friends.count), friends.block)
+        moved = pool_release(
+            pool, size_of(friends.count), list_tag(pool, friends)
+        )
         if moved != NULL:
             graph_owner(graph, pool, moved).block = friends.block
 
@@ -120,10 +127,11 @@ cdef inline void list_write(
     int32_t note
 ) noexcept nogil:
     """Write a list that has no block; list_reserve(count) must have been called."""
+    cdef Tag* tag
     friends.count = count
     if count > 0:
-        friends.block = pool_take(pool, size_of(count), owner, note)
-        memcpy(list_uids(pool, friends[0]), uids, <size_t> count * sizeof(int32_t))
+        tag = pool_take(pool, size_of(count), owner, note, &friends.block)
+        memcpy(<int32_t*> (tag + 1), uids, <size_t> count * sizeof(int32_t))
 
 
 cdef inline void list_append(
@@ -131,16 +139,19 @@ cdef inline void list_append(
 ) noexcept nogil:
     """Append a friend; list_reserve(count + 1) must have been called. O(count)."""
     cdef Friends before = friends[0]
+    cdef int size = size_of(before.count + 1)
+    cdef int32_t* uids
     friends.count += 1
-    if before.count == 0 or size_of(friends.count) != size_of(before.count):
-        friends.block = pool_take(pool, size_of(friends.count), owner, note)
-        if before.count > 0:
-            memcpy(
-                list_uids(pool, friends[0]), list_uids(pool, before),
-                <size_t> before.count * sizeof(int32_t),
-            )
-            list_release(graph, pool, before)
-    list_uids(pool, friends[0])[before.count] = uid
+    if before.count > 0 and size == size_of(before.count):
+        list_uids(pool, before)[before.count] = uid
+        return
+    uids = <int32_t*> (pool_take(pool, size, owner, note, &friends.block) + 1)
+    if before.count > 0:
+        memcpy(
+            uids, list_uids(pool, before), <size_t> before.count * sizeof(int32_t)
+        )
+        list_release(graph, pool, before)
+    uids[before.count] = uid
 
 
 cdef inline void list_remove(

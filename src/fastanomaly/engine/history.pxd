@@ -99,15 +99,14 @@ cdef inline void ring_shift(
 
 
 cdef inline void ring_replace_oldest(
-    History* history, Ring ring, Purchase purchase, bint late
+    const History* history, Tag* tag, Purchase purchase, bint late
 ) noexcept nogil:
     """Insert a purchase into a block with T purchases, and drop the oldest one.
 
     O(1) for the latest purchase; a late one moves the purchases after it.
     """
-    cdef Tag* tag = ring_tag(history, ring)
     cdef Purchase* items = <Purchase*> (tag + 1)
-    cdef int32_t count = ring.count - 1, index = count, place
+    cdef int32_t count = history.tracked - 1, index = count, place
     tag.note = ring_place(history, tag.note, 1)
     if late:
         index = ring_find(history, items, tag.note, count, purchase.key)
@@ -119,11 +118,9 @@ cdef inline void ring_replace_oldest(
     items[place] = purchase
 
 
-cdef inline void ring_release(History* history, Ring before) noexcept nogil:
-    """Release the block of a ring."""
-    cdef const Tag* moved = pool_release(
-        &history.blocks, size_of(before.count), before.block
-    )
+cdef inline void ring_release(History* history, Ring before, Tag* tag) noexcept nogil:
+    """Release the block of a ring, which has that tag."""
+    cdef const Tag* moved = pool_release(&history.blocks, size_of(before.count), tag)
     if moved != NULL:
         history.rings[moved.owner].block = before.block
 
@@ -134,10 +131,10 @@ cdef inline bint ring_has_room(Ring ring) noexcept nogil:
 
 
 cdef inline void ring_insert(
-    const History* history, Ring* ring, Purchase purchase, bint late
+    const History* history, Ring* ring, Tag* tag, Purchase purchase, bint late
 ) noexcept nogil:
     """Insert a purchase into a ring whose block has room for it."""
-    cdef Purchase* items = <Purchase*> (ring_tag(history, ring[0]) + 1)
+    cdef Purchase* items = <Purchase*> (tag + 1)
     cdef int32_t index = ring.count
     if late:
         index = ring_find(history, items, 0, ring.count, purchase.key)
@@ -159,16 +156,19 @@ cdef inline void ring_grow(
     """
     cdef Ring* ring = &history.rings[uid]
     cdef Ring before = ring[0]
+    cdef Tag* tag = NULL
     cdef const Purchase* old = NULL
     cdef Purchase* items
     cdef int32_t index = before.count
     if before.count > 0:
-        old = <const Purchase*> (ring_tag(history, before) + 1)
+        tag = ring_tag(history, before)
+        old = <const Purchase*> (tag + 1)
     if late:
         index = ring_find(history, old, 0, before.count, purchase.key)
     ring.count += 1
-    ring.block = pool_take(&history.blocks, size_of(ring.count), uid, 0)
-    items = <Purchase*> (ring_tag(history, ring[0]) + 1)
+    items = <Purchase*> (
+        pool_take(&history.blocks, size_of(ring.count), uid, 0, &ring.block) + 1
+    )
     items[index] = purchase
     if before.count > 0:
         memcpy(items, old, <size_t> index * sizeof(Purchase))
@@ -177,7 +177,7 @@ cdef inline void ring_grow(
                 items + index + 1, old + index,
                 <size_t> (before.count - index) * sizeof(Purchase),
             )
-        ring_release(history, before)
+        ring_release(history, before, tag)
 
 
 cdef inline int ring_to_long_ring(History* history, int32_t uid) except -1 nogil:
@@ -187,7 +187,8 @@ cdef inline int ring_to_long_ring(History* history, int32_t uid) except -1 nogil
     """
     cdef Ring* ring = &history.rings[uid]
     cdef LongRing* long_ring
-    cdef const Purchase* items = <const Purchase*> (ring_tag(history, ring[0]) + 1)
+    cdef Tag* tag = ring_tag(history, ring[0])
+    cdef const Purchase* items = <const Purchase*> (tag + 1)
     cdef int32_t i, number = history.long_count
     memory_reserve(
         <void**> &history.longs, &history.longs_capacity, number + <int64_t> 1,
@@ -205,7 +206,7 @@ cdef inline int ring_to_long_ring(History* history, int32_t uid) except -1 nogil
     finally:
         if history.long_count == number:
             long_ring_free(long_ring)
-    ring_release(history, ring[0])
+    ring_release(history, ring[0], tag)
     ring.block = ~number
     return 0
 
@@ -286,9 +287,9 @@ cdef inline int history_record(
         ):
             return 0
         history.kept -= 1
-        ring_replace_oldest(history, ring[0], purchase, late)
+        ring_replace_oldest(history, tag, purchase, late)
     elif ring_has_room(ring[0]):
-        ring_insert(history, ring, purchase, late)
+        ring_insert(history, ring, ring_tag(history, ring[0]), purchase, late)
     else:
         pool_reserve(&history.blocks, size_of(ring.count + 1), 1)
         ring_grow(history, uid, purchase, late)

@@ -105,9 +105,10 @@ cdef inline int load_ring(
             history_record(history, uid, newest_first[i])
         return 0
     pool_reserve(&history.blocks, size_of(count), 1)
-    ring.block = pool_take(&history.blocks, size_of(count), uid, 0)
+    items = <Purchase*> (
+        pool_take(&history.blocks, size_of(count), uid, 0, &ring.block) + 1
+    )
     ring.count = count
-    items = <Purchase*> (ring_tag(history, ring[0]) + 1)
     for i in range(count):
         items[i] = newest_first[count - 1 - i]
     history.newest_us[uid] = newest_first[0].key.time_us

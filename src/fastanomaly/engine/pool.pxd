@@ -27,7 +27,25 @@ cdef enum:
     PAGE_BYTES = 1 << 14        # at most
 
 cdef extern from *:
-    int leading_zeros "__builtin_clz"(unsigned int) noexcept nogil
+    """
+    #define FA_2(x) x, x
+    #define FA_4(x) FA_2(x), FA_2(x)
+    #define FA_8(x) FA_4(x), FA_4(x)
+    #define FA_16(x) FA_8(x), FA_8(x)
+    #define FA_32(x) FA_16(x), FA_16(x)
+
+    /* By number of items, from 0. Four sizes between powers of two: less than a quarter of
+       a block is unused. */
+    static const unsigned char fa_size_of[] = {
+        0, 0, 1, 2, 3, 4, 5, 6, 7,
+        FA_2(8), FA_2(9), FA_2(10), FA_2(11),
+        FA_4(12), FA_4(13), FA_4(14), FA_4(15),
+        FA_8(16), FA_8(17), FA_8(18), FA_8(19),
+        FA_16(20), FA_16(21), FA_16(22), FA_16(23),
+        FA_32(24), FA_32(25), FA_32(26), FA_32(27),
+    };
+    """
+    const unsigned char* SIZE_OF "fa_size_of"
 
 cdef struct Tag:                # precedes the items of each block
     int32_t owner
@@ -47,12 +65,7 @@ cdef struct Pool:
 
 cdef inline int size_of(int32_t items) noexcept nogil:
     """Return the smallest size that holds that many items, 1 to POOL_ITEMS; O(1)."""
-    cdef int bits
-    if items <= 8:
-        return items - 1
-    # Four sizes between powers of two: less than a quarter of a block is unused.
-    bits = 31 - leading_zeros(<unsigned int> (items - 1))
-    return 4 * bits - 8 + ((items - 1) >> (bits - 2))
+    return SIZE_OF[items]
 
 
 cdef inline int32_t size_items(int size) noexcept nogil:
@@ -99,36 +112,36 @@ cdef inline int pool_reserve(Pool* pool, int size, int32_t blocks) except -1 nog
     return 0
 
 
-cdef inline int32_t pool_take(
-    Pool* pool, int size, int32_t owner, int32_t note
+cdef inline Tag* pool_take(
+    Pool* pool, int size, int32_t owner, int32_t note, int32_t* block
 ) noexcept nogil:
-    """Take a block that was reserved; its number. Its items are not initialised."""
+    """Take a block that was reserved, and set its number. Its items are not initialised."""
     cdef Pages* pages = &pool.sizes[size]
-    cdef int32_t block = <int32_t> pages.count
-    cdef Tag* tag = pool_block(pool, size, block)
+    cdef Tag* tag
+    block[0] = <int32_t> pages.count
+    tag = pool_block(pool, size, block[0])
     pages.count += 1
     memory_prefetch(<char*> tag + pages.block_bytes)    # the next to be taken
     tag.owner = owner
     tag.note = note
-    return block
+    return tag
 
 
-cdef inline const Tag* pool_release(Pool* pool, int size, int32_t block) noexcept nogil:
-    """Release a block. The tag of the block that was moved to its number, or NULL."""
+cdef inline const Tag* pool_release(Pool* pool, int size, Tag* hole) noexcept nogil:
+    """Release a block: its tag, now of the block that was moved to its number, or NULL."""
     cdef Pages* pages = &pool.sizes[size]
-    cdef int32_t last = <int32_t> pages.count - 1
-    cdef Tag* hole = pool_block(pool, size, block)
-    if block != last:
-        memcpy(hole, pool_block(pool, size, last), <size_t> pages.block_bytes)
+    cdef const Tag* last = pool_block(pool, size, <int32_t> pages.count - 1)
+    if hole != last:
+        memcpy(hole, last, <size_t> pages.block_bytes)
     pages.count -= 1
-    if last > 0:
-        memory_prefetch(pool_block(pool, size, last - 1))       # the next to be moved
+    # The next to be moved, unless it is in another page.
+    memory_prefetch(<const char*> last - pages.block_bytes)
     # One empty page is kept, so that alternately taking and releasing a block does not
     # allocate each time.
     if (pages.page_count - 2) << pages.page_bits >= pages.count:
         pages.page_count -= 1
         PyMem_RawFree(pages.pages[pages.page_count])
-    return hole if block != last else NULL
+    return hole if hole != last else NULL
 
 
 cdef inline int64_t pool_bytes(const Pool* pool) noexcept nogil:

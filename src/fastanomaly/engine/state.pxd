@@ -65,19 +65,23 @@ cdef inline int state_reserve_users(State* state, int64_t users) except -1 nogil
     return history_reserve(&state.history, users)
 
 
-cdef inline int32_t state_intern(State* state, const UserKey* key) except -1 nogil:
-    """Return the uid of the user with a hashed key, who is added if new.
+cdef inline int32_t state_add_user(State* state, const UserKey* key) except -1 nogil:
+    """Add a user with a hashed key, who must be new; return the uid.
 
     Expected amortised O(1). A failed allocation changes nothing.
     """
-    cdef int32_t uid = state_find(state, key)
-    if uid >= 0:
-        return uid
+    cdef int32_t uid
     state_reserve_users(state, state.users.count + <int64_t> 1)
     uid = users_add(&state.users, key)
     graph_add_user(&state.graph, uid)
     history_add_user(&state.history, uid)
     return uid
+
+
+cdef inline int32_t state_intern(State* state, const UserKey* key) except -1 nogil:
+    """Return the uid of the user with a hashed key, who is added if new; see above."""
+    cdef int32_t uid = state_find(state, key)
+    return uid if uid >= 0 else state_add_user(state, key)
 
 
 cdef inline void state_forget_users(State* state, int32_t count) noexcept nogil:
@@ -86,29 +90,38 @@ cdef inline void state_forget_users(State* state, int32_t count) noexcept nogil:
         users_forget_last(&state.users)
 
 
-cdef inline int state_record(
-    State* state, const UserKey* buyer, int64_t time_us, int64_t amount_units
+cdef inline int state_record_of(
+    State* state, int32_t uid, int64_t time_us, int64_t amount_units
 ) except -1 nogil:
-    """Record a purchase of the user with a hashed key.
+    """Record a purchase of a user.
 
-    Expected amortised O(1) for the newest purchase; see history_record and recency_push for
-    late ones. A failed allocation changes nothing.
+    Amortised O(1) for the newest purchase; see history_record and recency_push for late
+    ones. A failed allocation changes nothing.
     """
-    cdef int32_t known = state.users.count
-    cdef int32_t uid
     cdef Purchase purchase
     purchase.key.time_us = time_us
     purchase.key.seq = state.seq
     purchase.amount_units = amount_units
+    recency_reserve(&state.recency)
+    history_record(&state.history, uid, purchase)
+    recency_push(&state.recency, &purchase, uid)
+    state.seq += 1
+    return 0
+
+
+cdef inline int state_record(
+    State* state, const UserKey* buyer, int64_t time_us, int64_t amount_units
+) except -1 nogil:
+    """Record a purchase of the user with a hashed key; see above."""
+    cdef int32_t known = state.users.count
+    cdef int32_t uid = state_find(state, buyer)
+    if uid >= 0:
+        return state_record_of(state, uid, time_us, amount_units)
     try:
-        uid = state_intern(state, buyer)
-        recency_reserve(&state.recency)
-        history_record(&state.history, uid, purchase)
+        state_record_of(state, state_add_user(state, buyer), time_us, amount_units)
         known = state.users.count
     finally:
         state_forget_users(state, known)
-    recency_push(&state.recency, &purchase, uid)
-    state.seq += 1
     return 0
 
 
