@@ -22,7 +22,7 @@ class Profile:
 
 PROFILES = {
     "dev": Profile(random_logs=2000, thread_counts=2, kills=6, memory_limits=8),
-    "ci": Profile(random_logs=6000, thread_counts=2, kills=12, memory_limits=20),
+    "ci": Profile(random_logs=4000, thread_counts=2, kills=12, memory_limits=12),
     "nightly": Profile(
         random_logs=10_000, thread_counts=4, kills=600, memory_limits=400, scale=10
     ),

@@ -140,7 +140,7 @@ def test_faults_of_utf8_are_those_of_python(line):
     assert syntax_fault(line).startswith(detail)
 
 
-@settings(max_examples=examples(3000))
+@settings(max_examples=examples(1000))
 @given(st.one_of(lines(), st.binary(max_size=8)))
 def test_lines_are_rejected_at_once_as_the_decoder_rejects_them(line):
     found = rejected_at_once(line)
