@@ -430,7 +430,7 @@ def test_columns_of_large_ids(user):
 
 
 def test_another_thread_that_changes_a_column_leaves_the_state_valid():
-    rows = 300_000
+    rows = 60_000
     detector = Detector(1, 2)
     columns: dict[str, Any] = {name: np.zeros(rows, np.int64) for name in COLUMNS}
     columns["kinds"] = np.full(rows, BEFRIEND, np.uint8)
