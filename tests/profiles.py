@@ -5,6 +5,7 @@ current one while they are collected.
 """
 
 from dataclasses import dataclass
+from math import ceil
 
 from hypothesis import settings
 
@@ -17,11 +18,11 @@ class Profile:
     thread_counts: int  # how many of 1, 2, 3 and 8 threads each of them is judged with
     kills: int  # kills of each long crash test
     memory_limits: int  # limits of memory that a run is tried with
-    scale: int = 1  # factor on the number of Hypothesis examples
+    scale: float = 1  # factor on the number of Hypothesis examples
 
 
 PROFILES = {
-    "dev": Profile(random_logs=2000, thread_counts=2, kills=6, memory_limits=8),
+    "dev": Profile(random_logs=2000, thread_counts=2, kills=6, memory_limits=8, scale=0.5),
     "ci": Profile(random_logs=4000, thread_counts=2, kills=12, memory_limits=12),
     "nightly": Profile(
         random_logs=10_000, thread_counts=4, kills=600, memory_limits=400, scale=10
@@ -44,5 +45,5 @@ def current() -> Profile:
 
 
 def examples(count: int) -> int:
-    """Return the `max_examples` of a test that takes `count` of them in dev and ci."""
-    return count * current().scale
+    """Return the `max_examples` of a test that takes `count` of them in ci."""
+    return ceil(count * current().scale)
