@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         UsageError,
     )
     from fastanomaly.explanations.model import Explanation
+    from fastanomaly.frames.result import FedFrame, FlagFrame
     from fastanomaly.reports.build import report
     from fastanomaly.results import (
         ColumnFlags,
@@ -47,6 +48,7 @@ _HOMES = {
     "errors": "CheckpointError FastanomalyError FeedError LogOpenError LogReadError "
     "OutputError ParameterError Stopped StrictError UsageError",
     "explanations.model": "Explanation",
+    "frames.result": "FedFrame FlagFrame",
     "reports.build": "report",
     "results": "ColumnFlags Counts Fed Flag Latency Memory Sharing Work",
     "rules.rejects": "REASONS Rejected",
@@ -73,8 +75,10 @@ __all__ = [
     "Explanation",
     "FastanomalyError",
     "Fed",
+    "FedFrame",
     "FeedError",
     "Flag",
+    "FlagFrame",
     "Latency",
     "LogOpenError",
     "LogReadError",

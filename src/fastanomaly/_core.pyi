@@ -34,6 +34,12 @@ def rows_of_rejects(
 def end_of_lines(data: Buffer, start: int, count: int) -> int: ...
 
 @final
+class FrameSource:
+    def __new__(cls, *capsules: object) -> Self: ...
+    @property
+    def names(self) -> list[str]: ...
+
+@final
 class Engine:
     def __new__(
         cls,
@@ -88,6 +94,19 @@ class Engine:
         *,
         judged: bool,
     ) -> tuple[bytes, int, Exception | None]: ...
+    def feed_frame(
+        self,
+        source: FrameSource,
+        columns: tuple[int, ...],
+        kind: int,
+        *,
+        judged: bool,
+        log: str,
+        first_row: int,
+        max_rejected: int,
+    ) -> tuple[
+        int, list[tuple[int, bytes, FlagValues]], list[Rejected], BaseException | None
+    ]: ...
     def arrays(self) -> list[tuple[str, str, int]]: ...
     def scalars(self) -> dict[str, int]: ...
     def save(self, fd: int) -> None: ...

@@ -9,15 +9,21 @@ interface.
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from fastanomaly.engine.arrow cimport (
+    ArrowSource, array_take, schema_take, source_check, source_get_schema, source_names,
+    source_release, stream_take,
+)
 from fastanomaly.engine.batch cimport Batch, batch_bytes, batch_free
 from fastanomaly.engine.check cimport check_state
 from fastanomaly.engine.decode cimport decode_line
 from fastanomaly.engine.feed cimport feed_single, flag_values
 from fastanomaly.engine.feed_columns cimport feed_columns
+from fastanomaly.engine.feed_frame cimport FrameFeed, feed_frame
 from fastanomaly.engine.feed_lines cimport LineFeed, feed_lines
 from fastanomaly.engine.fields cimport (
     BAD_AMOUNT_UNITS, amount_of_text, rounded_amount_of_text, time_of_text,
 )
+from fastanomaly.engine.frame cimport frame_set_columns
 from fastanomaly.engine.grid cimport GridFlag, grid_cells, grid_free, grid_set
 from fastanomaly.engine.judge cimport Outcome, Settings
 from fastanomaly.engine.load cimport load_state
@@ -210,6 +216,45 @@ cdef class Guard:
 
 
 @cython.final
+cdef class FrameSource:
+    """A table of another library, through the Arrow C interfaces; it can be read once.
+
+    Parameters
+    ----------
+    capsules : one or two capsules
+        An ``arrow_array_stream``; or an ``arrow_schema`` and an ``arrow_array``.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If they are other objects, were read before, or are not a table.
+    OSError
+        If the stream has an error instead of a schema.
+    """
+
+    cdef ArrowSource source             # Cython has zeroed it
+
+    def __cinit__(self, *capsules):
+        if len(capsules) == 1:
+            stream_take(capsules[0], &self.source.stream)
+            source_get_schema(&self.source)
+        else:
+            schema, array = capsules
+            schema_take(schema, &self.source.schema)
+            array_take(array, &self.source.array)
+        source_check(&self.source)
+
+    def __dealloc__(self):
+        with nogil:
+            source_release(&self.source)
+
+    @property
+    def names(self):
+        """The names of the columns."""
+        return source_names(&self.source)
+
+
+@cython.final
 cdef class Engine:
     """Users, friendships, purchase histories, and exact verdicts on purchases.
 
@@ -232,7 +277,7 @@ cdef class Engine:
     -----
     Parameters are not checked: `Detector` does that. For one thread at a time: a call while
     another one is running raises RuntimeError. A call that raises has changed nothing,
-    except for `load`, `feed` and `feed_columns`, which say what they have done.
+    except for `load` and the bulk calls, which say what they have done.
     """
 
     cdef State state
@@ -242,6 +287,7 @@ cdef class Engine:
     cdef Reading reading
     cdef Batch* batch                   # NULL until the first bulk call
     cdef LineFeed* lines                # NULL until the first feed
+    cdef FrameFeed* frames              # NULL until the first feed_frame
     cdef bint busy
 
     def __cinit__(
@@ -269,6 +315,7 @@ cdef class Engine:
         grid_free(&self.settings.grid)
         PyMem_RawFree(self.outcome.flags.items)
         PyMem_RawFree(self.lines)
+        PyMem_RawFree(self.frames)
         if self.batch != NULL:
             batch_free(self.batch)
             PyMem_RawFree(self.batch)
@@ -464,6 +511,52 @@ cdef class Engine:
             friends, amounts_units, judged,
         )
 
+    def feed_frame(
+        self, FrameSource source, tuple columns, int kind, *, bint judged, log,
+        int64_t first_row, Py_ssize_t max_rejected
+    ):
+        """Apply the events of a table, in order.
+
+        Parameters
+        ----------
+        source : FrameSource
+            The table; it is read to its end, or as far as it is used.
+        columns : tuple of int
+            Which column is the kind, the timestamp, the user of purchases, the user of
+            friendships, the friend and the amount, from 0; -1 where there is none.
+        kind : int
+            The kind of all rows, if no column has it.
+        judged : bool
+            Whether purchases are judged.
+        log : str
+            Name of the table in rejected rows.
+        first_row : int
+            Number of the first row.
+        max_rejected : int
+            Stop after so many rejected rows.
+
+        Returns
+        -------
+        tuple
+            The number of rows read; a list of (row, line, flag values), the line being the
+            row as JSON; one of `Rejected`; and the exception that stopped it early, or None.
+            Rows before that one were applied.
+
+        Raises
+        ------
+        TypeError
+            If a column has a type that its field cannot have; nothing was applied.
+        """
+        _guard = self.guard()
+        self.begin_bulk()
+        if self.frames == NULL:
+            memory_zeroed(<void**> &self.frames, 1, sizeof(FrameFeed))
+        frame_set_columns(&self.frames.frame, &source.source.schema, columns, kind)
+        return feed_frame(
+            &self.state, &self.settings, &self.workers, self.batch, self.frames,
+            &source.source, judged, log, first_row, max_rejected, &self.reading,
+        )
+
     # -- saving and loading ------------------------------------------------------------
 
     def arrays(self):
@@ -568,6 +661,7 @@ cdef class Engine:
         return memory_bytes(
             &self.state, &self.workers,
             (<int64_t> sizeof(LineFeed) if self.lines != NULL else 0)
+            + (<int64_t> sizeof(FrameFeed) if self.frames != NULL else 0)
             + (batch_bytes(self.batch) if self.batch != NULL else 0),
         )
 

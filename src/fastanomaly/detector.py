@@ -46,6 +46,7 @@ if TYPE_CHECKING:
 
     from fastanomaly.engine_protocol import Engine
     from fastanomaly.explanations.model import Explanation
+    from fastanomaly.frames.result import FedFrame
 
 PURCHASE, BEFRIEND, UNFRIEND = 0, 1, 2
 """The kinds of events in the columns of `Detector.feed_columns`."""
@@ -453,9 +454,7 @@ class Detector:
         lines in bytes, is copied first.
         """
         max_line = check_max_line(max_line)
-        most = _MANY if max_rejected is None else max_rejected
-        if not 1 <= most <= _MANY:
-            raise ValueError(f"max_rejected: {max_rejected} is not in 1..2^62")
+        most = _check_max_rejected(max_rejected)
         data = _joined(lines)
         count, flags, rejected, error = self._engine.feed(
             data,
@@ -543,6 +542,108 @@ class Detector:
             _raise_interrupt(error)
             raise FeedError(f"columns, row {applied}: {error}", flags, applied) from error
         return flags
+
+    def feed_frame(
+        self,
+        frame: Any,
+        columns: Mapping[str, str | None] | None = None,
+        *,
+        judge: bool = True,
+        log: str = "",
+        first_row: int = 1,
+        strict: bool = False,
+        max_rejected: int | None = None,
+    ) -> FedFrame:
+        """Apply the events of a table, row by row in order.
+
+        Parameters
+        ----------
+        frame : object with ``__arrow_c_stream__`` or ``__arrow_c_array__``
+            A frame of Polars or pandas, a table or record batch of pyarrow, a relation of
+            DuckDB, ...; pyarrow is not needed. Columns that are no fields are ignored.
+        columns : mapping of str to str or None, optional
+            The names of the columns by field: kind, user, friend, amount and timestamp, such
+            as ``{"user": "customer_id", "amount": "total"}``. By default the kind is
+            ``event_type`` or ``kind``, the user ``user``, ``id`` or ``id1``, the friend
+            ``friend`` or ``id2``, and amount and timestamp are those of that name; None
+            says that there is no such column. If there are ``id``, ``id1`` and ``id2``,
+            they are those of lines. Rows without a kind are purchases if they have an amount,
+            else friendships that begin.
+        judge : bool, default True
+            Whether purchases are judged or only recorded.
+        log : str, default ""
+            The table's name in flags and rejected rows.
+        first_row : int, default 1
+            The number of the first row.
+        strict : bool, default False
+            Stop after the first rejected row.
+        max_rejected : int, optional
+            Stop after so many rejected rows, at least 1: this bounds the memory of the
+            result. `FedFrame.rows` says how many rows were read.
+
+        Returns
+        -------
+        FedFrame
+            Flags and rejected rows, the same as those of `feed` for a line with the values
+            of each row. A rejected row changes nothing.
+
+        Raises
+        ------
+        TypeError
+            If it is no table, or a column has a type that its field cannot have: ids may be
+            integers or text, times timestamps, dates, numbers or text, amounts decimals,
+            numbers or text, and kinds text or the numbers `PURCHASE` to `UNFRIEND`.
+        ValueError
+            If a column is missing, the table was read already, or `max_rejected` is out of
+            range.
+        FeedError
+            If memory ran out, or the table could not be read to its end: its `fed` has the
+            results of the rows before, and the detector is as they left it.
+
+        Notes
+        -----
+        Rows are read and applied without the GIL and without an object for each, in constant
+        memory if the table is a stream. Rejected rows, and floats with more than 15 digits or
+        from 10^9 on, cost some 2 us each.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> from fastanomaly import Detector
+        >>> detector = Detector(degree=1, tracked=50)
+        >>> detector.befriend("ann", "bob")
+        >>> table = pa.table({
+        ...     "customer": ["ann", "ann", "bob"],
+        ...     "amount": [16.83, 59.28, 1601.83],
+        ...     "timestamp": ["2017-06-13 11:33:01"] * 3,
+        ... })
+        >>> fed = detector.feed_frame(table, {"user": "customer"})
+        >>> [(flag.line, flag.user, flag.mean) for flag in fed.flags]
+        [(3, 'bob', '38.05')]
+        """
+        from fastanomaly.frames.layout import frame_layout, open_frame  # noqa: PLC0415 - start
+        from fastanomaly.frames.result import FedFrame, FlagFrame  # noqa: PLC0415
+
+        most = _check_max_rejected(max_rejected)
+        try:
+            source = open_frame(frame)
+        except OSError as failure:  # a stream without a schema
+            raise FeedError(str(failure), FedFrame(0, FlagFrame([]), []), 0) from failure
+        count, flags, rejected, error = self._engine.feed_frame(
+            source,
+            *frame_layout(source.names, columns),
+            judged=judge,
+            log=log,
+            first_row=first_row,
+            max_rejected=1 if strict else most,
+        )
+        made = [self._flag_type(*values, log, row, line) for row, line, values in flags]
+        fed = FedFrame(count, FlagFrame(made), rejected)
+        if error is not None:
+            _raise_interrupt(error)
+            where = f"{log}, row" if log else "row"
+            raise FeedError(f"{where} {first_row + count}: {error}", fed, count) from error
+        return fed
 
     def network(self, user: UserId) -> list[str]:
         """List the ids of the users within D of a user, nearest first.
@@ -757,6 +858,12 @@ def _check_method(method: Method) -> Method:
     if method not in ("auto", "ball"):
         raise ParameterError(f"method: {method!r} is neither 'auto' nor 'ball'")
     return method
+
+
+def _check_max_rejected(most: int | None) -> int:
+    if most is not None and not 1 <= most <= _MANY:
+        raise ValueError(f"max_rejected: {most} is not in 1..2^62")
+    return _MANY if most is None else most
 
 
 def _raise_interrupt(error: BaseException) -> None:

@@ -65,6 +65,20 @@ class Engine(Protocol):
         judged: bool,
     ) -> tuple[bytes, int, Exception | None]: ...
 
+    def feed_frame(
+        self,
+        source: Any,
+        columns: tuple[int, ...],
+        kind: int,
+        *,
+        judged: bool,
+        log: str,
+        first_row: int,
+        max_rejected: int,
+    ) -> tuple[
+        int, list[tuple[int, bytes, FlagValues]], list[Rejected], BaseException | None
+    ]: ...
+
     def arrays(self) -> Sequence[tuple[str, str, int]]: ...
 
     def scalars(self) -> dict[str, int]: ...

@@ -7,14 +7,15 @@ it remain applied. Batches are applied without the GIL.
 from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint64_t
 
-from fastanomaly.engine.apply cimport events_hash
+from fastanomaly.engine.apply cimport events_find_users, events_hash
 from fastanomaly.engine.batch cimport (
-    Batch, batch_fits, batch_prepare, batch_record, batch_reserve_flags, batch_step,
-    event_in_turn,
+    Batch, batch_add, batch_clear, batch_fits, batch_prepare, batch_record,
+    batch_reserve_flags, batch_step, event_in_turn,
 )
 from fastanomaly.engine.grid cimport GridFlag, grid_count
 from fastanomaly.engine.judge cimport Outcome, Settings
 from fastanomaly.engine.latency cimport now_ns
+from fastanomaly.engine.scan_ahead cimport BATCH_EVENTS
 from fastanomaly.engine.state cimport State
 from fastanomaly.engine.types cimport PURCHASE, Event, uint128
 from fastanomaly.engine.user_keys cimport key_text
@@ -67,6 +68,21 @@ cdef inline tuple flag_values(
 
 
 # -- batches ---------------------------------------------------------------------------
+
+
+cdef inline void feed_gather(
+    const State* state, Event* events, int32_t most, Batch* batch
+) noexcept nogil:
+    """Make a batch of events; their users are looked up for BATCH_EVENTS at a time."""
+    cdef int32_t start = 0, count, i
+    batch_clear(batch)
+    while start < most:
+        count = min(<int32_t> BATCH_EVENTS, most - start)
+        events_hash(state, events + start, count)
+        events_find_users(state, events + start, count)
+        for i in range(start, start + count):
+            batch_add(batch, &events[i])
+        start += count
 
 
 cdef inline int feed_ahead(

@@ -4,12 +4,11 @@ from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
-from fastanomaly.engine.apply cimport events_find_users, events_hash
-from fastanomaly.engine.batch cimport Batch, batch_abandon, batch_add, batch_clear
+from fastanomaly.engine.batch cimport Batch, batch_abandon, batch_clear
 from fastanomaly.engine.columns cimport (
     ColumnFlag, Columns, Digits, columns_first_invalid, columns_read, row_valid,
 )
-from fastanomaly.engine.feed cimport feed_begin, feed_until_flagged
+from fastanomaly.engine.feed cimport feed_begin, feed_gather, feed_until_flagged
 from fastanomaly.engine.judge cimport Outcome, Settings
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
 from fastanomaly.engine.overlay cimport BATCH_MAX
@@ -70,19 +69,6 @@ cdef inline void rows_read(const Columns* columns, int64_t row, RowBatch* rows) 
         row += 1
 
 
-cdef inline void rows_gather(const State* state, RowBatch* rows, Batch* batch) noexcept nogil:
-    """Make a batch of rows; their users are looked up for BATCH_EVENTS rows at a time."""
-    cdef int32_t start = 0, count, i
-    batch_clear(batch)
-    while start < rows.count:
-        count = min(<int32_t> BATCH_EVENTS, rows.count - start)
-        events_hash(state, rows.events + start, count)
-        events_find_users(state, rows.events + start, count)
-        for i in range(start, start + count):
-            batch_add(batch, &rows.events[i])
-        start += count
-
-
 cdef inline int rows_apply(
     State* state, Settings* settings, Workers* workers, Batch* batch, bint judged,
     int64_t row, ColumnFlags* flags
@@ -117,7 +103,7 @@ cdef inline int rows_feed(
         before = applied[0]
         with nogil:
             rows_read(columns, before, rows)
-            rows_gather(state, rows, batch)
+            feed_gather(state, rows.events, rows.count, batch)
         memory_reserve(
             <void**> &flags.items, &flags.capacity, flags.count + batch.purchase_count,
             sizeof(ColumnFlag),
