@@ -5,7 +5,7 @@ far as needed. It is one block of the pool, which wraps around once it is full w
 purchases; or a long ring, if T and the user's purchases exceed what a block holds.
 
 Invariants: purchases are in ascending order of their keys; newest_us is the time of the
-last one; `kept` is the number of purchases in all rings; a block's note is 0 unless the
+last one; `kept` is the number of purchases in all rings; `oldest` is 0 unless the
 ring is full. The history owns the pool, the long rings and the arrays by uid. A pointer to
 a purchase (a Cursor, too) is valid until the next history_record.
 """
@@ -27,13 +27,14 @@ from fastanomaly.engine.types cimport Purchase, PurchaseKey, purchase_before
 cdef struct Ring:
     int32_t block               # of the pool, if count > 0; for long rings ~(their number)
     int32_t count
+    int32_t oldest              # index in the block of the oldest purchase
 
 cdef struct History:
     Ring* rings                 # by uid
     int64_t rings_capacity
     int64_t* newest_us          # by uid: time of the latest purchase, or NEVER
     int64_t newest_capacity
-    Pool blocks                 # owner: the uid; note: index of the oldest purchase
+    Pool blocks                 # owner: the uid; the note is not used
     LongRing* longs
     int64_t longs_capacity
     int32_t long_count
@@ -99,21 +100,20 @@ cdef inline void ring_shift(
 
 
 cdef inline void ring_replace_oldest(
-    const History* history, Tag* tag, Purchase purchase, bint late
+    const History* history, Ring* ring, Purchase* items, Purchase purchase, bint late
 ) noexcept nogil:
     """Insert a purchase into a block with T purchases, and drop the oldest one.
 
     O(1) for the latest purchase; a late one moves the purchases after it.
     """
-    cdef Purchase* items = <Purchase*> (tag + 1)
     cdef int32_t count = history.tracked - 1, index = count, place
-    tag.note = ring_place(history, tag.note, 1)
+    ring.oldest = ring_place(history, ring.oldest, 1)
     if late:
-        index = ring_find(history, items, tag.note, count, purchase.key)
-    place = ring_place(history, tag.note, index)
+        index = ring_find(history, items, ring.oldest, count, purchase.key)
+    place = ring_place(history, ring.oldest, index)
     if index < count:
         ring_shift(
-            items, place, ring_place(history, tag.note, count), history.tracked
+            items, place, ring_place(history, ring.oldest, count), history.tracked
         )
     items[place] = purchase
 
@@ -225,6 +225,7 @@ cdef inline void history_add_user(History* history, int32_t uid) noexcept nogil:
     """Add a user without purchases; history_reserve must have been called."""
     history.rings[uid].block = 0
     history.rings[uid].count = 0
+    history.rings[uid].oldest = 0
     history.newest_us[uid] = NEVER
 
 
@@ -237,21 +238,25 @@ cdef inline void history_prefetch_entry(
 
 
 cdef inline void history_prefetch(const History* history, int32_t uid) noexcept nogil:
-    """Prefetch the latest purchase of a user, next to which the next one will be written.
+    """Prefetch the place in a user's ring where the next purchase will be written.
 
     Where the ring will move to a larger block, all of its purchases.
     """
     cdef Ring ring = history.rings[uid]
-    cdef const char* block
-    cdef int64_t bytes, at
-    if ring.block >= 0 and ring.count > 0:
-        block = <const char*> ring_tag(history, ring)
-        bytes = <int64_t> sizeof(Tag) + ring.count * <int64_t> sizeof(Purchase)
-        memory_prefetch(block)
-        memory_prefetch(block + bytes - <int64_t> sizeof(Purchase))
-        if not ring_has_room(ring) and ring.count < history.tracked:
-            for at in range(64, bytes - 64, 64):
-                memory_prefetch(block + at)
+    cdef const Purchase* items
+    cdef const char* at
+    if ring.block < 0 or ring.count == 0:
+        return
+    items = <const Purchase*> (ring_tag(history, ring) + 1)
+    if ring.count == history.tracked:
+        memory_prefetch(items + ring.oldest)
+    elif ring_has_room(ring):
+        memory_prefetch(items + ring.count)
+    else:
+        at = <const char*> items
+        while at < <const char*> (items + ring.count):
+            memory_prefetch(at)
+            at += 64
 
 
 cdef inline int history_record(
@@ -264,7 +269,7 @@ cdef inline int history_record(
     """
     cdef Ring* ring = &history.rings[uid]
     cdef LongRing* long_ring
-    cdef Tag* tag
+    cdef Purchase* items
     # Of equal times, this purchase is the later one: it arrived last.
     cdef bint late = ring.count > 0 and purchase.key.time_us < history.newest_us[uid]
     if ring.block >= 0 and ring.count == POOL_ITEMS and history.tracked > POOL_ITEMS:
@@ -281,13 +286,11 @@ cdef inline int history_record(
         long_ring_push(long_ring, &history.spare, purchase)
         ring.count += 1
     elif ring.count == history.tracked:
-        tag = ring_tag(history, ring[0])
-        if late and purchase_before(
-            purchase.key, (<const Purchase*> (tag + 1))[tag.note].key
-        ):
+        items = <Purchase*> (ring_tag(history, ring[0]) + 1)
+        if late and purchase_before(purchase.key, items[ring.oldest].key):
             return 0
         history.kept -= 1
-        ring_replace_oldest(history, tag, purchase, late)
+        ring_replace_oldest(history, ring, items, purchase, late)
     elif ring_has_room(ring[0]):
         ring_insert(history, ring, ring_tag(history, ring[0]), purchase, late)
     else:
@@ -315,7 +318,6 @@ cdef inline const Purchase* history_newest(
     cdef Ring ring = history.rings[uid]
     cdef const LongRing* long_ring
     cdef const Leaf* leaf
-    cdef const Tag* tag
     cdef const Purchase* items
     cdef int64_t run, end
     if ring.count == 0:
@@ -325,12 +327,11 @@ cdef inline const Purchase* history_newest(
         run = long_ring.first + long_ring.leaf_count - 1
         leaf = long_ring.leaves[run]
         return cursor_set(cursor, leaf.items, leaf.start, leaf.end, run)
-    tag = ring_tag(history, ring)
-    items = <const Purchase*> (tag + 1)
-    end = <int64_t> tag.note + ring.count
+    items = <const Purchase*> (ring_tag(history, ring) + 1)
+    end = <int64_t> ring.oldest + ring.count
     if end > history.tracked:                   # it wraps around
         return cursor_set(cursor, items, 0, end - history.tracked, 1)
-    return cursor_set(cursor, items, tag.note, end, 0)
+    return cursor_set(cursor, items, ring.oldest, end, 0)
 
 
 cdef inline const Purchase* history_older_run(
@@ -340,7 +341,6 @@ cdef inline const Purchase* history_older_run(
     cdef Ring ring = history.rings[uid]
     cdef const LongRing* long_ring
     cdef const Leaf* leaf
-    cdef const Tag* tag
     if ring.block < 0:
         long_ring = &history.longs[~ring.block]
         if cursor.run == long_ring.first:
@@ -349,9 +349,9 @@ cdef inline const Purchase* history_older_run(
         return cursor_set(cursor, leaf.items, leaf.start, leaf.end, cursor.run - 1)
     if cursor.run == 0:
         return NULL
-    tag = ring_tag(history, ring)
     return cursor_set(
-        cursor, <const Purchase*> (tag + 1), tag.note, history.tracked, 0
+        cursor, <const Purchase*> (ring_tag(history, ring) + 1), ring.oldest,
+        history.tracked, 0,
     )
 
 
