@@ -13,17 +13,20 @@ from fastanomaly.engine.arrow cimport (
     ArrowSource, array_take, schema_take, source_check, source_get_schema, source_names,
     source_release, stream_take,
 )
+from fastanomaly.engine.arrow_export cimport export_stream
 from fastanomaly.engine.batch cimport Batch, batch_bytes, batch_free
 from fastanomaly.engine.check cimport check_state
 from fastanomaly.engine.decode cimport decode_line
 from fastanomaly.engine.feed cimport feed_single, flag_values
 from fastanomaly.engine.feed_columns cimport feed_columns
-from fastanomaly.engine.feed_frame cimport FrameFeed, feed_frame
+from fastanomaly.engine.feed_frame cimport (
+    FrameFeed, feed_frame, frame_feed_bytes, frame_feed_free,
+)
 from fastanomaly.engine.feed_lines cimport LineFeed, feed_lines
 from fastanomaly.engine.fields cimport (
     BAD_AMOUNT_UNITS, amount_of_text, rounded_amount_of_text, time_of_text,
 )
-from fastanomaly.engine.frame cimport frame_set_columns
+from fastanomaly.engine.frame cimport frame_kept_format, frame_set_columns
 from fastanomaly.engine.grid cimport GridFlag, grid_cells, grid_free, grid_set
 from fastanomaly.engine.judge cimport Outcome, Settings
 from fastanomaly.engine.load cimport load_state
@@ -198,6 +201,16 @@ def end_of_lines(data, int64_t start, int64_t count):
     return start
 
 
+def arrow_stream(int64_t rows, tuple columns):
+    """Return a capsule ``arrow_array_stream`` of a table.
+
+    A column is a tuple of its name and its Arrow format, both as bytes that end in a NUL, the
+    number of nulls, or -1 for a column that can have none, and a tuple of its buffers, up to
+    three, each bytes or None. Nothing is checked.
+    """
+    return export_stream((rows, columns))
+
+
 @cython.final
 @cython.internal
 @cython.freelist(8)
@@ -218,6 +231,8 @@ cdef class Guard:
 @cython.final
 cdef class FrameSource:
     """A table of another library, through the Arrow C interfaces; it can be read once.
+
+    It is released at the end of a ``with`` statement.
 
     Parameters
     ----------
@@ -245,6 +260,15 @@ cdef class FrameSource:
         source_check(&self.source)
 
     def __dealloc__(self):
+        self.release()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.release()
+
+    cdef void release(self) noexcept:
         with nogil:
             source_release(&self.source)
 
@@ -252,6 +276,13 @@ cdef class FrameSource:
     def names(self):
         """The names of the columns."""
         return source_names(&self.source)
+
+    def kept_format(self, int64_t column):
+        """Return the Arrow format of a column's values and a NUL, as bytes.
+
+        For a dictionary, it is that of its values. Raises TypeError if they are nested.
+        """
+        return frame_kept_format(self.source.schema.children[column]) + b"\0"
 
 
 @cython.final
@@ -315,7 +346,8 @@ cdef class Engine:
         grid_free(&self.settings.grid)
         PyMem_RawFree(self.outcome.flags.items)
         PyMem_RawFree(self.lines)
-        PyMem_RawFree(self.frames)
+        if self.frames != NULL:
+            frame_feed_free(self.frames)
         if self.batch != NULL:
             batch_free(self.batch)
             PyMem_RawFree(self.batch)
@@ -513,7 +545,7 @@ cdef class Engine:
 
     def feed_frame(
         self, FrameSource source, tuple columns, int kind, *, bint judged, log,
-        int64_t first_row, Py_ssize_t max_rejected
+        int64_t first_row, Py_ssize_t max_rejected, tuple keep=()
     ):
         """Apply the events of a table, in order.
 
@@ -534,13 +566,16 @@ cdef class Engine:
             Number of the first row.
         max_rejected : int
             Stop after so many rejected rows.
+        keep : tuple of int
+            Columns whose values are returned for flags: those with a `kept_format`.
 
         Returns
         -------
         tuple
-            The number of rows read; a list of (row, line, flag values), the line being the
-            row as JSON; one of `Rejected`; and the exception that stopped it early, or None.
-            Rows before that one were applied.
+            The number of rows read; a list of (row, line, flag values, kept values), the
+            line being the row as JSON, and kept values bytes or None; one of
+            `Rejected`; and the exception that stopped it early, or None. Rows before that
+            one were applied.
 
         Raises
         ------
@@ -548,13 +583,14 @@ cdef class Engine:
             If a column has a type that its field cannot have; nothing was applied.
         """
         _guard = self.guard()
+        source_check(&source.source)
         self.begin_bulk()
         if self.frames == NULL:
             memory_zeroed(<void**> &self.frames, 1, sizeof(FrameFeed))
         frame_set_columns(&self.frames.frame, &source.source.schema, columns, kind)
         return feed_frame(
             &self.state, &self.settings, &self.workers, self.batch, self.frames,
-            &source.source, judged, log, first_row, max_rejected, &self.reading,
+            &source.source, judged, log, first_row, max_rejected, keep, &self.reading,
         )
 
     # -- saving and loading ------------------------------------------------------------
@@ -661,7 +697,7 @@ cdef class Engine:
         return memory_bytes(
             &self.state, &self.workers,
             (<int64_t> sizeof(LineFeed) if self.lines != NULL else 0)
-            + (<int64_t> sizeof(FrameFeed) if self.frames != NULL else 0)
+            + (frame_feed_bytes(self.frames) if self.frames != NULL else 0)
             + (batch_bytes(self.batch) if self.batch != NULL else 0),
         )
 

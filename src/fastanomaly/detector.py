@@ -553,6 +553,7 @@ class Detector:
         first_row: int = 1,
         strict: bool = False,
         max_rejected: int | None = None,
+        keep: Iterable[str] = (),
     ) -> FedFrame:
         """Apply the events of a table, row by row in order.
 
@@ -580,6 +581,9 @@ class Detector:
         max_rejected : int, optional
             Stop after so many rejected rows, at least 1: this bounds the memory of the
             result. `FedFrame.rows` says how many rows were read.
+        keep : iterable of str, optional
+            Columns of the table, of any type that is not nested, that the flags as a table
+            have as well, such as ``["order_id"]``.
 
         Returns
         -------
@@ -621,24 +625,33 @@ class Detector:
         >>> [(flag.line, flag.user, flag.mean) for flag in fed.flags]
         [(3, 'bob', '38.05')]
         """
-        from fastanomaly.frames.layout import frame_layout, open_frame  # noqa: PLC0415 - start
-        from fastanomaly.frames.result import FedFrame, FlagFrame  # noqa: PLC0415
+        from fastanomaly.frames import layout  # noqa: PLC0415 - imported late: start
+        from fastanomaly.frames.result import fed_frame  # noqa: PLC0415
 
         most = _check_max_rejected(max_rejected)
         try:
-            source = open_frame(frame)
+            source = layout.open_frame(frame)
         except OSError as failure:  # a stream without a schema
-            raise FeedError(str(failure), FedFrame(0, FlagFrame([]), []), 0) from failure
-        count, flags, rejected, error = self._engine.feed_frame(
-            source,
-            *frame_layout(source.names, columns),
-            judged=judge,
-            log=log,
-            first_row=first_row,
-            max_rejected=1 if strict else most,
-        )
-        made = [self._flag_type(*values, log, row, line) for row, line, values in flags]
-        fed = FedFrame(count, FlagFrame(made), rejected)
+            fed = fed_frame(0, [], [], self._sigmas, [])
+            raise FeedError(str(failure), fed, 0) from failure
+        with source:
+            names = source.names
+            kept = layout.kept_columns(names, keep)
+            kept_types = [(names[index], source.kept_format(index)) for index in kept]
+            count, flags, rejected, error = self._engine.feed_frame(
+                source,
+                *layout.frame_layout(names, columns),
+                judged=judge,
+                log=log,
+                first_row=first_row,
+                max_rejected=1 if strict else most,
+                keep=kept,
+            )
+        made = [
+            (self._flag_type(*values, log, row, line), others)
+            for row, line, values, others in flags
+        ]
+        fed = fed_frame(count, made, rejected, self._sigmas, kept_types)
         if error is not None:
             _raise_interrupt(error)
             where = f"{log}, row" if log else "row"

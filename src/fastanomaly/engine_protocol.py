@@ -75,8 +75,12 @@ class Engine(Protocol):
         log: str,
         first_row: int,
         max_rejected: int,
+        keep: tuple[int, ...] = (),
     ) -> tuple[
-        int, list[tuple[int, bytes, FlagValues]], list[Rejected], BaseException | None
+        int,
+        list[tuple[int, bytes, FlagValues, tuple[bytes | None, ...]]],
+        list[Rejected],
+        BaseException | None,
     ]: ...
 
     def arrays(self) -> Sequence[tuple[str, str, int]]: ...

@@ -67,6 +67,7 @@ cdef inline void source_release(ArrowSource* source) noexcept nogil:
     array_release(&source.array)
     schema_release(&source.schema)
     stream_release(&source.stream)
+    source.schema.n_children = 0
 
 
 # -- from capsules ---------------------------------------------------------------------
@@ -173,6 +174,8 @@ cdef inline int source_check(const ArrowSource* source) except -1:
     """Raise unless the schema is a table's."""
     cdef const ArrowSchema* schema = &source.schema
     cdef int64_t i
+    if schema.release == NULL:
+        return used_error()
     form = schema_text(schema.format)
     if form != "+s":
         raise TypeError(f"frame: expected a table, got an array of Arrow format {form!r}")

@@ -23,7 +23,12 @@ cdef enum CellCode:
     TEXT32                      # UTF-8, by offsets of 32 bits,
     TEXT64                      # of 64,
     TEXT_VIEW                   # or by views
-    OTHER_CELLS
+    BYTES32                     # not UTF-8; like texts
+    BYTES64
+    BYTES_VIEW
+    BITS
+    FIXED                       # anything else of one width
+    OTHER_CELLS                 # nested, or unknown
 
 cdef enum:
     NS_PER_SECOND = 1_000_000_000
@@ -45,15 +50,24 @@ cdef inline bint is_text(int code) noexcept nogil:
     return TEXT32 <= code <= TEXT_VIEW
 
 
+cdef inline bint has_lengths(int code) noexcept nogil:
+    """Return whether values are texts or bytes of any length."""
+    return TEXT32 <= code <= BYTES_VIEW
+
+
+cdef inline bint has_views(int code) noexcept nogil:
+    return code == TEXT_VIEW or code == BYTES_VIEW
+
+
 cdef inline int plain_code(char letter) noexcept nogil:
     """Return the code of a format of one letter."""
-    cdef const char* letters = b"ncsilCSILfguU"
+    cdef const char* letters = b"ncsilCSILfguUzZb"
     cdef int* codes = [
         NULL_CELLS, INT8, INT16, INT32, INT64, UINT8, UINT16, UINT32, UINT64, FLOAT32,
-        FLOAT64, TEXT32, TEXT64,
+        FLOAT64, TEXT32, TEXT64, BYTES32, BYTES64, BITS,
     ]
     cdef int i
-    for i in range(13):
+    for i in range(16):
         if letters[i] == letter:
             return codes[i]
     return OTHER_CELLS
@@ -67,8 +81,6 @@ cdef inline int code_width(int code) noexcept nogil:
         return 2
     if code == INT32 or code == UINT32 or code == FLOAT32 or code == DAYS:
         return 4
-    if code == TEXT_VIEW:
-        return 16
     return 8
 
 
@@ -100,6 +112,14 @@ cdef inline int type_of_decimal(str form, CellType* kind) except -1:
     return 0
 
 
+cdef inline int fixed_width(str form) except -1:
+    """Return the bytes of a value of another format, or 0 if it is not of one width."""
+    if form[:2] == "w:" and form[2:].isdecimal():
+        return int(form[2:][:9])
+    width = {"e": 2, "tts": 4, "ttm": 4, "ttu": 8, "ttn": 8, "tiM": 4, "tiD": 8, "tin": 16}
+    return width.get(form, 8 if form[:2] == "tD" else 0)
+
+
 cdef inline CellType cell_type(const ArrowSchema* schema) except *:
     """Return the type of the values of a column, or of the indexes of a dictionary."""
     cdef const char* form = schema.format
@@ -117,11 +137,14 @@ cdef inline CellType cell_type(const ArrowSchema* schema) except *:
     elif form[0] == c"t" and form[1] == c"s" and form[2] != 0 and form[3] == c":":
         kind.per_second = ticks_of_letter(form[2])
         kind.code = TICKS if kind.per_second > 0 else OTHER_CELLS
-    elif form[0] == c"v" and form[1] == c"u" and form[2] == 0:
-        kind.code = TEXT_VIEW
+    elif form[0] == c"v" and (form[1] == c"u" or form[1] == c"z") and form[2] == 0:
+        kind.code = TEXT_VIEW if form[1] == c"u" else BYTES_VIEW
     kind.width = code_width(kind.code)
     if form[0] == c"d" and form[1] == c":":
         type_of_decimal(schema_text(form), &kind)
+    elif kind.code == OTHER_CELLS:
+        kind.width = fixed_width(schema_text(form))
+        kind.code = FIXED if kind.width > 0 else OTHER_CELLS
     return kind
 
 

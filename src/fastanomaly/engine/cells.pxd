@@ -6,6 +6,7 @@ decoded as such. The length of a text is not known to be in its buffer: that is 
 made the array, as is the length of each buffer.
 """
 
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport (
     int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
 )
@@ -13,9 +14,9 @@ from libc.string cimport memcmp, memcpy
 
 from fastanomaly.engine.arrow cimport ArrowArray, ArrowSchema
 from fastanomaly.engine.cell_types cimport (
-    DAYS, DECIMAL, FLOAT32, FLOAT64, INT16, INT32, INT64, INT8, NO_CELLS, NS_PER_SECOND,
-    NULL_CELLS, TEXT32, TEXT_VIEW, TICKS, UINT16, UINT32, UINT64, US_OF_SECOND, CellType,
-    cell_type, is_integer, is_text,
+    BITS, BYTES32, DAYS, DECIMAL, FLOAT32, FLOAT64, INT16, INT32, INT64, INT8, NO_CELLS,
+    NS_PER_SECOND, NULL_CELLS, TEXT32, TICKS, UINT16, UINT32, UINT64, US_OF_SECOND, CellType,
+    cell_type, has_lengths, has_views, is_integer, is_text,
 )
 from fastanomaly.engine.columns cimport key_of_number
 from fastanomaly.engine.fields cimport (
@@ -73,7 +74,8 @@ cdef inline int cells_check(
     const ArrowArray* array, const CellType* kind, int64_t rows, str name
 ) except -1:
     """Raise ValueError unless an array has so many rows, and the buffers of its type."""
-    cdef int64_t i, buffers = 3 if is_text(kind.code) else 2
+    cdef int64_t i, buffers = 3 if has_lengths(kind.code) else 2
+    cdef bint views = has_views(kind.code)
     if kind.code == NULL_CELLS:
         buffers = 0
     if array == NULL or array.release == NULL:
@@ -83,7 +85,7 @@ cdef inline int cells_check(
             f"frame: column {name!r}: {array.length} rows from {array.offset} on, "
             f"expected {rows}"
         )
-    if array.n_buffers < buffers or (kind.code != TEXT_VIEW and array.n_buffers > buffers):
+    if array.n_buffers < buffers or (not views and array.n_buffers > buffers):
         raise ValueError(
             f"frame: column {name!r}: {array.n_buffers} buffers, expected {buffers}"
         )
@@ -91,7 +93,7 @@ cdef inline int cells_check(
         raise ValueError(f"frame: column {name!r}: has no buffers")
     if buffers > 0 and rows > 0 and array.buffers[1] == NULL:
         raise ValueError(f"frame: column {name!r}: has no values")
-    if kind.code == TEXT_VIEW and array.n_buffers > 3:
+    if views and array.n_buffers > 3:
         if array.buffers[array.n_buffers - 1] == NULL:
             raise ValueError(f"frame: column {name!r}: its buffers have no sizes")
         for i in range(2, array.n_buffers - 1):
@@ -125,11 +127,11 @@ cdef inline int cells_set_values(
         return 0
     cells.value_validity = <const uint8_t*> array.buffers[0]
     cells.values = <const char*> array.buffers[1]
-    if cells.kind.code == TEXT_VIEW:
+    if has_views(cells.kind.code):
         cells.view_texts = array.buffers + 2
         cells.view_count = array.n_buffers - 3
         cells.view_sizes = <const int64_t*> array.buffers[array.n_buffers - 1]
-    elif is_text(cells.kind.code):
+    elif has_lengths(cells.kind.code):
         cells.text = <const char*> array.buffers[2]
     cells_set_factor(cells)
     return 0
@@ -223,9 +225,9 @@ cdef inline bint text_at(
 ) noexcept nogil:
     """Set the text at a place; False if its offsets make no sense."""
     cdef int64_t start, end
-    if cells.kind.code == TEXT_VIEW:
+    if has_views(cells.kind.code):
         return view_at(cells, place, text, length)
-    if cells.kind.code == TEXT32:
+    if cells.kind.code == TEXT32 or cells.kind.code == BYTES32:
         start = (<const int32_t*> cells.values)[place]
         end = (<const int32_t*> cells.values)[place + 1]
     else:
@@ -238,6 +240,28 @@ cdef inline bint text_at(
     if cells.text != NULL:
         text[0] = cells.text + start
     return cells.text != NULL or start == end
+
+
+cdef inline bytes bytes_of_cell(const Cells* cells, int64_t row):
+    """Return the bytes of a value of any type that is not nested; None if it is null.
+
+    A bit is a byte of 0 or 1. Raises ValueError if the value is not where the array says.
+    """
+    cdef const char* text
+    cdef int64_t place = cell_place(cells, row), length
+    if place == NULL_CELL:
+        return None
+    if place == BROKEN_CELL:
+        raise ValueError("an index that is not in its dictionary")
+    if cells.kind.code == BITS:
+        return b"\1" if bit_at(<const uint8_t*> cells.values, place) else b"\0"
+    if not has_lengths(cells.kind.code):
+        return PyBytes_FromStringAndSize(
+            cells.values + place * cells.kind.width, cells.kind.width
+        )
+    if not text_at(cells, place, &text, &length):
+        raise ValueError("a text that is not in its buffer")
+    return PyBytes_FromStringAndSize(text, length)
 
 
 # -- kinds and ids ---------------------------------------------------------------------

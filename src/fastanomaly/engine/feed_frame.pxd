@@ -18,9 +18,12 @@ from fastanomaly.engine.feed cimport (
     feed_begin, feed_gather, feed_until_flagged, flag_values,
 )
 from fastanomaly.engine.feed_lines cimport rejected_line
-from fastanomaly.engine.frame cimport Frame, frame_event, frame_line, frame_set_rows
+from fastanomaly.engine.frame cimport (
+    Frame, frame_event, frame_kept, frame_line, frame_set_rows,
+)
 from fastanomaly.engine.grid cimport grid_cells
 from fastanomaly.engine.judge cimport Outcome, Settings
+from fastanomaly.engine.memory cimport PyMem_RawFree
 from fastanomaly.engine.overlay cimport BATCH_MAX
 from fastanomaly.engine.reject cimport VALID
 from fastanomaly.engine.scan_ahead cimport BATCH_EVENTS
@@ -113,7 +116,7 @@ cdef inline int frame_gather(
 
 cdef inline int frame_apply(
     FrameFeed* feed, State* state, Settings* settings, Workers* workers, Batch* batch,
-    bint judged, int64_t first_row, list flags
+    bint judged, int64_t first_row, tuple keep, list flags
 ) except -1:
     """Judge and apply a batch; feed.row is the row that failed after an exception."""
     cdef const Outcome* outcome = NULL
@@ -132,7 +135,8 @@ cdef inline int frame_apply(
                 row = feed.rows[batch.applied - 1]
                 values = flag_values(settings, batch.events[batch.applied - 1], outcome)
                 line = frame_line(&feed.frame, row)
-                flags.append((first_row + feed.done + row, line, values))
+                kept = frame_kept(&feed.frame, row, len(keep))
+                flags.append((first_row + feed.done + row, line, values, kept))
         done = True
     finally:
         if not done:
@@ -144,8 +148,8 @@ cdef inline int frame_apply(
 
 cdef inline object frame_feed_batch(
     FrameFeed* feed, State* state, Settings* settings, Workers* workers, Batch* batch,
-    bint judged, object log, int64_t first_row, Py_ssize_t max_rejected, list flags,
-    list rejected
+    bint judged, object log, int64_t first_row, Py_ssize_t max_rejected, tuple keep,
+    list flags, list rejected
 ):
     """Gather a batch and apply it; what failed, or None."""
     cdef list kept = []
@@ -156,7 +160,7 @@ cdef inline object frame_feed_batch(
     except BaseException as error:
         failure = error
     try:
-        frame_apply(feed, state, settings, workers, batch, judged, first_row, flags)
+        frame_apply(feed, state, settings, workers, batch, judged, first_row, keep, flags)
     except BaseException as error:
         # An interrupt must not be lost, whichever comes first.
         if failure is None or isinstance(failure, Exception):
@@ -168,7 +172,9 @@ cdef inline object frame_feed_batch(
     return failure
 
 
-cdef inline bint frame_next_array(FrameFeed* feed, ArrowSource* source) except -1:
+cdef inline bint frame_next_array(
+    FrameFeed* feed, ArrowSource* source, tuple keep
+) except -1:
     """Release the array that was fed, and get the next one; False at the end."""
     feed.done += feed.row
     feed.row = 0
@@ -177,14 +183,14 @@ cdef inline bint frame_next_array(FrameFeed* feed, ArrowSource* source) except -
         array_release(&feed.array)
     if not source_next(source, &feed.array):
         return False
-    frame_set_rows(&feed.frame, &source.schema, &feed.array)
+    frame_set_rows(&feed.frame, &source.schema, &feed.array, keep)
     return True
 
 
 cdef inline tuple feed_frame(
     State* state, Settings* settings, Workers* workers, Batch* batch, FrameFeed* feed,
     ArrowSource* source, bint judged, object log, int64_t first_row,
-    Py_ssize_t max_rejected, const Reading* reading
+    Py_ssize_t max_rejected, tuple keep, const Reading* reading
 ):
     """Apply the events of a table; see Engine.feed_frame for what it returns.
 
@@ -203,9 +209,9 @@ cdef inline tuple feed_frame(
             if feed.row < feed.frame.rows:
                 failure = frame_feed_batch(
                     feed, state, settings, workers, batch, judged, log, first_row,
-                    max_rejected, flags, rejected,
+                    max_rejected, keep, flags, rejected,
                 )
-            elif not frame_next_array(feed, source):
+            elif not frame_next_array(feed, source, keep):
                 break
     except BaseException as error:
         failure = error
@@ -213,3 +219,16 @@ cdef inline tuple feed_frame(
         with nogil:
             array_release(&feed.array)
     return feed.done + feed.row, flags, rejected, failure
+
+
+cdef inline int64_t frame_feed_bytes(const FrameFeed* feed) noexcept nogil:
+    """Return the bytes allocated."""
+    return (
+        <int64_t> sizeof(FrameFeed)
+        + feed.frame.kept_capacity * <int64_t> sizeof(feed.frame.kept[0])
+    )
+
+
+cdef inline void frame_feed_free(FrameFeed* feed) noexcept nogil:
+    PyMem_RawFree(feed.frame.kept)
+    PyMem_RawFree(feed)

@@ -1,18 +1,18 @@
 """A batch of rows of a table: a row to an event, or to a line. O(1) a row."""
 
-from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int64_t, uint64_t, uint8_t
 
 from fastanomaly.engine.arrow cimport ArrowArray, ArrowSchema, schema_text
 from fastanomaly.engine.cell_types cimport (
-    DAYS, DECIMAL, FLOAT32, FLOAT64, NO_CELLS, NULL_CELLS, TICKS, UINT64,
+    DAYS, DECIMAL, FLOAT32, FLOAT64, NO_CELLS, NULL_CELLS, OTHER_CELLS, TICKS, UINT64,
     CellType, cell_type, is_integer, is_text, type_name,
 )
 from fastanomaly.engine.cells cimport (
-    BROKEN_CELL, SECONDS_PER_DAY, Cells, amount_of_cell, bit_at, cell_place, cells_open,
-    id_of_cell, integer_at, kind_of_cell, text_at, time_of_cell,
+    SECONDS_PER_DAY, Cells, amount_of_cell, bit_at, bytes_of_cell, cell_place, cells_open,
+    id_of_cell, integer_at, kind_of_cell, time_of_cell,
 )
 from fastanomaly.engine.columns cimport Digits, row_valid
+from fastanomaly.engine.memory cimport memory_reserve
 from fastanomaly.engine.types cimport (
     BEFRIEND, EVENT_KINDS, PURCHASE, UNFRIEND, Event, Reading,
 )
@@ -33,6 +33,8 @@ cdef struct Frame:
     int[FRAME_FIELDS] columns   # where each field is, or -1
     int kind                    # EventKind of all rows, if no column has it
     Cells[FRAME_FIELDS] cells
+    Cells* kept                 # columns whose values flags keep
+    int64_t kept_capacity
     const uint8_t* validity     # of whole rows; NULL if none is null
     int64_t offset              # of the first row
     int64_t rows
@@ -95,12 +97,33 @@ cdef inline int frame_set_columns(
     return 0
 
 
+cdef inline bytes frame_kept_format(const ArrowSchema* schema):
+    """Return the format of a column's values, which are not nested, ending in a NUL."""
+    cdef const ArrowSchema* values = schema
+    if schema.dictionary != NULL and schema.dictionary.format != NULL:
+        values = schema.dictionary
+    if values.dictionary != NULL or cell_type(values).code == OTHER_CELLS:
+        name = schema_text(schema.name)
+        raise TypeError(f"keep: column {name!r} of type {type_name(schema)} cannot be kept")
+    return <bytes> values.format
+
+
+cdef inline int frame_open(
+    Cells* cells, int64_t column, const ArrowSchema* schema, const ArrowArray* array
+) except -1:
+    """Begin to read a column of a batch."""
+    return cells_open(
+        cells, schema.children[column], array.children[column], array.offset, array.length,
+        schema_text(schema.children[column].name),
+    )
+
+
 cdef inline int frame_set_rows(
-    Frame* frame, const ArrowSchema* schema, const ArrowArray* array
+    Frame* frame, const ArrowSchema* schema, const ArrowArray* array, tuple keep
 ) except -1:
     """Set the rows of a frame; the array must outlive their use. Raises ValueError."""
     cdef int field
-    cdef int64_t column
+    cdef int64_t i
     if array.length < 0 or array.offset < 0 or array.length > INT64_MOST - array.offset:
         raise ValueError(f"frame: a batch of {array.length} rows from {array.offset} on")
     if array.n_children != schema.n_children or (
@@ -115,13 +138,17 @@ cdef inline int frame_set_rows(
     frame.offset = array.offset
     frame.rows = array.length
     for field in range(<int> FRAME_FIELDS):
-        column = frame.columns[field]
-        if column >= 0:
-            cells_open(
-                &frame.cells[field], schema.children[column], array.children[column],
-                array.offset, array.length, schema_text(schema.children[column].name),
-            )
+        if frame.columns[field] >= 0:
+            frame_open(&frame.cells[field], frame.columns[field], schema, array)
+    memory_reserve(<void**> &frame.kept, &frame.kept_capacity, len(keep), sizeof(Cells))
+    for i in range(len(keep)):
+        frame_open(&frame.kept[i], keep[i], schema, array)
     return 0
+
+
+cdef inline tuple frame_kept(const Frame* frame, int64_t row, int64_t count):
+    """Return the bytes of a row's kept values; None for those that are null."""
+    return tuple([bytes_of_cell(&frame.kept[i], row) for i in range(count)])
 
 
 # -- a row as an event -----------------------------------------------------------------
@@ -161,17 +188,6 @@ cdef inline bint frame_event(
 
 
 # -- a row as a line -------------------------------------------------------------------
-
-
-cdef inline bytes frame_text(const Cells* cells, int64_t place):
-    """Return a text as a JSON string. What is not UTF-8 remains as it is."""
-    from fastanomaly.rules.cell_texts import json_string
-
-    cdef const char* text
-    cdef int64_t length
-    if not text_at(cells, place, &text, &length):
-        raise ValueError("a text that is not in its buffer")
-    return json_string(PyBytes_FromStringAndSize(text, length))
 
 
 cdef inline object frame_integer(const Cells* cells, int64_t place):
@@ -222,12 +238,13 @@ cdef inline bytes frame_value(const Frame* frame, int field, int64_t row):
     """Return the value of a field as JSON, or None if it is null."""
     cdef const Cells* cells = &frame.cells[field]
     cdef int64_t place = cell_place(cells, row)
-    if place == BROKEN_CELL:
-        raise ValueError("an index that is not in its dictionary")
-    if place < 0:
+    raw = bytes_of_cell(cells, row)
+    if raw is None:
         return None
     if is_text(cells.kind.code):
-        return frame_text(cells, place)
+        from fastanomaly.rules.cell_texts import json_string
+
+        return json_string(raw)
     if field == <int> FRAME_KIND:
         return frame_kind(cells, place)
     if field == <int> FRAME_TIME:

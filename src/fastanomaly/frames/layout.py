@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from fastanomaly._core import FrameSource
@@ -94,6 +94,21 @@ def frame_layout(names: list[str], columns: Mapping[str, str | None] | None) -> 
     return Layout(tuple(_index(names, field, name) for field, name in in_order), kind)
 
 
+def kept_columns(names: list[str], keep: Iterable[str]) -> tuple[int, ...]:
+    """Return the numbers of the columns that flags keep.
+
+    Raises
+    ------
+    TypeError
+        If they are a text.
+    UsageError
+        If one is not there, or is there twice.
+    """
+    if isinstance(keep, str):
+        raise TypeError(f"keep: expected names of columns, such as [{keep!r}]")
+    return tuple(_index(names, "keep", name) for name in keep)
+
+
 def _kind_of_all(names: list[str], chosen: Mapping[str, str | None]) -> int:
     """Return the kind of all rows of a table, or any if a column has it."""
     has_amount = chosen["amount"] is not None
@@ -116,10 +131,11 @@ def _index(names: list[str], field: str, name: str | None) -> int:
     """Return the number of the column of a name, or -1 for None."""
     if name is None:
         return -1
+    where = field if field == "keep" else f"columns: {field}"
     if name not in names:
-        raise UsageError(f"columns: {field}: there is no column {name!r}; {_listed(names)}")
+        raise UsageError(f"{where}: there is no column {name!r}; {_listed(names)}")
     if names.count(name) > 1:
-        raise UsageError(f"columns: {field}: there are {names.count(name)} columns {name!r}")
+        raise UsageError(f"{where}: there are {names.count(name)} columns {name!r}")
     return names.index(name)
 
 
