@@ -1,0 +1,1 @@
+"""Tables as inputs: files, folders and databases, read as Arrow batches."""
