@@ -8,15 +8,18 @@ import sys
 
 from fastanomaly.cli.findings import write_findings
 from fastanomaly.cli.options import (
-    add_logs,
+    add_inputs,
     add_max_line,
     add_parameters,
     add_quiet,
     add_reading,
     add_threads,
+    input_files,
     max_line,
     reading_options,
+    tables_of,
     threads,
+    write_notice,
 )
 from fastanomaly.cli.watch import Watch
 from fastanomaly.errors import FeedError, OutputError, Stopped, StrictError, UsageError
@@ -42,14 +45,18 @@ EXAMPLES = (
     "fastanomaly detect batch.json stream.json flagged.json",
     "fastanomaly detect batch.json stream.json.gz - -D 2 -T 50 --rejects rejects.tsv",
     "fastanomaly detect batch.json live.json out.json --follow --checkpoint kept",
+    "fastanomaly detect sales.csv -o flags.json --friends friends.csv -D 2 -T 50",
 )
 _EVERY = "30s"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    add_logs(parser, standard_input=True)
-    parser.add_argument("out", metavar="OUT", help="the flagged purchases, or - for stdout")
+    add_inputs(parser, standard_input=True)
+    parser.add_argument(
+        "out", metavar="OUT", nargs="?", help="the flagged purchases, or - for stdout"
+    )
+    parser.add_argument("-o", "--out", dest="out_option", metavar="OUT", help="the same")
     add_parameters(parser)
     parser.add_argument("--rejects", metavar="FILE", help="write rejected lines to this file")
     parser.add_argument("--strict", action="store_true", help="stop at a rejected line")
@@ -109,15 +116,24 @@ def _seconds(text: str) -> float:
 
 
 def _check_options(args: argparse.Namespace) -> None:
-    """Check that no option is given that does nothing; raises UsageError."""
+    """Check options that go together, and that none does nothing; raises UsageError."""
     if args.checkpoint is None:
         for name, value in (("--every", args.every), ("--fresh", args.fresh)):
             if value:
                 raise UsageError(f"{name}: has no effect without --checkpoint")
-    if args.until_idle is not None and not args.follow and os.path.isfile(args.stream):
+    if args.out_option is not None:
+        if args.out is not None:
+            raise UsageError(f"-o: the output is given twice: {args.out}, {args.out_option}")
+        args.out = args.out_option
+    if args.out is None:
         raise UsageError(
-            f"--until-idle: has no effect on the file {args.stream} without --follow"
+            "no output: write BATCH STREAM OUT; or for one table, TABLE -o OUT"
+            if args.stream is None
+            else "no output: give OUT after the inputs, or -o OUT"
         )
+    stream = args.stream or args.batch
+    if args.until_idle is not None and not args.follow and os.path.isfile(stream):
+        raise UsageError(f"--until-idle: has no effect on the file {stream} without --follow")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -130,7 +146,7 @@ def run(args: argparse.Namespace) -> int:
     outputs = [args.out, args.rejects, args.summary_json, metrics_file]
     if args.checkpoint is not None:
         check_not_within(args.checkpoint, outputs, "the folder of checkpoints")
-    check_outputs([args.batch, args.stream], outputs, replaced=[metrics_file])
+    check_outputs(input_files(args), outputs, replaced=[metrics_file])
     json = args.log_format == messages.JSON
     if json:
         messages.use_json()
@@ -141,6 +157,7 @@ def run(args: argparse.Namespace) -> int:
                 args.batch,
                 args.stream,
                 args.out,
+                tables=tables_of(args),
                 degree=args.degree,
                 tracked=args.tracked,
                 sigmas=args.sigmas,
@@ -156,7 +173,7 @@ def run(args: argparse.Namespace) -> int:
                 fresh=args.fresh,
                 summary=summary,
                 on_read=watch,
-                on_notice=lambda text: write_message(text, "warning"),
+                on_notice=write_notice,
                 waiter=signals,
             )
     except StrictError as error:

@@ -6,14 +6,17 @@ import argparse
 
 from fastanomaly.cli.findings import write_findings, write_rejected
 from fastanomaly.cli.options import (
-    add_logs,
+    add_inputs,
     add_max_line,
     add_other_settings,
     add_parameters,
     add_quiet,
     add_reading,
     explain_options,
+    input_files,
     report_written,
+    tables_of,
+    write_notice,
 )
 from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.sinks.files import print_text
@@ -29,7 +32,7 @@ EXAMPLES = (
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    add_logs(parser)
+    add_inputs(parser)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
         "--line", metavar="N", type=int, help="explain the purchase in line N, from 1"
@@ -55,11 +58,13 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     from fastanomaly.runs.explaining import explain  # noqa: PLC0415 - slows the start
 
-    check_outputs([args.batch, args.stream], [args.picture])
+    check_outputs(input_files(args), [args.picture])
     diagnosis = Diagnosis()
     found = explain(
         args.batch,
         args.stream,
+        tables=tables_of(args),
+        on_notice=None if args.quiet else write_notice,
         line=args.line,
         flag=args.flag,
         diagnosis=diagnosis,

@@ -31,15 +31,21 @@ from fastanomaly.rules.parameters import (
     check_max_line,
     check_threads,
 )
+from fastanomaly.runs.inputs import check_inputs
 from fastanomaly.sinks.paths import open_descriptor
+from fastanomaly.tables.base import FORMATS
+from fastanomaly.tables.reading import Tables, check_tables, parse_map
 from fastanomaly.telemetry.messages import write_message
 
 MAX_RANGE = 10**4
 """The longest range in a list of whole numbers."""
 
 
-def add_logs(parser: argparse.ArgumentParser, *, standard_input: bool = False) -> None:
-    """Declare BATCH and STREAM, read as `args.batch` and `args.stream`.
+def add_inputs(parser: argparse.ArgumentParser, *, standard_input: bool = False) -> None:
+    """Declare BATCH, STREAM and how tables are read.
+
+    They are read as `args.batch` and `args.stream`, which is None if BATCH is a table of which
+    a part is judged; and by `tables_of`.
 
     Parameters
     ----------
@@ -48,10 +54,90 @@ def add_logs(parser: argparse.ArgumentParser, *, standard_input: bool = False) -
         Whether the help says that ``-`` is standard input.
     """
     more = ", or - for stdin" if standard_input else ""
-    parser.add_argument("batch", metavar="BATCH", help=f"batch log: builds the state{more}")
     parser.add_argument(
-        "stream", metavar="STREAM", help=f"stream log: its purchases are judged{more}"
+        "batch",
+        metavar="BATCH",
+        help=f"batch log or table: builds the state{more}; without STREAM, one table whose "
+        "purchases are judged",
     )
+    parser.add_argument(
+        "stream",
+        metavar="STREAM",
+        nargs="?",
+        help=f"stream log or table: its purchases are judged{more}",
+    )
+    _add_tables(parser)
+
+
+def _add_tables(parser: argparse.ArgumentParser) -> None:
+    """Declare the options of tables, read by `tables_of`."""
+    group = parser.add_argument_group(
+        "tables", "CSV, TSV, Parquet, Arrow and JSON files, folders, patterns and URLs"
+    )
+    add = group.add_argument
+    add(
+        "--map", metavar="FIELD=COLUMN,...", help="the columns of user, amount, timestamp, ..."
+    )
+    add(
+        "--friends", metavar="TABLE", help="friendships: two columns, and perhaps since, until"
+    )
+    add("--map-friends", metavar="FIELD=COLUMN,...", help="its user, friend, since, until")
+    add(
+        "--split",
+        metavar="TIME|ROWS|SHARE",
+        help="where judging begins in one table: 2017-06-01, 1000, 0.9 or 90%% "
+        "(default: at its first row)",
+    )
+    add("--sort", action="store_true", help="sort tables by time, in memory")
+    add("--format", choices=FORMATS, help="of inputs whose names do not tell it")
+    add("--delimiter", metavar="C", help="between values (default: as in the first row)")
+    add("--encoding", metavar="NAME", default="utf-8", help="of texts (default: %(default)s)")
+    add("--no-header", action="store_true", help="columns have no names but 1, 2, 3, ...")
+    add("--decimal-comma", action="store_true", help="read amounts such as 16,83")
+    add("--currency", action="store_true", help="read amounts such as $1,234.50 or 5 EUR")
+
+
+def tables_of(args: argparse.Namespace) -> Tables:
+    """Return how tables are read.
+
+    Raises
+    ------
+    UsageError
+        If an option is wrong; the message names it.
+    """
+    mapped = ("--map", args.map), ("--map-friends", args.map_friends)
+    columns, friends = (parse_map(name, text) if text else {} for name, text in mapped)
+    return check_tables(
+        Tables(
+            columns,
+            args.friends,
+            friends,
+            args.split,
+            args.sort,
+            args.format,
+            "\t" if args.delimiter in ("\\t", "tab") else args.delimiter,
+            args.encoding,
+            not args.no_header,
+            args.decimal_comma,
+            args.currency,
+        )
+    )
+
+
+def write_notice(text: str) -> None:
+    """Write what the operator should know on standard error."""
+    write_message(text, "warning")
+
+
+def input_files(args: argparse.Namespace) -> list[str]:
+    """Return the files that are read, to check that no output overwrites one.
+
+    Raises
+    ------
+    UsageError
+        If a table has no file, or an option of tables is wrong.
+    """
+    return check_inputs(args.batch, args.stream, tables_of(args)).files()
 
 
 def add_parameters(parser: argparse.ArgumentParser) -> None:

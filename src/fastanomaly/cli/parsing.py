@@ -8,14 +8,11 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from fastanomaly.formats.display import suggestion
 from fastanomaly.sinks.files import print_text
 
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
-
-
-_ALIKE = 0.75
-"""How alike a word must be to be suggested, from 0 to 1, see `difflib`."""
 
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
@@ -44,6 +41,7 @@ class Parser(argparse.ArgumentParser):
         if examples:
             options["epilog"] = "examples:\n" + "\n".join(f"  {line}" for line in examples)
         super().__init__(formatter_class=HelpFormatter, **options)
+        self._is_mixing = False  # in parse_known_intermixed_args, which calls back
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse arguments; an unknown one is an error of this parser, with its usage."""
@@ -51,7 +49,15 @@ class Parser(argparse.ArgumentParser):
         commands = [a for a in self._actions if isinstance(a, argparse._SubParsersAction)]
         if not commands:
             self._check_options(words)
-        parsed, unknown = super().parse_known_args(words, namespace)
+        if self._is_mixing:
+            return super().parse_known_args(words, namespace)
+        if commands:
+            parsed, unknown = super().parse_known_args(words, namespace)
+        else:
+            # Optional positionals may come after options, as in A -D 2 B.
+            self._is_mixing = True
+            parsed, unknown = self.parse_known_intermixed_args(words, namespace)
+            self._is_mixing = False
         if unknown:
             self.error(f"unrecognized arguments: {' '.join(unknown)}")
         return parsed, unknown
@@ -84,12 +90,3 @@ class Parser(argparse.ArgumentParser):
             print_text(message.removesuffix("\n"))
         else:
             super()._print_message(message, file)
-
-
-def suggestion(word: str, known: Sequence[str]) -> str:
-    """Return ", did you mean ...?" if a known word is close to a mistyped one, or ""."""
-    from difflib import get_close_matches  # noqa: PLC0415 - imported late: it slows the start
-
-    by_name = {name.lstrip("-"): name for name in known}
-    close = get_close_matches(word.lstrip("-"), by_name, n=1, cutoff=_ALIKE)
-    return f", did you mean {by_name[close[0]]}?" if close else ""

@@ -6,7 +6,7 @@ import argparse
 
 from fastanomaly.cli.findings import write_findings, write_rejected
 from fastanomaly.cli.options import (
-    add_logs,
+    add_inputs,
     add_max_line,
     add_other_settings,
     add_parameters,
@@ -14,8 +14,11 @@ from fastanomaly.cli.options import (
     add_reading,
     add_threads,
     explain_options,
+    input_files,
     report_written,
+    tables_of,
     threads,
+    write_notice,
 )
 from fastanomaly.cli.progress import ProgressBar
 from fastanomaly.errors import UsageError
@@ -34,7 +37,7 @@ _SUFFIXES = (".html", ".htm")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
-    add_logs(parser)
+    add_inputs(parser)
     parser.add_argument(
         "-o", "--out", metavar="FILE", required=True, help="the report to write: .html"
     )
@@ -51,7 +54,7 @@ def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     from fastanomaly.reports.build import report  # noqa: PLC0415 - NumPy slows the start
 
-    check_outputs([args.batch, args.stream], [args.out])
+    check_outputs(input_files(args), [args.out])
     if irregular(args.out) is None and not args.out.lower().endswith(_SUFFIXES):
         raise UsageError(f"{args.out}: the suffix must be .html, or a browser shows no page")
     options = {**explain_options(args), "threads": threads(args)}
@@ -60,6 +63,8 @@ def run(args: argparse.Namespace) -> int:
         page = report(
             args.batch,
             args.stream,
+            tables=tables_of(args),
+            on_notice=None if args.quiet else write_notice,
             title=args.title,
             on_read=progress,
             diagnosis=diagnosis,

@@ -8,16 +8,19 @@ from typing import TYPE_CHECKING
 
 from fastanomaly.cli.findings import write_findings, write_rejected
 from fastanomaly.cli.options import (
-    add_logs,
+    add_inputs,
     add_max_line,
     add_quiet,
     add_reading,
     add_threads,
+    input_files,
     max_line,
     reading_options,
     report_written,
+    tables_of,
     threads,
     whole_numbers,
+    write_notice,
 )
 from fastanomaly.cli.progress import ProgressBar
 from fastanomaly.errors import UsageError
@@ -43,7 +46,7 @@ EXAMPLES = (
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add = parser.add_argument
-    add_logs(parser, standard_input=True)
+    add_inputs(parser, standard_input=True)
     add("-D", "--degrees", metavar="LIST", required=True, help="such as 1-6 or 1,2,4")
     add("-T", "--tracked", metavar="LIST", required=True, help="such as 10,20,50,100,200")
     add("-k", "--sigmas", metavar="LIST", default="3", help="such as 2,2.5,3 (default: 3)")
@@ -86,6 +89,8 @@ def run(args: argparse.Namespace) -> int:
         result = sweep(
             args.batch,
             args.stream,
+            tables=tables_of(args),
+            on_notice=None if args.quiet else write_notice,
             degrees=degrees,
             tracked=tracked,
             sigmas=sigmas,
@@ -113,7 +118,7 @@ def _check_files(args: argparse.Namespace, cells: list[Cell]) -> None:
     files = [path for path in (args.out, args.agreement) if path is not None]
     for path in files:
         check_suffix(path)
-    logs = [args.batch, args.stream]
+    logs = input_files(args)
     if args.flags_dir is None:
         check_outputs(logs, files)
         return

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from unicodedata import bidirectional
 
 from fastanomaly.rules.exact import UNITS, UNITS_PER_CENT, cents_text
 from fastanomaly.times import datetime_of
+
+_ALIKE = 0.75
+"""How alike a word must be to be suggested, from 0 to 1, see `difflib`."""
 
 
 def amount_text(units: int) -> str:
@@ -48,3 +52,12 @@ def isolated(text: str) -> str:
     if any(bidirectional(c) in {"R", "AL", "AN"} for c in text):
         return f"\u2068{text}\u2069"
     return text
+
+
+def suggestion(word: str, known: Sequence[str]) -> str:
+    """Return ", did you mean ...?" if a known word is close to a mistyped one, or ""."""
+    from difflib import get_close_matches  # noqa: PLC0415 - imported late: it slows the start
+
+    by_name = {name.lstrip("-"): name for name in known}
+    close = get_close_matches(word.lstrip("-"), by_name, n=1, cutoff=_ALIKE)
+    return f", did you mean {by_name[close[0]]}?" if close else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
@@ -30,11 +29,13 @@ from fastanomaly.rules.parameters import (
     given_parameters,
 )
 from fastanomaly.runs.explaining import explain_lines
-from fastanomaly.runs.first_line import read_parameters
+from fastanomaly.runs.inputs import Inputs, Path, check_inputs, read_parameters
 from fastanomaly.runs.replay import unchanged_files
 from fastanomaly.runs.summary import adjusted_text
+from fastanomaly.sources.base import Place
 from fastanomaly.sweeps.judging import sweep
 from fastanomaly.sweeps.result import SweepResult
+from fastanomaly.tables.reading import Tables
 
 if TYPE_CHECKING:
     import numpy.typing as npt
@@ -53,9 +54,10 @@ MAX_FRIENDS_VISITED = 5 * 10**8
 
 
 def report(
-    batch: str | os.PathLike[str],
-    stream: str | os.PathLike[str],
+    batch: Path,
+    stream: Path | None,
     *,
+    tables: Tables | None = None,
     degree: int | str | None = None,
     tracked: int | str | None = None,
     sigmas: Number = 3,
@@ -67,6 +69,7 @@ def report(
     threads: int | str = "auto",
     title: str = "Unusual purchases",
     on_read: Callable[[Source], object] | None = None,
+    on_notice: Callable[[str], object] | None = None,
     diagnosis: Diagnosis | None = None,
 ) -> str:
     """Replay two logs and return a report on the flags, as one HTML page that opens offline.
@@ -74,7 +77,10 @@ def report(
     Parameters
     ----------
     batch, stream : str or path-like
-        The logs; they must be files, since they are read three times.
+        The logs, or tables as for `detect`; they must be files, since they are read three
+        times.
+    tables : Tables, optional
+        How tables are read.
     degree, tracked : int or str, optional
         D and T; by default from the first line of the batch log.
     sigmas : int, float, str or Decimal, default 3
@@ -94,6 +100,8 @@ def report(
         The title of the page.
     on_read : callable, optional
         Called with the log after each block read from it.
+    on_notice : callable, optional
+        Called with text that the operator should know, such as which columns were guessed.
     diagnosis : Diagnosis, optional
         Filled with what the logs look like: pass an empty ``Diagnosis()``, and read its
         ``faults()`` afterwards.
@@ -121,18 +129,20 @@ def report(
     """
     check_threads(threads)
     plotly()
-    paths = os.fspath(batch), os.fspath(stream)
+    inputs = check_inputs(batch, stream, tables)
     reading: dict[str, Any] = check_reading(round_amounts, time_unit)._asdict()
-    reading |= {"max_line": max_line, "on_read": on_read, "threads": threads}
-    with unchanged_files(paths, "a report"):
-        own = read_parameters(paths[0], given_parameters(degree, tracked), max_line)
+    reading |= {"max_line": max_line, "on_read": on_read, "threads": threads, "tables": tables}
+    with unchanged_files(inputs.files(), "a report"):
+        own = read_parameters(inputs, given_parameters(degree, tracked), max_line)
         degrees = sorted({own["D"], *several("D", degrees)})
         other_tracked = sorted({own["T"], *several("T", other_tracked)})
         result = sweep(
-            *paths,
+            batch,
+            stream,
             degrees=degrees,
             tracked=other_tracked,
             sigmas=[sigmas],
+            on_notice=on_notice,
             diagnosis=diagnosis,
             **reading,
         )
@@ -140,8 +150,9 @@ def report(
         rows = result.flag_row[result.flag_cell == cell].tolist()
         flags = list(
             explain_lines(
-                *paths,
-                [result.flagged[row].line for row in rows],
+                batch,
+                stream,
+                [Place(flag.log, flag.line) for flag in map(result.flagged.__getitem__, rows)],
                 degree=own["D"],
                 tracked=own["T"],
                 sigmas=sigmas,
@@ -153,13 +164,17 @@ def report(
     setting = result.cells[cell]
     return report_page(
         title,
-        f"{paths[1]} after {paths[0]}, at D = {setting.degree}, T = {setting.tracked}, "
+        f"{_inputs_text(inputs)}, at D = {setting.degree}, T = {setting.tracked}, "
         f"k = {setting.sigmas}",
         _rule(setting),
         _headline(result, cell, flags),
         _charts(result, cell, flags),
         flags,
     )
+
+
+def _inputs_text(inputs: Inputs) -> str:
+    return inputs.stream if inputs.split else f"{inputs.stream} after {inputs.batch}"
 
 
 def _rule(setting: Cell) -> str:

@@ -10,13 +10,15 @@ from fastanomaly.detector import Detector, Method
 from fastanomaly.errors import Stopped, UsageError
 from fastanomaly.rules.parameters import MAX_LINE
 from fastanomaly.runs.first_line import take_parameters
-from fastanomaly.runs.job import Job, Path, check_job
+from fastanomaly.runs.inputs import Path, check_inputs, open_inputs, table_parameters
+from fastanomaly.runs.job import Job, check_job
 from fastanomaly.runs.run import Outputs, Run
 from fastanomaly.runs.run_state import RunState, SourceState
 from fastanomaly.runs.summary import Summary
 from fastanomaly.sinks.base import open_sink
 from fastanomaly.sinks.paths import check_not_within
-from fastanomaly.sources.base import Lines, SourceOptions, open_source
+from fastanomaly.sources.base import Block, SourceOptions
+from fastanomaly.tables.reading import Tables
 from fastanomaly.waiting import Waiter
 
 if TYPE_CHECKING:
@@ -36,9 +38,10 @@ class Hooks(NamedTuple):
 
 def detect(
     batch: Path,
-    stream: Path,
+    stream: Path | None,
     out: Path,
     *,
+    tables: Tables | None = None,
     degree: int | str | None = None,
     tracked: int | str | None = None,
     sigmas: Number = 3,
@@ -65,11 +68,15 @@ def detect(
     ----------
     batch, stream : str or path-like
         The logs; ``-`` for standard input (one of them); ``.gz`` and ``.zst`` files are
-        decompressed.
+        decompressed. Either may be a table: files of CSV, TSV, Parquet or Arrow, a folder
+        or a pattern of such files, or a URL. If `stream` is None, `batch` is a table of
+        which a part is judged, see `Tables.split`.
     out : str or path-like
         Where the flagged purchases go; ``-`` for standard output.
+    tables : Tables, optional
+        How tables are read.
     degree, tracked : int or str, optional
-        D and T; by default those in the batch log's first line.
+        D and T; by default those in the batch log's first line. A table has no such line.
     sigmas : int, float, str or Decimal, default 3
         k, see `Detector`.
     method : {"auto", "ball"}, default "auto"
@@ -137,8 +144,10 @@ def detect(
     -----
     Needs the memory of the detector; it does not grow with the logs.
     """
+    inputs = check_inputs(batch, stream, tables)
     job = check_job(
-        (batch, stream, out),
+        inputs,
+        out,
         rejects,
         degree=degree,
         tracked=tracked,
@@ -153,7 +162,7 @@ def detect(
     )
     hooks = Hooks(on_read, on_notice or (lambda text: None), waiter)
     summary = Summary() if summary is None else summary
-    summary.diagnosis.name_logs(job.batch, job.stream)
+    summary.diagnosis.name_logs(*inputs.titles)
     summary.adjusted = job.reading.adjusted()
     with ExitStack() as stack:
         checkpoints = None
@@ -248,10 +257,14 @@ def _restore(summary: Summary, detector: Detector, saved: RunState) -> None:
 
 
 def _begin(
-    job: Job, first: SourceState, blocks: Iterator[Lines]
-) -> tuple[Detector, Iterator[Lines]]:
+    job: Job, first: SourceState, blocks: Iterator[Block]
+) -> tuple[Detector, Iterator[Block]]:
     """Make the detector, with D and T from the batch log's first line if it has them."""
-    blocks, first.line, found = take_parameters(job.batch, blocks, job.given, job.max_line)
+    batch = job.inputs.batch
+    if job.inputs.batch_table:
+        found = table_parameters(batch, job.given)
+    else:
+        blocks, first.line, found = take_parameters(batch, blocks, job.given, job.max_line)
     detector = Detector(
         found["D"],
         found["T"],
@@ -263,7 +276,7 @@ def _begin(
     return detector, blocks
 
 
-def _blocks(state: SourceState, log: "LogEvidence") -> Iterator[Lines]:
+def _blocks(state: SourceState, log: "LogEvidence") -> Iterator[Block]:
     """Return what is to be read of a log."""
     if state.source is None:
         return iter(())
@@ -274,15 +287,13 @@ def _blocks(state: SourceState, log: "LogEvidence") -> Iterator[Lines]:
 def _open_sources(
     stack: ExitStack, job: Job, hooks: Hooks, saved: RunState | None, resumable: bool
 ) -> list[SourceState]:
-    """Open the logs that have not been read to their ends, where they were left."""
-    states = []
-    for index, path in enumerate((job.batch, job.stream)):
-        state = SourceState(path, None if saved is None else saved.sources[index])
-        states.append(state)
-        if state.done:
-            continue
-        live = index == 1
-        options = SourceOptions(
+    """Open the inputs that have not been read to their ends, where they were left."""
+    states = [
+        SourceState(path, None if saved is None else saved.sources[index])
+        for index, path in enumerate(job.inputs.names)
+    ]
+    past, present = (
+        SourceOptions(
             job.max_line,
             hooks.waiter,
             follow=job.follow and live,
@@ -292,11 +303,17 @@ def _open_sources(
             on_notice=hooks.on_notice,
             resumable=resumable,
         )
-        state.source = open_source(path, options)
-        stack.callback(state.source.close)
-    for state in states:
-        if state.source is not None and state.source.notice:
-            hooks.on_notice(state.source.notice)
+        for live, state in zip((False, True), states, strict=True)
+    )
+    done = (states[0].done, states[1].done)
+    opened = open_inputs(job.inputs, (past, present), job.reading, done)
+    for state, source in zip(states, opened, strict=True):
+        state.source = source
+        if source is not None:
+            stack.callback(source.close)
+    for source in opened:
+        if source is not None and source.notice:
+            hooks.on_notice(source.notice)
     return states
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastanomaly.formats.display import counted, time_text
 from fastanomaly.names import STANDARD
-from fastanomaly.sources.base import Lines, LongLine
+from fastanomaly.sources.base import Block, LongLine, Rows
 
 if TYPE_CHECKING:
     from fastanomaly.detector import Detector
@@ -38,6 +38,8 @@ class LogEvidence:
         The first bytes of the log; b"" if they were read in an earlier run.
     samples : dict of str to list of Rejected
         The first rejected lines of each reason.
+    noun : str
+        What it consists of: "line", or "row" of a table.
     """
 
     def __init__(self, path: str) -> None:
@@ -46,14 +48,19 @@ class LogEvidence:
         self.rejected: Counter[str] = Counter()
         self.head = b""
         self.samples: dict[str, list[Rejected]] = {}
+        self.noun = "line"
 
-    def watch(self, blocks: Iterator[Lines]) -> Iterator[Lines]:
+    def watch(self, blocks: Iterator[Block]) -> Iterator[Block]:
         """Yield the blocks of a log that is read from its beginning; keep its first bytes."""
         for block in blocks:
             if isinstance(block, LongLine):
                 start = next(block.pieces, b"")
                 self.head = start[:HEAD]
                 yield LongLine(chain([start], block.pieces))
+            elif isinstance(block, Rows):
+                self.noun = "row"
+                yield block
+                break
             else:
                 self.head = bytes(block[:HEAD])
                 yield block
@@ -93,7 +100,7 @@ class LogEvidence:
         """Return what a log without a valid event looks like; None if it has one."""
         if not self.empty:
             return None
-        lines = counted(self.rejected.total(), "line")
+        lines = counted(self.rejected.total(), self.noun)
         return f"{self.path}: no valid event in {lines}: {self._look()}"
 
     def hint(self) -> str | None:
@@ -105,7 +112,8 @@ class LogEvidence:
         if 2 * count <= lines:
             return None
         return (
-            f"{self.path}: {count:,} of {lines:,} lines rejected as {reason}: {self._look()}"
+            f"{self.path}: {count:,} of {lines:,} {self.noun}s rejected as {reason}: "
+            f"{self._look()}"
         )
 
     def _look(self) -> str:
@@ -117,6 +125,9 @@ class LogEvidence:
 
         reason = self.rejected.most_common(1)[0][0]
         samples = self.samples.get(reason, [])
+        if self.noun == "row":
+            place = samples[0].text if samples else reason
+            return f"such as {place}"
         look = file_look(self.head)
         if look is None and reason in ("bad_event_type", "missing_field") and samples:
             look = event_look(samples[0].raw, reason)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -21,16 +20,21 @@ from fastanomaly.rules.parameters import (
 )
 from fastanomaly.rules.rejects import REASONS, Rejected
 from fastanomaly.runs.diagnosis import Diagnosis
+from fastanomaly.runs.inputs import Inputs, Path, check_inputs
 from fastanomaly.runs.replay import replay_logs, unchanged_files
+from fastanomaly.sources.base import Place
+from fastanomaly.tables.reading import Tables
 
 if TYPE_CHECKING:
     from fastanomaly.sources.base import Source
 
 
 def explain(
-    batch: str | os.PathLike[str],
-    stream: str | os.PathLike[str],
+    batch: Path,
+    stream: Path | None,
     *,
+    tables: Tables | None = None,
+    on_notice: Callable[[str], object] | None = None,
     line: int | None = None,
     flag: int | None = None,
     degree: int | str | None = None,
@@ -49,9 +53,13 @@ def explain(
     ----------
     batch, stream : str or path-like
         The logs; ``-`` for standard input (one of them, and only with `line`), ``.gz`` and
-        ``.zst`` are decompressed.
+        ``.zst`` are decompressed. Tables as for `detect`.
+    tables : Tables, optional
+        How tables are read.
+    on_notice : callable, optional
+        Called with text that the operator should know, such as which columns were guessed.
     line : int, optional
-        The purchase's line in the stream log, from 1.
+        The purchase's line in the stream log or its row in the table, from 1.
     flag : int, optional
         Instead of a line, the number of the flag, from 1: `detect` flags the purchase as its
         `flag`-th at the same D, T and k. The logs are read twice.
@@ -101,15 +109,18 @@ def explain(
     """
     if (line is None) == (flag is None):
         raise UsageError("explain: give exactly one of line and flag")
-    paths = os.fspath(batch), os.fspath(stream)
+    inputs = check_inputs(batch, stream, tables)
     given = given_parameters(degree, tracked)
     reading = check_reading(round_amounts, time_unit)
 
-    def explain_line(number: int) -> Explanation:
+    def explain_line(number: int | Place) -> Explanation:
         return next(
             explain_lines(
-                *paths,
+                batch,
+                stream,
                 [number],
+                tables=tables,
+                on_notice=on_notice,
                 degree=degree,
                 tracked=tracked,
                 sigmas=sigmas,
@@ -123,17 +134,20 @@ def explain(
         )
 
     if flag is None:
+        if inputs.stream_table and len(inputs.files_of_stream()) > 1:
+            raise UsageError(f"{inputs.stream}: has several files: name one, or give a flag")
         return explain_line(_check_number("line", line))
     flag = _check_number("flag", flag)
-    with unchanged_files(paths, "explaining a flag"):
-        return explain_line(_line_of_flag(*paths, flag, given, sigmas, max_line, reading))
+    with unchanged_files(inputs.files(), "explaining a flag"):
+        return explain_line(_place_of_flag(inputs, flag, given, sigmas, max_line, reading))
 
 
 def explain_lines(
-    batch: str | os.PathLike[str],
-    stream: str | os.PathLike[str],
-    lines: Iterable[int],
+    batch: Path,
+    stream: Path | None,
+    lines: Iterable[int | Place],
     *,
+    tables: Tables | None = None,
     degree: int | str | None = None,
     tracked: int | str | None = None,
     sigmas: Number = 3,
@@ -144,6 +158,7 @@ def explain_lines(
     time_unit: TimeUnit | None = None,
     threads: int | str = "auto",
     on_read: Callable[[Source], object] | None = None,
+    on_notice: Callable[[str], object] | None = None,
     diagnosis: Diagnosis | None = None,
 ) -> Iterator[Explanation]:
     """Explain several purchases of a stream log, in one replay.
@@ -151,9 +166,12 @@ def explain_lines(
     Parameters
     ----------
     batch, stream : str or path-like
-        The logs.
-    lines : iterable of int
-        Lines of the stream log, ascending, from 1.
+        The logs, or tables as for `detect`.
+    lines : iterable of int or Place
+        Lines of the stream log, ascending, from 1; or rows of a table, in the order in which
+        they are read, as numbers or as places.
+    tables : Tables, optional
+        How tables are read.
     degree, tracked, sigmas, degrees, other_tracked, max_line, round_amounts, time_unit,
     diagnosis
         As for `explain`.
@@ -161,6 +179,8 @@ def explain_lines(
         How many threads judge on the way, see `Detector`.
     on_read : callable, optional
         Called with the log after each block read from it.
+    on_notice : callable, optional
+        As for `explain`.
 
     Yields
     ------
@@ -175,12 +195,15 @@ def explain_lines(
     OSError
         If a log fails while it is read.
     """
-    paths = os.fspath(batch), os.fspath(stream)
+    inputs = check_inputs(batch, stream, tables)
     given = given_parameters(degree, tracked)
     reading = check_reading(round_amounts, time_unit)
     options: dict[str, Any] = {"threads": threads, **reading._asdict()}
     diagnosis = diagnosis or Diagnosis()
-    wanted = [whole_number("line", line) for line in lines]
+    wanted = [
+        line if isinstance(line, Place) else Place(inputs.stream, whole_number("line", line))
+        for line in lines
+    ]
     if not wanted:
         return
     all_tracked = sorted(set(several("T", other_tracked)))
@@ -196,18 +219,20 @@ def explain_lines(
 
     explained = 0
     for part in replay_logs(
-        *paths,
+        inputs,
         begin,
+        reading=reading,
         given=given,
         max_line=max_line,
         stops=wanted,
         on_read=on_read,
+        on_notice=on_notice,
         diagnosis=diagnosis,
     ):
         if part.before is None:
             continue
-        line = wanted[explained]
-        user, time_us, units = _purchase(part.before, paths[1], line, reading, diagnosis)
+        place = wanted[explained]
+        user, time_us, units = _purchase(part.before, place, inputs, reading, diagnosis)
         found = detector.explain(
             user,
             amount_text(units),
@@ -215,11 +240,13 @@ def explain_lines(
             degrees=degrees,
             other_tracked=all_tracked,
         )
-        yield found._replace(time_us=time_us, log=paths[1], line=line, raw=part.before)
+        log, line = place
+        yield found._replace(time_us=time_us, log=log, line=line, raw=part.before)
         explained += 1
         if explained == len(wanted):
             return
-    raise UsageError(f"{paths[1]}: has no line {wanted[explained]}")
+    log, line = wanted[explained]
+    raise UsageError(f"{log}: has no {'row' if inputs.stream_table else 'line'} {line}")
 
 
 def _check_number(name: str, number: int | None) -> int:
@@ -230,9 +257,10 @@ def _check_number(name: str, number: int | None) -> int:
 
 
 def _purchase(
-    line: bytes, log: str, number: int, reading: Reading, diagnosis: Diagnosis
+    line: bytes, place: Place, inputs: Inputs, reading: Reading, diagnosis: Diagnosis
 ) -> tuple[str, int, int]:
     """Return user, time_us and amount_units of a purchase's line."""
+    log, number = place
     event = decode(line, reading.round_amounts, reading.unit_code)
     if isinstance(event, tuple) and event[0] == PURCHASE:
         _, user, time_us, amount_units = event
@@ -242,37 +270,40 @@ def _purchase(
     else:
         shown = line[:80].decode(errors="backslashreplace").strip()
         shown = shown or "a blank line, or one that is too long"
-        why = f"{log}, line {number}: not a purchase: {shown}"
+        noun = "row" if inputs.stream_table else "line"
+        why = f"{log}, {noun} {number}: not a purchase: {shown}"
     raise UsageError("\n".join([why, *diagnosis.faults()]))
 
 
-def _line_of_flag(
-    batch: str,
-    stream: str,
+def _place_of_flag(
+    inputs: Inputs,
     flag: int,
     given: dict[str, int],
     sigmas: Number,
     max_line: int,
     reading: Reading,
-) -> int:
-    """Return the line of the stream log whose purchase is flagged as the `flag`-th."""
+) -> Place:
+    """Return where the purchase is that is flagged as the `flag`-th."""
     count = 0
     diagnosis = Diagnosis()
     for part in replay_logs(
-        batch,
-        stream,
+        inputs,
         lambda found: Detector(found["D"], found["T"], sigmas, **reading._asdict()),
+        reading=reading,
         given=given,
         max_line=max_line,
         diagnosis=diagnosis,
     ):
         if count + len(part.fed.flags) >= flag:
-            line = part.fed.flags[flag - count - 1].line
-            assert line is not None
-            return line
+            found = part.fed.flags[flag - count - 1]
+            assert found.log is not None
+            assert found.line is not None
+            return Place(found.log, found.line)
         count += len(part.fed.flags)
     flagged = {0: "no purchase was", 1: "only 1 purchase was"}.get(
         count, f"only {count} purchases were"
     )
-    why = "\n".join([f"{stream}: no flag {flag}: {flagged} flagged", *diagnosis.faults()])
+    why = "\n".join(
+        [f"{inputs.stream}: no flag {flag}: {flagged} flagged", *diagnosis.faults()]
+    )
     raise UsageError(why)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing
 from itertools import chain
 
 from fastanomaly.errors import ParameterError
@@ -15,7 +14,7 @@ from fastanomaly.rules.parameters import (
     parameter_fault,
     parameter_line,
 )
-from fastanomaly.sources.base import Lines, LongLine, SourceOptions, open_source
+from fastanomaly.sources.base import Block, Lines, LongLine, Rows
 
 _BLANK = b" \t\r\n"
 _EMPTY_LINES = rb"(?:\r?\n)++"
@@ -23,15 +22,9 @@ _HEAD = 4096
 _NAMED = rb'"[DT]"'
 
 
-def read_parameters(path: str, given: Mapping[str, int], max_line: int) -> dict[str, int]:
-    """Return the D and T of a batch log, or those given; see `take_parameters`."""
-    with closing(open_source(path, SourceOptions(max_line))) as source:
-        return take_parameters(path, source.blocks(), given, max_line)[2]
-
-
 def take_parameters(
-    path: str, blocks: Iterator[Lines], given: Mapping[str, int], max_line: int
-) -> tuple[Iterator[Lines], int, dict[str, int]]:
+    path: str, blocks: Iterator[Block], given: Mapping[str, int], max_line: int
+) -> tuple[Iterator[Block], int, dict[str, int]]:
     """Take D and T from a log's first line that is not blank.
 
     Parameters
@@ -167,10 +160,11 @@ def _last_line_has_parameters(path: str) -> bool:
     return re.search(_NAMED, lines[-1]) is not None and parameter_line(lines[-1]) is not None
 
 
-def _skip_blank_lines(blocks: Iterator[Lines], max_line: int) -> tuple[Lines, int]:
+def _skip_blank_lines(blocks: Iterator[Block], max_line: int) -> tuple[Lines, int]:
     """Return what was read from the first line on that is not blank, and its number."""
     number = 1
     for block in blocks:
+        assert not isinstance(block, Rows)
         if isinstance(block, LongLine):
             return block, number
         view = memoryview(block)

@@ -9,10 +9,9 @@ from fastanomaly.detector import Method
 from fastanomaly.errors import UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.rules.parameters import check_max_line, check_threads, given_parameters
+from fastanomaly.runs.inputs import Inputs, Path
 from fastanomaly.runs.run_state import is_same_source, sink_identity, source_identity
 from fastanomaly.sinks.paths import check_outputs
-
-Path = str | os.PathLike[str]
 
 
 def _named(options: dict[str, Any]) -> dict[str, Any]:
@@ -21,7 +20,7 @@ def _named(options: dict[str, Any]) -> dict[str, Any]:
 
 
 # An identity has only the options that are set: earlier versions had none.
-_STRICT = _named(Reading()._asdict())
+_STRICT = {**_named(Reading()._asdict()), "tables": None}
 
 
 class Job(NamedTuple):
@@ -29,14 +28,15 @@ class Job(NamedTuple):
 
     Attributes
     ----------
+    inputs : Inputs
+        What is read.
     given : dict
         D and T, if they do not come from the batch log.
     identity : dict
         What a checkpoint must have been made with to be resumed, for JSON.
     """
 
-    batch: str
-    stream: str
+    inputs: Inputs
     out: str
     rejects: str | None
     given: dict[str, int]
@@ -56,10 +56,12 @@ class Job(NamedTuple):
         `saved` is the identity of the other job, with D and T.
         """
         saved = _STRICT | saved
-        logs = {"batch": self.batch, "stream": self.stream}
         for name, value in (_STRICT | self.identity | self.given).items():
             stored = saved.get(name)
-            same = is_same_source(logs[name], stored) if name in logs else stored == value
+            if name in ("batch", "stream"):
+                same = is_same_source(self.inputs, name == "stream", stored)
+            else:
+                same = stored == value
             if not same:
                 yield name, stored, value
 
@@ -70,7 +72,8 @@ class Job(NamedTuple):
 
 
 def check_job(
-    paths: tuple[Path, Path, Path],
+    inputs: Inputs,
+    out: Path,
     rejects: Path | None,
     *,
     degree: int | str | None,
@@ -88,26 +91,27 @@ def check_job(
     UsageError
         If an option is wrong, or an output would overwrite an input or another output.
     """
-    batch, stream, out = (os.fspath(path) for path in paths)
+    out = os.fspath(out)
     max_line = check_max_line(max_line)
     check_threads(threads)
-    if batch == stream == STANDARD:
+    if inputs.batch == inputs.stream == STANDARD and not inputs.split:
         raise UsageError("-: standard input cannot be both logs")
     rejects = None if rejects is None else os.fspath(rejects)
-    check_outputs([batch, stream], [out] if rejects is None else [out, rejects])
+    check_outputs(inputs.files(), [out] if rejects is None else [out, rejects])
     given = given_parameters(degree, tracked)
     identity = {
-        "batch": source_identity(batch),
-        "stream": source_identity(stream),
+        "batch": source_identity(inputs, 0),
+        "stream": source_identity(inputs, 1),
         "out": sink_identity(out),
         "rejects": None if rejects is None else sink_identity(rejects),
         "k": "/".join(map(str, exact_sigmas(sigmas))),
         "max-line": max_line,
         **_named(reading.options()),
     }
+    if (stored := inputs.options()) is not None:
+        identity["tables"] = stored
     return Job(
-        batch,
-        stream,
+        inputs,
         out,
         rejects,
         given,

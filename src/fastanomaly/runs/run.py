@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from fastanomaly.runs.job import Job
     from fastanomaly.runs.summary import Summary
     from fastanomaly.sinks.base import Sink
-    from fastanomaly.sources.base import Lines
+    from fastanomaly.sources.base import Block
 
 
 class Outputs:
@@ -67,7 +67,7 @@ class Run:
         self._on_read = on_read
         self._begun = time.perf_counter() - summary.seconds
 
-    def feed(self, state: SourceState, blocks: Iterable[Lines]) -> None:
+    def feed(self, state: SourceState, blocks: Iterable[Block]) -> None:
         """Read a log to its end; the purchases of the second one are judged.
 
         Raises

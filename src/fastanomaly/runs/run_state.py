@@ -5,8 +5,8 @@ from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastanomaly.names import COUNT_LIMIT, STANDARD, check_count
+from fastanomaly.runs.inputs import Inputs, stored_inputs
 from fastanomaly.sinks.base import sink_kind
-from fastanomaly.sources.base import source_kind
 
 if TYPE_CHECKING:
     from fastanomaly.sources.base import Source
@@ -92,7 +92,8 @@ def check_run_state(value: object) -> RunState:
     sources = _member(value, "sources", list)
     if len(sources) != 2:
         raise ValueError(f"sources: expected 2, got {len(sources)}")
-    for source, log in zip(sources, ("batch", "stream"), strict=True):
+    inputs = stored_inputs(job)
+    for index, source in enumerate(sources):
         if not isinstance(source, dict):
             raise ValueError(f"sources: {source!r:.40}")
         check_count("line", _member(source, "line", int), 1)
@@ -104,7 +105,7 @@ def check_run_state(value: object) -> RunState:
         if "position" not in source:
             raise ValueError("position: missing")
         if source["position"] is not None:
-            source_kind(str(job.get(log))).check_position(source["position"])
+            inputs.source(index).check_position(source["position"])
     for position, sink in (("flags_position", "out"), ("rejects_position", "rejects")):
         if position not in value:
             raise ValueError(f"{position}: missing")
@@ -135,19 +136,20 @@ def json_text(text: str | None) -> str | None:
     return None if text is None else os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
-def source_identity(path: str) -> str | None:
-    """Return what distinguishes a source from others, as a checkpoint stores it."""
-    return json_text(source_kind(path).identity(path))
+def source_identity(inputs: Inputs, index: int) -> str | None:
+    """Return what distinguishes an input from others, as a checkpoint stores it."""
+    return json_text(inputs.source(index).identity(inputs.names[index]))
 
 
-def is_same_source(path: str, stored: object) -> bool:
-    """Return whether the identity in a checkpoint is that of a source.
+def is_same_source(inputs: Inputs, index: int, stored: object) -> bool:
+    """Return whether the identity in a checkpoint is that of an input.
 
     Several names of one file stand for the same log; formerly its name without links was
     stored.
     """
-    if stored == source_identity(path):
+    if stored == source_identity(inputs, index):
         return True
+    path = inputs.names[index]
     if not isinstance(stored, str) or "\0" in stored or STANDARD in (path, stored):
         return False
     real = json_text(os.path.realpath(path))

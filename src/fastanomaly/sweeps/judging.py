@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, cast
@@ -10,9 +9,11 @@ from typing import TYPE_CHECKING, cast
 from fastanomaly.convert import Number, Reading, TimeUnit, check_reading
 from fastanomaly.detector import Detector, Method
 from fastanomaly.rules.parameters import MAX_LINE
+from fastanomaly.runs.inputs import Path, check_inputs
 from fastanomaly.runs.replay import replay_logs
 from fastanomaly.sweeps.grid import Grid, check_grid
 from fastanomaly.sweeps.result import FlaggedPurchase, SweepResult
+from fastanomaly.tables.reading import Tables
 
 if TYPE_CHECKING:
     from fastanomaly.runs.diagnosis import Diagnosis
@@ -48,9 +49,10 @@ class GridDetector(Detector):
 
 
 def sweep(
-    batch: str | os.PathLike[str],
-    stream: str | os.PathLike[str],
+    batch: Path,
+    stream: Path | None,
     *,
+    tables: Tables | None = None,
     degrees: Iterable[int] | int,
     tracked: Iterable[int] | int,
     sigmas: Iterable[Number] | Number = (3,),
@@ -60,6 +62,7 @@ def sweep(
     time_unit: TimeUnit | None = None,
     threads: int | str = "auto",
     on_read: Callable[[Source], object] | None = None,
+    on_notice: Callable[[str], object] | None = None,
     diagnosis: Diagnosis | None = None,
 ) -> SweepResult:
     """Judge the purchases of a stream log at every setting of a grid, in one replay.
@@ -67,7 +70,9 @@ def sweep(
     Parameters
     ----------
     batch, stream : str or path-like
-        The logs, as for `detect`; D and T in the batch log are ignored.
+        The logs or tables, as for `detect`; D and T in the batch log are ignored.
+    tables : Tables, optional
+        How tables are read.
     degrees : iterable of int, or int
         D, at most 1000 different ones.
     tracked : iterable of int, or int
@@ -87,6 +92,8 @@ def sweep(
         How many threads judge, the calling one included; see `Detector`.
     on_read : callable, optional
         Called with the log after each block read from it.
+    on_notice : callable, optional
+        Called with text that the operator should know, such as which columns were guessed.
     diagnosis : Diagnosis, optional
         Filled with what the logs look like: pass an empty ``Diagnosis()``, and read its
         ``faults()`` afterwards.
@@ -115,23 +122,26 @@ def sweep(
     Memory grows with the number of flags.
     """
     grid = check_grid(degrees, tracked, sigmas)
+    inputs = check_inputs(batch, stream, tables)
+    read_as = check_reading(round_amounts, time_unit)
     detector = GridDetector(
         grid,
         method=method,
-        reading=check_reading(round_amounts, time_unit),
+        reading=read_as,
         threads=threads,
     )
     flagged: list[FlaggedPurchase] = []
     rejected: Counter[str] = Counter()
     before = 0
     given = {"D": grid.degrees[-1], "T": grid.tracked[-1]}
-    paths = os.fspath(batch), os.fspath(stream)
     for part in replay_logs(
-        *paths,
+        inputs,
         lambda _: detector,
+        reading=read_as,
         given=given,
         max_line=max_line,
         on_read=on_read,
+        on_notice=on_notice,
         diagnosis=diagnosis,
     ):
         rejected.update(r.reason for r in part.fed.rejected)
@@ -140,5 +150,5 @@ def sweep(
             before = detector.counts.purchases
     purchases = detector.counts.purchases - before
     return SweepResult(
-        detector, *paths, grid, flagged, purchases, detector.compared(), rejected
+        detector, *inputs.names, grid, flagged, purchases, detector.compared(), rejected
     )

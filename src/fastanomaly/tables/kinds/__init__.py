@@ -1,0 +1,1 @@
+"""The formats of tables in files: one module each."""
