@@ -11,6 +11,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from fastanomaly.sources.base import SOURCES
+
 if TYPE_CHECKING:
     from fastanomaly.rules.rejects import Rejected
     from fastanomaly.sources.base import Progress
@@ -180,6 +182,8 @@ class Database(Table, Protocol):
 def kind_of(path: str) -> str | None:
     """Return module and class of what reads a table of that name; None if it may be a log."""
     scheme = _SCHEME.match(path)
+    if scheme and scheme[1] in SOURCES:
+        return None
     if scheme and scheme[1] in SCHEMES:
         return SCHEMES[scheme[1]]
     return suffix_kind(path)

@@ -132,11 +132,11 @@ class Stream(io.RawIOBase):
         return self._head[:size]
 
     def read(self, size: int = -1) -> bytes:
-        """Read at most `size` bytes; b"" at the end."""
-        if self._head:
-            head, self._head = self._head[:size], self._head[size:] if size >= 0 else b""
-            return head
-        return self._read(size if size >= 0 else _PIECE)
+        """Read so many bytes, fewer at the end only; some if `size` is negative."""
+        if size < 0:
+            size = _PIECE
+        head, self._head = self._head[:size], self._head[size:]
+        return head + self._read(size - len(head)) if len(head) < size else head
 
     def _read(self, size: int) -> bytes:
         try:
