@@ -310,6 +310,15 @@ cdef inline bint id_of_cell(
 # -- times -----------------------------------------------------------------------------
 
 
+cdef inline bint time_of_units(int64_t units, int64_t us_each, Event* event) noexcept nogil:
+    """Set the time of an event; a constant `us_each` costs no division."""
+    event.time_us = 0
+    if not FIRST_TIME // us_each <= units < END_OF_TIMES // us_each:
+        return False
+    event.time_us = units * us_each
+    return True
+
+
 cdef inline bint time_of_ticks(
     int64_t ticks, int64_t per_second, bint cut, Event* event
 ) noexcept nogil:
@@ -317,7 +326,9 @@ cdef inline bint time_of_ticks(
 
     The latter is accepted if it may be `cut`.
     """
-    cdef int64_t us_each, rest
+    cdef int64_t rest
+    if per_second == US_OF_SECOND:
+        return time_of_units(ticks, 1, event)
     if per_second == NS_PER_SECOND:
         event.time_us = ticks // 1000
         rest = ticks - event.time_us * 1000
@@ -327,11 +338,9 @@ cdef inline bint time_of_ticks(
         if rest != 0:
             event.adjusted |= CUT_TIME
         return cut or rest == 0
-    us_each = US_OF_SECOND // per_second
-    if not FIRST_TIME // us_each <= ticks < END_OF_TIMES // us_each:
-        return False
-    event.time_us = ticks * us_each
-    return True
+    if per_second == 1000:
+        return time_of_units(ticks, US_OF_SECOND // 1000, event)
+    return time_of_units(ticks, US_OF_SECOND, event)
 
 
 cdef inline int64_t ticks_of_unit(int unit) noexcept nogil:
