@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from importlib import import_module
@@ -61,16 +62,29 @@ def check_count(name: str, value: object, least: int = 0) -> None:
         raise ValueError(f"{name}: {value!r:.40}")
 
 
-def registered(kinds: Mapping[str, str], name: str) -> Any:
-    """Return the class registered for a name's scheme; for "" if the scheme has none.
+def scheme_of(name: str) -> str:
+    """Return the scheme of a name such as ``scheme:rest``, "" if it has none."""
+    scheme = _SCHEME.match(name)
+    return scheme[1] if scheme else ""
+
+
+def registered(
+    kinds: Mapping[str, str], name: str, suffixes: Mapping[str, str] | None = None
+) -> Any:
+    """Return the class registered for a name's scheme, else for its suffix, else for "".
 
     Parameters
     ----------
     kinds : mapping of str to str
         By scheme, ``module:class``; it is imported when it is needed.
     name : str
+    suffixes : mapping of str to str, optional
+        The same by suffix, for names without a registered scheme.
     """
-    scheme = _SCHEME.match(name)
-    home = kinds.get(scheme[1]) if scheme else None
-    module, kind = (home or kinds[""]).split(":")
+    key = scheme_of(name)
+    if key not in kinds:
+        key = ""
+    suffix = os.path.splitext(name)[1].lower()
+    home = kinds[key] if key or not suffixes else suffixes.get(suffix, kinds[""])
+    module, kind = home.split(":")
     return getattr(import_module(module), kind)

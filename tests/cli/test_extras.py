@@ -13,6 +13,7 @@ CASES = {
     "metrics": ("prometheus_client", ("detect", *LOGS, "out", "--metrics", "metrics")),
     "picture": ("matplotlib", ("explain", *LOGS, "--flag", "1", "--picture", "why.svg")),
     "report": ("plotly.graph_objects", ("report", *LOGS, "-o", "report.html")),
+    "tables": ("pyarrow", ("detect", *LOGS, "out.parquet")),
     "zstd": ("backports", ("detect", "batch.zst", "stream.json", "out")),
 }
 

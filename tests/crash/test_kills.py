@@ -9,43 +9,48 @@ import sys
 import time
 
 import profiles
+import pyarrow.parquet as pq
 import pytest
 from crash.longlogs import write_logs
 
-COMMAND = (sys.executable, "-m", "fastanomaly", "detect", "batch.json", "stream.json", "out")
+COMMAND = (sys.executable, "-m", "fastanomaly", "detect", "batch.json", "stream.json")
 KILLS = profiles.current().kills
 OPTIONS = ("--rejects", "rejects", "--quiet", "--checkpoint", "kept")
 
 
-def outputs(folder):
-    return (folder / "out").read_bytes(), (folder / "rejects").read_bytes()
+def outputs(folder, out="out"):
+    """Return the rows of a Parquet file or the bytes of another one, and the rejects."""
+    if out.endswith(".parquet"):
+        flags = pq.read_table(folder / out).to_pylist()
+    else:
+        flags = (folder / out).read_bytes()
+    return flags, (folder / "rejects").read_bytes()
 
 
-@pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory):
-    """Return a folder with logs, the outputs of a run without checkpoints, and its time."""
-    folder = tmp_path_factory.mktemp("undisturbed")
+@pytest.fixture(scope="module", params=["out", "out.csv", "out.parquet"])
+def undisturbed(tmp_path_factory, request):
+    """Return a folder with logs, an output's name, the outputs of a run, and its time."""
+    folder, out = tmp_path_factory.mktemp("undisturbed"), request.param
     write_logs(folder, 4000, 16000)
     begun = time.monotonic()
-    subprocess.run([*COMMAND, "--rejects", "rejects", "--quiet"], cwd=folder, check=True)
+    subprocess.run([*COMMAND, out, "--rejects", "rejects", "--quiet"], cwd=folder, check=True)
     seconds = time.monotonic() - begun
-    assert all(len(data) > 10_000 for data in outputs(folder))
-    return folder, outputs(folder), seconds
+    assert all(len(data) > 100 for data in outputs(folder, out))
+    return folder, out, outputs(folder, out), seconds
 
 
 @pytest.mark.parametrize("every", ["300", "0.01s"])
 def test_a_run_resumes_after_kills_at_random_moments(undisturbed, tmp_path, every):
-    folder, expected, seconds = undisturbed
+    folder, out, expected, seconds = undisturbed
     for name in ("batch.json", "stream.json"):
         (tmp_path / name).symlink_to(folder / name)
+    command = [*COMMAND, out, *OPTIONS, "--every", every]
     choose = random.Random(every)
     kills = runs = resumed = 0
     while kills < KILLS:
         runs += 1
         resumed += any((tmp_path / "kept").glob("checkpoint-*"))
-        process = subprocess.Popen(
-            [*COMMAND, *OPTIONS, "--every", every], cwd=tmp_path, stderr=subprocess.PIPE
-        )
+        process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
         try:
             _, err = process.communicate(timeout=choose.uniform(0.3, 2.5) * seconds)
         except subprocess.TimeoutExpired:
@@ -54,11 +59,9 @@ def test_a_run_resumes_after_kills_at_random_moments(undisturbed, tmp_path, ever
             kills += 1
             continue
         assert process.returncode == 0, err
-        assert outputs(tmp_path) == expected
-        for path in [*(tmp_path / "kept").iterdir(), tmp_path / "out", tmp_path / "rejects"]:
+        assert outputs(tmp_path, out) == expected
+        for path in [*(tmp_path / "kept").iterdir(), tmp_path / out, tmp_path / "rejects"]:
             path.unlink()
-    subprocess.run(
-        [*COMMAND, *OPTIONS, "--every", every], cwd=tmp_path, check=True, timeout=300
-    )
-    assert outputs(tmp_path) == expected
+    subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
+    assert outputs(tmp_path, out) == expected
     assert resumed or KILLS < 5

@@ -54,7 +54,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the command."""
     add_inputs(parser, standard_input=True)
     parser.add_argument(
-        "out", metavar="OUT", nargs="?", help="the flagged purchases, or - for stdout"
+        "out",
+        metavar="OUT",
+        nargs="?",
+        help="the flagged purchases; a table if it ends with .csv, .parquet or .arrow; or -",
     )
     parser.add_argument("-o", "--out", dest="out_option", metavar="OUT", help="the same")
     add_parameters(parser)

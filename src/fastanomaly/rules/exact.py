@@ -49,6 +49,25 @@ def sd_cents(n: int, total: int, squares: int) -> int:
     return isqrt((n * squares - total * total) // (n * UNITS_PER_CENT) ** 2)
 
 
+def excess(
+    n: int, total: int, squares: int, amount_units: int, k_numerator: int, k_denominator: int
+) -> float:
+    """Return amount - (mean + k sd), rounded once: the double next to the exact value."""
+    above = k_denominator * (n * amount_units - total)
+    radicand = k_numerator * k_numerator * (n * squares - total * total)
+    scale = k_denominator * n * UNITS
+    bits = 64
+    while True:
+        # The exact numerator is in low..high, which are 2^bits too large.
+        square = radicand << 2 * bits
+        root = isqrt(square)
+        high = (above << bits) - root
+        low = high - (root * root != square)
+        if low / (scale << bits) == high / (scale << bits):  # int / int is rounded once
+            return high / (scale << bits)
+        bits *= 2
+
+
 def cents_text(cents: int) -> str:
     """Return an amount in cents as text with two decimals: 2910 is ``29.10``."""
     return f"{cents // 100}.{cents % 100:02d}"

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from fastanomaly.convert import Number, TimeUnit, check_reading
 from fastanomaly.detector import Detector, Method
 from fastanomaly.errors import Stopped, UsageError
+from fastanomaly.names import STANDARD
 from fastanomaly.rules.parameters import MAX_LINE
 from fastanomaly.runs.first_line import take_parameters
 from fastanomaly.runs.inputs import Path, check_inputs, open_inputs, table_parameters
@@ -15,7 +16,7 @@ from fastanomaly.runs.job import Job, check_job
 from fastanomaly.runs.run import Outputs, Run
 from fastanomaly.runs.run_state import RunState, SourceState
 from fastanomaly.runs.summary import Summary
-from fastanomaly.sinks.base import open_sink
+from fastanomaly.sinks.base import SinkOptions, flag_sink, reject_sink
 from fastanomaly.sinks.paths import check_not_within
 from fastanomaly.sources.base import Block, SourceOptions
 from fastanomaly.tables.reading import Tables
@@ -221,6 +222,9 @@ def _detect(
     except Stopped:
         run.finish(done=False)
         raise
+    except Exception:
+        run.finish_outputs(done=False)
+        raise
     run.finish(done=not job.follow)
 
 
@@ -325,17 +329,28 @@ def _open_outputs(
     checkpoints: "Checkpoints | None",
 ) -> Outputs:
     """Open the sinks; all are checked before what they hold is cut."""
-    sinks = []
-    for path in job.outputs:
-        sinks.append(open_sink(path, hooks.waiter))
-        stack.callback(sinks[-1].close)
+    options = SinkOptions(hooks.waiter, job.stream, job.sigmas, _is_live(job))
+    flags = flag_sink(job.out)(job.out, options)
+    stack.callback(flags.close)
+    rejects = None
+    if job.rejects is not None:
+        rejects = reject_sink(job.rejects)(job.rejects, options)
+        stack.callback(rejects.close)
     if checkpoints is not None and saved is None:
         checkpoints.forget()
+    outputs = Outputs(flags, rejects)
     positions = [None, None]
     if saved is not None:
         positions = [saved.flags_position, saved.rejects_position]
-    for sink, position in zip(sinks, positions, strict=False):
+    for sink, position in zip(outputs.sinks(), positions, strict=False):
         sink.check_resume(position)
-    for sink, position in zip(sinks, positions, strict=False):
+    for sink, position in zip(outputs.sinks(), positions, strict=False):
         sink.resume(position)
-    return Outputs(sinks[0], sinks[1] if len(sinks) > 1 else None)
+    return outputs
+
+
+def _is_live(job: Job) -> bool:
+    """Return whether lines of the stream log come while the run waits for them."""
+    path = job.stream
+    is_pipe = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
+    return job.follow or path == STANDARD or is_pipe

@@ -10,7 +10,8 @@ from fastanomaly.errors import UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.rules.parameters import check_max_line, check_threads, given_parameters
 from fastanomaly.runs.inputs import Inputs, Path
-from fastanomaly.runs.run_state import is_same_source, sink_identity, source_identity
+from fastanomaly.runs.run_state import is_same_source, json_text, source_identity
+from fastanomaly.sinks.base import flag_sink, reject_sink
 from fastanomaly.sinks.paths import check_outputs
 
 
@@ -102,8 +103,8 @@ def check_job(
     identity = {
         "batch": source_identity(inputs, 0),
         "stream": source_identity(inputs, 1),
-        "out": sink_identity(out),
-        "rejects": None if rejects is None else sink_identity(rejects),
+        "out": json_text(flag_sink(out).identity(out)),
+        "rejects": json_text(rejects and reject_sink(rejects).identity(rejects)),
         "k": "/".join(map(str, exact_sigmas(sigmas))),
         "max-line": max_line,
         **_named(reading.options()),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from fastanomaly.errors import StrictError
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from fastanomaly.runs.diagnosis import LogEvidence
     from fastanomaly.runs.job import Job
     from fastanomaly.runs.summary import Summary
-    from fastanomaly.sinks.base import Sink
+    from fastanomaly.sinks.base import FlagSink, RejectSink, Sink
     from fastanomaly.sources.base import Block
 
 
 class Outputs:
     """The sinks of a run; `rejects` is None if rejected lines are only counted."""
 
-    def __init__(self, flags: Sink, rejects: Sink | None) -> None:
+    def __init__(self, flags: FlagSink, rejects: RejectSink | None) -> None:
         self.flags = flags
         self.rejects = rejects
 
-    def sinks(self) -> list[Sink]:
+    def sinks(self) -> Sequence[Sink]:
         """Return those that there are."""
         return [self.flags] if self.rejects is None else [self.flags, self.rejects]
 
@@ -180,8 +180,17 @@ class Run:
             seconds=self.summary.seconds,
         )
 
+    def finish_outputs(self, done: bool) -> None:
+        """Complete the outputs; nothing is written to them after that."""
+        for sink in self._outputs.sinks():
+            sink.finish(done)
+
     def finish(self, done: bool) -> None:
-        """Write the last checkpoint, if checkpoints are wanted and something was read."""
+        """Complete the outputs, and write the last checkpoint.
+
+        The latter if checkpoints are wanted and something was read.
+        """
+        self.finish_outputs(done)
         first = self._sources[0]
         has_read = self._has_fed or first.done or first.position is not None
         if self.checkpoints is not None and has_read:

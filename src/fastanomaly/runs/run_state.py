@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from fastanomaly.names import COUNT_LIMIT, STANDARD, check_count
 from fastanomaly.runs.inputs import Inputs, stored_inputs
-from fastanomaly.sinks.base import sink_kind
+from fastanomaly.sinks.base import flag_sink, reject_sink
 
 if TYPE_CHECKING:
+    from fastanomaly.sinks.base import Sink
     from fastanomaly.sources.base import Source
 
 
@@ -106,14 +107,10 @@ def check_run_state(value: object) -> RunState:
             raise ValueError("position: missing")
         if source["position"] is not None:
             inputs.source(index).check_position(source["position"])
-    for position, sink in (("flags_position", "out"), ("rejects_position", "rejects")):
-        if position not in value:
-            raise ValueError(f"{position}: missing")
-        if value[position] is not None or sink == "out" or job.get(sink) is not None:
-            try:
-                sink_kind(str(job.get(sink))).check_position(value[position])
-            except ValueError as error:
-                raise ValueError(f"{position}: {value[position]!r:.40}") from error
+    out, rejects = str(job.get("out")), job.get("rejects")
+    _check_position(value, "flags_position", flag_sink(out))
+    if rejects is not None or value.get("rejects_position", "") is not None:
+        _check_position(value, "rejects_position", reject_sink(str(rejects)))
     for count in _member(value, "rejected", dict).values():
         check_count("rejected", count)
     _member(value, "first_rejected", str, NoneType)
@@ -129,6 +126,16 @@ def _member(parent: dict[str, Any], name: str, *kinds: type) -> Any:
     if type(parent[name]) not in kinds:
         raise ValueError(f"{name}: {parent[name]!r:.40}")
     return parent[name]
+
+
+def _check_position(parent: dict[str, Any], name: str, sink: "type[Sink]") -> None:
+    """Check a member that a sink's `snapshot` returned."""
+    if name not in parent:
+        raise ValueError(f"{name}: missing")
+    try:
+        sink.check_position(parent[name])
+    except ValueError as error:
+        raise ValueError(f"{name}: {parent[name]!r:.40}") from error
 
 
 def json_text(text: str | None) -> str | None:
@@ -154,8 +161,3 @@ def is_same_source(inputs: Inputs, index: int, stored: object) -> bool:
         return False
     real = json_text(os.path.realpath(path))
     return real in (stored, json_text(os.path.realpath(stored)))
-
-
-def sink_identity(path: str) -> str | None:
-    """Return what distinguishes a sink from others, as a checkpoint stores it."""
-    return json_text(sink_kind(path).identity(path))

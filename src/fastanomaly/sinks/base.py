@@ -1,35 +1,70 @@
-"""What a sink of flags and rejected lines provides, and which class writes to which name.
+"""What a sink of flags or of rejected lines provides, and which class writes to which name.
 
-A new sink is one file here and one line in `SINKS`; docs/extending.md shows one.
+A new sink is one file here and one line in `SINKS`, `SUFFIXES` or `REJECTS`;
+docs/extending.md shows one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from fastanomaly.convert import Number
 from fastanomaly.names import Endpoint, registered
+from fastanomaly.waiting import Waiter
 
 if TYPE_CHECKING:
     from fastanomaly.results import Flag
     from fastanomaly.rules.rejects import Rejected
-    from fastanomaly.waiting import Waiter
 
 SINKS = {
     "": "fastanomaly.sinks.lines:LineSink",
 }
-"""By scheme, what writes to a name such as ``scheme:rest``: module and class. "" is files."""
+"""By scheme, what writes flags to a name such as ``scheme:rest``: module and class. "" is
+files."""
+
+SUFFIXES = {
+    ".csv": "fastanomaly.sinks.csv_files:CsvSink",
+    ".parquet": "fastanomaly.sinks.arrow_files:ParquetSink",
+    ".arrow": "fastanomaly.sinks.arrow_files:ArrowSink",
+    ".feather": "fastanomaly.sinks.arrow_files:ArrowSink",
+}
+"""By suffix, what writes flags to a file."""
+
+REJECTS = {
+    "": "fastanomaly.sinks.lines:LineSink",
+}
+"""As `SINKS`, for rejected lines."""
+
+
+class SinkOptions(NamedTuple):
+    """How a sink is written.
+
+    Attributes
+    ----------
+    waiter : Waiter or None
+        Waits wherever opening or writing may block.
+    log : str
+        The name of the log that is judged, which its flags have.
+    sigmas : int, float, str or Decimal
+        k, for the excess of an amount over its threshold.
+    live : bool
+        Whether others should see each flag at once, before the run ends.
+    """
+
+    waiter: Waiter | None = None
+    log: str = ""
+    sigmas: Number = 3
+    live: bool = False
 
 
 class Sink(Endpoint, Protocol):
-    """Takes flags, or rejected lines, and encodes them.
+    """What sinks of flags and of rejected lines have in common.
 
-    `__init__(path, waiter)` opens it, leaves what it holds as it is, and raises
+    `__init__(path, options)` opens it, leaves what it holds as it is, and raises
     `OutputError` if it cannot be opened. Then a run calls `check_resume` and `resume` once,
-    and after them the writing methods.
+    after them the writing method, and `finish` once at the end, unless it is killed.
     """
 
-    def __init__(self, path: str, waiter: Waiter | None = None) -> None: ...
+    def __init__(self, path: str, options: SinkOptions) -> None: ...
 
     def check_resume(self, position: Any) -> None:
         """Check that what `resume` keeps is there; nothing changes.
@@ -45,32 +80,11 @@ class Sink(Endpoint, Protocol):
         """Remove what was written after a position; everything if it is None."""
         ...
 
-    def write_flags(self, flags: Sequence[Flag]) -> None:
-        """Write flags in order; if it fails, the sink holds whole flags only.
-
-        Raises
-        ------
-        OutputError
-            If it fails.
-        """
-        ...
-
-    def write_rejects(
-        self, rejected: Sequence[Rejected], pieces: Iterable[bytes] | None = None
-    ) -> None:
-        """Write rejected lines; `pieces` are the text of a single one that is long.
-
-        If `pieces` raise an exception, nothing of that line is kept.
-
-        Raises
-        ------
-        OutputError
-            If it fails.
-        """
-        ...
-
     def snapshot(self) -> Any:
-        """Return the position after what has been written, for JSON."""
+        """Return the position after what has been written, for JSON.
+
+        A checkpoint is about to be made: others may see what has been written.
+        """
         ...
 
     def sync(self) -> None:
@@ -84,19 +98,64 @@ class Sink(Endpoint, Protocol):
         """Return the file descriptors that `sync` needs: the forked child closes others."""
         ...
 
+    def finish(self, done: bool) -> None:
+        """Complete what others read: nothing more is written.
 
-def sink_kind(path: str) -> type[Sink]:
-    """Return the class that writes to a name."""
-    kind: type[Sink] = registered(SINKS, path)
+        Called before the last checkpoint. A later run may resume at any checkpoint that was
+        made before.
+
+        Parameters
+        ----------
+        done : bool
+            Whether the logs have been read to their ends.
+
+        Raises
+        ------
+        OutputError
+            If it fails.
+        """
+        ...
+
+
+class FlagSink(Sink, Protocol):
+    """Takes flags and encodes them."""
+
+    def write_flags(self, flags: "Sequence[Flag]") -> None:
+        """Write flags in order; if it fails, the sink holds whole flags only.
+
+        Raises
+        ------
+        OutputError
+            If it fails.
+        """
+        ...
+
+
+class RejectSink(Sink, Protocol):
+    """Takes rejected lines and encodes them."""
+
+    def write_rejects(
+        self, rejected: "Sequence[Rejected]", pieces: Iterable[bytes] | None = None
+    ) -> None:
+        """Write rejected lines; `pieces` are the text of a single one that is long.
+
+        If `pieces` raise an exception, nothing of that line is kept.
+
+        Raises
+        ------
+        OutputError
+            If it fails.
+        """
+        ...
+
+
+def flag_sink(path: str) -> type[FlagSink]:
+    """Return the class that writes flags to a name."""
+    kind: type[FlagSink] = registered(SINKS, path, SUFFIXES)
     return kind
 
 
-def open_sink(path: str, waiter: Waiter | None = None) -> Sink:
-    """Open the sink of that name.
-
-    Raises
-    ------
-    OutputError
-        If it cannot be opened; the message has the name.
-    """
-    return sink_kind(path)(path, waiter)
+def reject_sink(path: str) -> type[RejectSink]:
+    """Return the class that writes rejected lines to a name."""
+    kind: type[RejectSink] = registered(REJECTS, path)
+    return kind

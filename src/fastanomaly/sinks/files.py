@@ -79,6 +79,16 @@ class LineFile:
                 f"{length} (--fresh starts over)"
             )
 
+    def first_bytes(self, count: int) -> bytes | None:
+        """Return the first bytes of a regular file; None if it is not one."""
+        if not self.regular:
+            return None
+        try:
+            with open(self.path, "rb", buffering=0) as file:
+                return file.read(count)
+        except OSError as error:
+            raise output_error(self.path, error) from error
+
     def cut(self, length: int = 0) -> None:
         """Cut a regular file to a length, and write after it."""
         if self.regular:
@@ -86,11 +96,17 @@ class LineFile:
             os.lseek(self._fd, length, os.SEEK_SET)
             self.length = length
 
-    def write(self, pieces: Iterable[bytes]) -> None:
+    def write(self, pieces: Iterable[bytes], *, lines: bool = True) -> None:
         """Write pieces that are one or more whole lines when put together.
 
         Whatever interrupts it, an exception from `pieces` included, a regular file then
         ends with the last whole line.
+
+        Parameters
+        ----------
+        pieces : iterable of bytes
+        lines : bool, default True
+            False if it is something else than lines: nothing of an interrupted call is kept.
 
         Raises
         ------
@@ -103,7 +119,7 @@ class LineFile:
                 view = memoryview(piece)
                 while view:
                     count = self._write_some(view)
-                    line_end = bytes(view[:count]).rfind(b"\n") + 1
+                    line_end = bytes(view[:count]).rfind(b"\n") + 1 if lines else 0
                     whole = written + line_end if line_end else whole
                     written += count
                     view = view[count:]

@@ -16,11 +16,11 @@ from fastanomaly.sinks.paths import open_descriptor
 if TYPE_CHECKING:
     from fastanomaly.results import Flag
     from fastanomaly.rules.rejects import Rejected
-    from fastanomaly.waiting import Waiter
+    from fastanomaly.sinks.base import SinkOptions
 
 
-class LineSink:
-    """A file or standard output; see `fastanomaly.sinks.base.Sink`.
+class FileSink:
+    """What sinks of text have in common that are files or standard output.
 
     Its position is the number of bytes written.
 
@@ -28,8 +28,8 @@ class LineSink:
     ----------
     path : str
         ``-`` for standard output.
-    waiter : Waiter, optional
-        Waits until a FIFO has a reader.
+    options : SinkOptions
+        Its waiter waits until a FIFO has a reader.
 
     Raises
     ------
@@ -37,9 +37,9 @@ class LineSink:
         If it cannot be opened.
     """
 
-    def __init__(self, path: str, waiter: Waiter | None = None) -> None:
+    def __init__(self, path: str, options: SinkOptions) -> None:
         self.path = path
-        self._file = LineFile(path, waiter)
+        self._file = LineFile(path, options.waiter)
 
     def close(self) -> None:
         """Close it."""
@@ -52,6 +52,38 @@ class LineSink:
     def resume(self, position: int | None) -> None:
         """Cut the file to the position."""
         self._file.cut(position or 0)
+
+    def snapshot(self) -> int:
+        """Return the number of bytes written."""
+        return self._file.length
+
+    def sync(self) -> None:
+        """Have a regular file written to the disk."""
+        self._file.sync()
+
+    def descriptors(self) -> list[int]:
+        """Return that of a regular file, which `sync` needs."""
+        return [self._file.fileno()] if self._file.regular else []
+
+    def finish(self, done: bool) -> None:
+        """Do nothing: everything has been written."""
+
+    @staticmethod
+    def identity(path: str) -> str:
+        """Return the path without links."""
+        descriptor = open_descriptor(path)
+        if descriptor is None:
+            return os.path.realpath(path)
+        return STANDARD if descriptor == 1 else f"/dev/fd/{descriptor}"
+
+    @staticmethod
+    def check_position(position: object) -> None:
+        """Raise ValueError unless it is what `snapshot` returns."""
+        check_count("position", position)
+
+
+class LineSink(FileSink):
+    """A file or standard output with flags or rejected lines; see `fastanomaly.sinks.base`."""
 
     def write_flags(self, flags: Sequence[Flag]) -> None:
         """Write each flag as its line with mean and sd, in one write."""
@@ -68,28 +100,3 @@ class LineSink:
             self._file.write([rows])
         else:
             self._file.write(chain([rows.removesuffix(b"\n")], pieces, [b"\n"]))
-
-    def snapshot(self) -> int:
-        """Return the number of bytes written."""
-        return self._file.length
-
-    def sync(self) -> None:
-        """Have a regular file written to the disk."""
-        self._file.sync()
-
-    def descriptors(self) -> list[int]:
-        """Return that of a regular file, which `sync` needs."""
-        return [self._file.fileno()] if self._file.regular else []
-
-    @staticmethod
-    def identity(path: str) -> str:
-        """Return the path without links."""
-        descriptor = open_descriptor(path)
-        if descriptor is None:
-            return os.path.realpath(path)
-        return STANDARD if descriptor == 1 else f"/dev/fd/{descriptor}"
-
-    @staticmethod
-    def check_position(position: object) -> None:
-        """Raise ValueError unless it is what `snapshot` returns."""
-        check_count("position", position)

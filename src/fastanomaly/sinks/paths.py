@@ -11,7 +11,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 from fastanomaly.errors import OutputError, UsageError
-from fastanomaly.names import STANDARD
+from fastanomaly.names import STANDARD, scheme_of
 from fastanomaly.sinks.base import SINKS
 
 _DESCRIPTOR = re.compile(r"/dev/fd/([0-9]{1,9})|/proc/self/fd/([0-9]{1,9})")
@@ -145,8 +145,7 @@ def check_folder(path: str) -> None:
 
 def _is_file_name(path: str) -> bool:
     """Return whether a name is that of a file, not of a sink with a scheme of its own."""
-    scheme, colon, _ = path.partition(":")
-    return not (colon and scheme in SINKS)
+    return not scheme_of(path) or scheme_of(path) not in SINKS
 
 
 def _check_output(path: str, is_replaced: bool) -> None:
