@@ -2,6 +2,7 @@
 
 import re
 
+import postgres
 import profiles
 import pytest
 from hypothesis import settings
@@ -43,3 +44,11 @@ def pytest_make_parametrize_id(val):
     text = val.encode("unicode_escape").decode("ascii")
     words = re.sub(r"[^\w.=+-]+", "-", text).strip("-") or text.replace("::", ":")
     return (words if len(words) <= 32 else f"{words[:14]}..{words[-16:]}") or "empty"
+
+
+@pytest.fixture(scope="session")
+def server():
+    """Return a PostgreSQL server; the test is skipped if none is installed."""
+    server = postgres.Server()
+    yield server
+    server.close()

@@ -11,6 +11,9 @@ from typing import Any, Protocol
 STANDARD = "-"
 """The name of standard input and standard output."""
 
+FILE_SCHEMES = ("duckdb", "sqlite")
+"""The schemes of databases that are files, as in ``sqlite:shop.db?table=flags``."""
+
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 
 
@@ -66,6 +69,13 @@ def scheme_of(name: str) -> str:
     """Return the scheme of a name such as ``scheme:rest``, "" if it has none."""
     scheme = _SCHEME.match(name)
     return scheme[1] if scheme else ""
+
+
+def file_of(name: str) -> str:
+    """Return the path of the file that a name leads to; names of no files unchanged."""
+    if scheme_of(name) in FILE_SCHEMES:
+        return name.partition(":")[2].partition("?")[0]
+    return name
 
 
 def registered(

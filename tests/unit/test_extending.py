@@ -45,7 +45,7 @@ def code(tmp_path, monkeypatch):
     for name in ("csv_source.py", "sqlite_sink.py"):
         (tmp_path / name).write_text(code[name])
     monkeypatch.setitem(SOURCES, "csv", "")  # to be set by the page and removed afterwards
-    monkeypatch.setitem(SINKS, "sqlite", "")
+    monkeypatch.setitem(SINKS, "rows", "")
     exec(code["register"], {})
     (tmp_path / "batch_log.json").write_bytes(BATCH)
     return code
@@ -89,7 +89,7 @@ def test_the_page_runs(code):
 def test_a_run_resumes_within_a_block(code):
     """After a checkpoint in the middle of a block, each flag is in the table once."""
     write_rows(ROWS)
-    paths = ("batch_log.json", "csv:purchases.csv", "sqlite:flags.db")
+    paths = ("batch_log.json", "csv:purchases.csv", "rows:flags.db")
     options: dict[str, Any] = {"checkpoint": "kept", "every": 10}
     detect(*paths, **options)
     checkpoints = sorted(Path("kept").glob("checkpoint-*"))
@@ -102,8 +102,8 @@ def test_a_run_resumes_within_a_block(code):
 
 def test_a_checkpoint_is_of_one_table(code):
     write_rows(ROWS)
-    detect("batch_log.json", "csv:purchases.csv", "sqlite:flags.db", checkpoint="kept")
-    with pytest.raises(UsageError, match="out was sqlite:"):
+    detect("batch_log.json", "csv:purchases.csv", "rows:flags.db", checkpoint="kept")
+    with pytest.raises(UsageError, match="out was rows:"):
         detect("batch_log.json", "csv:purchases.csv", "flags.json", checkpoint="kept")
 
 

@@ -111,4 +111,5 @@ def test_the_command_starts_without_what_few_runs_need(tmp_path):
     assert "fastanomaly.runs.detection" in loaded
     assert loaded.isdisjoint(
         {"ast", "dataclasses", "datetime", "difflib", "inspect", "numpy", "orjson", "zlib"}
+        | {"csv", "decimal", "duckdb", "psycopg", "pyarrow", "sqlite3", "urllib.parse"}
     )

@@ -57,7 +57,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "out",
         metavar="OUT",
         nargs="?",
-        help="the flagged purchases; a table if it ends with .csv, .parquet or .arrow; or -",
+        help="the flagged purchases, or -; a table if it ends with .csv, .parquet or .arrow, "
+        "or is sqlite:FILE?table=NAME, duckdb:FILE?table=NAME or postgresql://...?table=NAME",
     )
     parser.add_argument("-o", "--out", dest="out_option", metavar="OUT", help="the same")
     add_parameters(parser)

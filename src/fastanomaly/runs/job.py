@@ -12,7 +12,7 @@ from fastanomaly.rules.parameters import check_max_line, check_threads, given_pa
 from fastanomaly.runs.inputs import Inputs, Path
 from fastanomaly.runs.run_state import is_same_source, json_text, source_identity
 from fastanomaly.sinks.base import flag_sink, reject_sink
-from fastanomaly.sinks.paths import check_outputs
+from fastanomaly.sinks.paths import check_outputs, is_file_name
 
 
 def _named(options: dict[str, Any]) -> dict[str, Any]:
@@ -99,11 +99,15 @@ def check_job(
         raise UsageError("-: standard input cannot be both logs")
     rejects = None if rejects is None else os.fspath(rejects)
     check_outputs(inputs.files(), [out] if rejects is None else [out, rejects])
+    sources = [source_identity(inputs, index) for index in range(2)]
+    target = flag_sink(out).identity(out)
+    if not is_file_name(out) and target in sources:
+        raise UsageError(f"{target}: output would overwrite an input")
     given = given_parameters(degree, tracked)
     identity = {
-        "batch": source_identity(inputs, 0),
-        "stream": source_identity(inputs, 1),
-        "out": json_text(flag_sink(out).identity(out)),
+        "batch": sources[0],
+        "stream": sources[1],
+        "out": json_text(target),
         "rejects": json_text(rejects and reject_sink(rejects).identity(rejects)),
         "k": "/".join(map(str, exact_sigmas(sigmas))),
         "max-line": max_line,

@@ -14,9 +14,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly.errors import OutputError, UsageError, installation
+from fastanomaly.formats.flag_row import COLUMNS, FlagRow
 from fastanomaly.names import check_count
 from fastanomaly.sinks.files import LineFile
-from fastanomaly.sinks.flag_rows import COLUMNS, FlagRow, flag_rows
+from fastanomaly.sinks.flag_rows import flag_rows
 from fastanomaly.sinks.paths import irregular, output_error
 from fastanomaly.sinks.replacing import replace_file
 

@@ -8,7 +8,8 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fastanomaly.convert import Number
-from fastanomaly.names import Endpoint, registered
+from fastanomaly.errors import UsageError
+from fastanomaly.names import Endpoint, registered, scheme_of
 from fastanomaly.waiting import Waiter
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
 
 SINKS = {
     "": "fastanomaly.sinks.lines:LineSink",
+    "postgresql": "fastanomaly.sinks.databases:DatabaseSink",
+    "postgres": "fastanomaly.sinks.databases:DatabaseSink",
+    "duckdb": "fastanomaly.sinks.databases:DatabaseSink",
+    "sqlite": "fastanomaly.sinks.databases:DatabaseSink",
 }
 """By scheme, what writes flags to a name such as ``scheme:rest``: module and class. "" is
 files."""
@@ -156,6 +161,15 @@ def flag_sink(path: str) -> type[FlagSink]:
 
 
 def reject_sink(path: str) -> type[RejectSink]:
-    """Return the class that writes rejected lines to a name."""
+    """Return the class that writes rejected lines to a name.
+
+    Raises
+    ------
+    UsageError
+        If the name's scheme is that of a sink of flags only.
+    """
+    scheme = scheme_of(path)
+    if scheme in SINKS and scheme not in REJECTS:
+        raise UsageError(f"{scheme}: takes flags only; rejected lines go to a file")
     kind: type[RejectSink] = registered(REJECTS, path)
     return kind

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from fastanomaly.errors import UsageError
-from fastanomaly.sinks.flag_rows import COLUMNS, flag_rows
+from fastanomaly.formats.flag_row import COLUMNS
+from fastanomaly.sinks.flag_rows import flag_rows
 from fastanomaly.sinks.lines import FileSink
 
 if TYPE_CHECKING:

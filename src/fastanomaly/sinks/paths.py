@@ -11,7 +11,7 @@ import sys
 from collections.abc import Collection, Sequence
 
 from fastanomaly.errors import OutputError, UsageError
-from fastanomaly.names import STANDARD, scheme_of
+from fastanomaly.names import STANDARD, file_of, scheme_of
 from fastanomaly.sinks.base import SINKS
 
 _DESCRIPTOR = re.compile(r"/dev/fd/([0-9]{1,9})|/proc/self/fd/([0-9]{1,9})")
@@ -92,7 +92,7 @@ def check_outputs(
     paths = [path for path in outputs if path is not None]
     check_clashes(inputs, paths)
     for path in paths:
-        if _is_file_name(path):
+        if is_file_name(path):
             _check_output(path, path in replaced)
 
 
@@ -104,12 +104,14 @@ def check_clashes(inputs: Sequence[str], outputs: Sequence[str]) -> None:
     UsageError
         Names both paths.
     """
-    for i, path in enumerate(outputs):
+    files = [path for path in outputs if is_file_name(path)]
+    databases = [path for path in outputs if not is_file_name(path)]
+    for i, path in enumerate(files):
         for log in inputs:
-            if _same_file(path, log, other_is_output=False):
+            if _same_file(path, file_of(log), other_is_output=False):
                 raise UsageError(f"{path}: output would overwrite input log {log}")
-        for other in outputs[:i]:
-            if _same_file(path, other, other_is_output=True):
+        for other in databases + files[:i]:
+            if _same_file(path, file_of(other), other_is_output=True):
                 raise UsageError(f"{path}: is the same file as output {other}")
 
 
@@ -123,9 +125,10 @@ def check_not_within(folder: str, outputs: Sequence[str | None], what: str) -> N
     """
     real = os.path.realpath(folder)
     for path in outputs:
-        if path is None or not _is_file_name(path):
+        if path is None or (not is_file_name(path) and file_of(path) == path):
             continue
-        if real in (os.path.dirname(os.path.realpath(path)), os.path.realpath(path)):
+        file = os.path.realpath(file_of(path))
+        if real in (os.path.dirname(file), file):
             raise UsageError(f"{path}: output would be in {folder}, {what}")
 
 
@@ -143,7 +146,7 @@ def check_folder(path: str) -> None:
         raise output_error(path, error) from error
 
 
-def _is_file_name(path: str) -> bool:
+def is_file_name(path: str) -> bool:
     """Return whether a name is that of a file, not of a sink with a scheme of its own."""
     return not scheme_of(path) or scheme_of(path) not in SINKS
 

@@ -1,0 +1,135 @@
+"""SQLite, by the standard library."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterator, Sequence
+from functools import partial
+from importlib import import_module
+from typing import Any
+from urllib.parse import quote
+
+from fastanomaly.databases.base import OpenError
+from fastanomaly.databases.names import DatabaseName, quoted_table
+from fastanomaly.formats.flag_row import COLUMNS, FlagRow
+
+_WAIT_SECONDS = 60  # while others have locked the file
+_EXACT_DIGITS = 15  # every decimal of so many digits is named by a double
+
+
+class SQLite:
+    """A connection to an SQLite file; see `fastanomaly.databases.base.Database`.
+
+    SQLite has no decimals. The column of amounts has no type: they are doubles where those
+    name them exactly, as up to 15 digits are, and otherwise text.
+    """
+
+    errors = (sqlite3.Error,)
+    begin = "BEGIN IMMEDIATE"
+    mark = "?1"
+    differs = "IS NOT"
+    scratch = "temp"
+    types = {  # noqa: RUF012 - nobody changes it
+        "user": "TEXT",
+        "timestamp": "TEXT",
+        "amount": "",
+        "n": "INTEGER",
+        "mean": "REAL",
+        "sd": "REAL",
+        "excess": "REAL",
+        "log": "TEXT",
+        "row": "INTEGER",
+    }
+
+    def __init__(self, name: DatabaseName, writing: bool) -> None:
+        self._name = name
+        path = quote(os.path.abspath(name.address))
+        try:
+            self._connection = sqlite3.connect(
+                f"file:{path}?mode={'rwc' if writing else 'ro'}",
+                uri=True,
+                timeout=_WAIT_SECONDS,
+                isolation_level=None,
+            )
+            self.execute("SELECT count(*) FROM sqlite_schema")  # fails if it is another file
+        except sqlite3.Error as error:
+            raise OpenError(self.reason(error)) from error
+        # Text that is not UTF-8 is escaped, instead of ending the run.
+        decode = partial(str, encoding="utf-8", errors="backslashreplace")
+        self._connection.text_factory = decode
+
+    def execute(self, statement: str, *values: str) -> list[Any]:
+        """Execute a statement, and return the rows of its result."""
+        return self._connection.execute(statement, values).fetchall()
+
+    def load(self, table: str, rows: Sequence[FlagRow]) -> None:
+        """Add rows to a table of flags."""
+        statement = f"INSERT INTO {table} VALUES ({', '.join('?' * len(COLUMNS))})"
+        self._connection.executemany(statement, map(_values, rows))
+
+    def columns(self) -> list[str]:
+        """Return the names of the columns of the table or the query."""
+        cursor = self._connection.execute(self._query())
+        names = [column[0] for column in cursor.description]
+        cursor.close()
+        return names
+
+    def _query(self) -> str:
+        if self._name.table:
+            return f"SELECT * FROM {quoted_table(self._name.table)}"
+        return self._name.query
+
+    def batches(self, columns: Sequence[str], size: int) -> Iterator[Any]:
+        """Yield the rows; a column of a batch has one type, text unless all are numbers.
+
+        Nobody waits for the reader: except in WAL mode, where writers do not wait, the result
+        is first copied to a temporary file.
+        """
+        pyarrow: Any = import_module("pyarrow")
+        names = self.columns()
+        chosen = [names.index(column) for column in columns]
+        query = self._query()
+        if self.execute("PRAGMA journal_mode") != [("wal",)]:
+            self.execute(f"CREATE TEMP TABLE rows_of_query AS {query}")
+            query = "SELECT * FROM temp.rows_of_query ORDER BY rowid"
+        cursor = self._connection.execute(query)
+        while rows := cursor.fetchmany(size):
+            values = list(zip(*rows, strict=True))
+            arrays = [_array(pyarrow, values[index]) for index in chosen]
+            yield pyarrow.record_batch(arrays, names=list(columns))
+
+    def reason(self, error: Exception) -> str:
+        """Return what an error says, in one line."""
+        return " ".join(str(error).split())
+
+    def close(self) -> None:
+        """Close it."""
+        self._connection.close()
+
+
+def _values(row: FlagRow) -> tuple[Any, ...]:
+    """Return a row as SQLite takes its values."""
+    user, time, amount, n, mean, sd, _, log, number = row.texts()
+    exact = len(amount.replace(".", "").lstrip("0")) <= _EXACT_DIGITS
+    amounts = float(amount) if exact else amount
+    return user, time, amounts, int(n), float(mean), float(sd), row.excess, log, int(number)
+
+
+def _array(pyarrow: Any, values: Sequence[Any]) -> Any:
+    """Return values as an Arrow array: of integers, of doubles or of texts."""
+    if not any(isinstance(value, str | bytes) for value in values):
+        for kind in (pyarrow.int64(), pyarrow.float64()):
+            try:
+                return pyarrow.array(values, kind)
+            except (pyarrow.ArrowException, OverflowError):
+                pass
+    return pyarrow.array(list(map(_text, values)), pyarrow.string())
+
+
+def _text(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.decode("utf-8", "backslashreplace")
+    return repr(value)
