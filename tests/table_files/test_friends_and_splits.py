@@ -113,7 +113,7 @@ def in_order(edge):
 
 
 @given(purchases=PURCHASES, edges=EDGES, split=st.integers(0, 31))
-@settings(max_examples=examples(30))
+@settings(max_examples=examples(15))
 def test_friendships_begin_and_end_at_their_times(purchases, edges, split):
     edges = valid(edges)
     with tempfile.TemporaryDirectory() as made:
@@ -133,7 +133,7 @@ def test_friendships_begin_and_end_at_their_times(purchases, edges, split):
 
 
 @given(purchases=PURCHASES, edges=EDGES, cut=st.integers(1, 29))
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(10))
 def test_two_tables_are_as_one(purchases, edges, cut):
     edges = [edge for edge in valid(edges) if in_order(edge)]
     cut = min(cut, len(purchases) - 1)
@@ -151,7 +151,7 @@ def test_two_tables_are_as_one(purchases, edges, cut):
 
 
 @given(purchases=PURCHASES, hour=st.sampled_from(HOURS))
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(10))
 def test_splitting_by_time(purchases, hour):
     late = [
         i
@@ -170,7 +170,7 @@ def test_splitting_by_time(purchases, hour):
 
 
 @given(purchases=PURCHASES)
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(10))
 def test_sorting(purchases):
     timed = sorted(purchases, key=lambda row: moment(row["timestamp"]) or datetime.min)
     with tempfile.TemporaryDirectory() as made:
@@ -198,7 +198,7 @@ def test_splitting_by_rows_and_shares(tmp_path, name, split, rows):
     events += [{"kind": "purchase", **row} for row in purchases]
     log = flags_of_log(tmp_path, events, rows + 1)
     check_same(flags_of_table(tmp_path, (tmp_path / name, None), split=split), log)
-    assert log[1].flags == max(0, 8 - max(0, rows - 2))
+    assert log[1].flags == 10 - max(rows, 3)
 
 
 def test_rejected_friendships_are_named(tmp_path):

@@ -70,7 +70,7 @@ def outcome(folder, stream, name, **options):
 
 @pytest.mark.parametrize("name", FORMATS)
 @given(rows=st.one_of(st.lists(PURCHASES, min_size=1), st.lists(EVENTS, min_size=1)))
-@settings(max_examples=examples(20))
+@settings(max_examples=examples(10))
 def test_flags_are_those_of_the_log(name, rows):
     columns = {field: field for field in rows[0]}
     if "json" in name:  # objects without a member do not tell that there is such a column

@@ -1,6 +1,5 @@
 """Write the same rows as a log and as tables of every kind."""
 
-import csv
 import gzip
 import json
 
@@ -34,16 +33,11 @@ def write_log(path, rows):
     path.write_bytes(b"".join(map(line_of, rows)))
 
 
-def write_csv(path, rows, delimiter=",", encoding="utf-8", header=True):
+def write_csv(path, rows, delimiter=",", encoding="utf-8"):
     opened = gzip.open if path.suffix == ".gz" else open
     with opened(path, "wt", newline="", encoding=encoding) as file:
-        # None is nothing, and an empty text is "".
-        quoting = csv.QUOTE_NOTNULL if hasattr(csv, "QUOTE_NOTNULL") else None
-        if quoting is not None:
-            writer = csv.writer(file, delimiter=delimiter, quoting=quoting)
-            writer.writerows([list(rows[0])] * header + [list(row.values()) for row in rows])
-            return
-        for values in [list(rows[0])] * header + [list(row.values()) for row in rows]:
+        for values in [list(rows[0]), *([row[name] for name in rows[0]] for row in rows)]:
+            # None is nothing, and an empty text is "".
             cells = ("" if v is None else '"' + v.replace('"', '""') + '"' for v in values)
             file.write(delimiter.join(cells) + "\r\n")
 

@@ -131,9 +131,8 @@ def _check_options(args: argparse.Namespace) -> None:
         args.out = args.out_option
     if args.out is None:
         raise UsageError(
-            "no output: write BATCH STREAM OUT; or for one table, TABLE -o OUT"
-            if args.stream is None
-            else "no output: give OUT after the inputs, or -o OUT"
+            "no output; usage: fastanomaly detect BATCH STREAM OUT, or for one table "
+            "fastanomaly detect TABLE -o OUT"
         )
     stream = args.stream or args.batch
     if args.until_idle is not None and not args.follow and os.path.isfile(stream):

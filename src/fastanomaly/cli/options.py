@@ -93,6 +93,7 @@ def _add_tables(parser: argparse.ArgumentParser) -> None:
     add("--delimiter", metavar="C", help="between values (default: as in the first row)")
     add("--encoding", metavar="NAME", default="utf-8", help="of texts (default: %(default)s)")
     add("--no-header", action="store_true", help="columns have no names but 1, 2, 3, ...")
+    add("--no-friends-header", action="store_true", help="the same for --friends")
     add("--decimal-comma", action="store_true", help="read amounts such as 16,83")
     add("--currency", action="store_true", help="read amounts such as $1,234.50 or 5 EUR")
 
@@ -118,6 +119,7 @@ def tables_of(args: argparse.Namespace) -> Tables:
             "\t" if args.delimiter in ("\\t", "tab") else args.delimiter,
             args.encoding,
             not args.no_header,
+            not args.no_friends_header,
             args.decimal_comma,
             args.currency,
         )

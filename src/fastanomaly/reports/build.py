@@ -147,12 +147,11 @@ def report(
             **reading,
         )
         cell = result.cell(own["D"], own["T"], sigmas)
-        rows = result.flag_row[result.flag_cell == cell].tolist()
         flags = list(
             explain_lines(
                 batch,
                 stream,
-                [Place(flag.log, flag.line) for flag in map(result.flagged.__getitem__, rows)],
+                _places(result, cell),
                 degree=own["D"],
                 tracked=own["T"],
                 sigmas=sigmas,
@@ -171,6 +170,12 @@ def report(
         _charts(result, cell, flags),
         flags,
     )
+
+
+def _places(result: SweepResult, cell: int) -> list[Place]:
+    """Return where the purchases are that a setting flags."""
+    flagged = (result.flagged[row] for row in result.flag_row[result.flag_cell == cell])
+    return [Place(flag.log, flag.line) for flag in flagged]
 
 
 def _inputs_text(inputs: Inputs) -> str:

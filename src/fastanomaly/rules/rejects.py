@@ -23,9 +23,13 @@ REASONS = (
 )
 """Why a line can be rejected, in the order of the checks."""
 
+BAD_ROW = "bad_row"
+"""Why else a row of a table of texts can be: it has not as many values as there are columns."""
+
 OTHER_UNIT = "is outside the years 1 to 9999 in the unit of --time-unit"
 """What is said of a number that is no timestamp; also in engine/reject_rows.pxd."""
 
+_MOST_SHOWN = 80  # characters of a row
 _INVALID_UTF8 = REASONS.index("invalid_utf8")
 _NOT_JSON = REASONS.index("not_json")
 
@@ -106,6 +110,9 @@ def describe(line: bytes, reason: str) -> str:
     """
     if reason == "line_too_long":
         return "longer than the limit"
+    if reason == BAD_ROW:
+        text = line.decode(errors="backslashreplace")
+        return f"has not as many values as there are columns: {text[:_MOST_SHOWN]!r}"
     if reason in ("invalid_utf8", "not_json"):
         # The engine, which imports this module, finds it without slow exceptions.
         from fastanomaly._core import syntax_fault  # noqa: PLC0415

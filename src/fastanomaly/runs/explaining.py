@@ -200,15 +200,12 @@ def explain_lines(
     reading = check_reading(round_amounts, time_unit)
     options: dict[str, Any] = {"threads": threads, **reading._asdict()}
     diagnosis = diagnosis or Diagnosis()
-    wanted = [
-        line if isinstance(line, Place) else Place(inputs.stream, whole_number("line", line))
-        for line in lines
-    ]
+    wanted = _places(inputs, lines)
     if not wanted:
         return
     all_tracked = sorted(set(several("T", other_tracked)))
     detector: Detector
-    own_tracked = 0
+    own_tracked = explained = 0
 
     def begin(found: dict[str, int]) -> Detector:
         nonlocal detector, own_tracked
@@ -217,7 +214,6 @@ def explain_lines(
         detector = Detector(found["D"], max([own_tracked, *all_tracked]), sigmas, **options)
         return detector
 
-    explained = 0
     for part in replay_logs(
         inputs,
         begin,
@@ -231,7 +227,7 @@ def explain_lines(
     ):
         if part.before is None:
             continue
-        place = wanted[explained]
+        log, line = place = wanted[explained]
         user, time_us, units = _purchase(part.before, place, inputs, reading, diagnosis)
         found = detector.explain(
             user,
@@ -240,13 +236,24 @@ def explain_lines(
             degrees=degrees,
             other_tracked=all_tracked,
         )
-        log, line = place
         yield found._replace(time_us=time_us, log=log, line=line, raw=part.before)
         explained += 1
         if explained == len(wanted):
             return
-    log, line = wanted[explained]
-    raise UsageError(f"{log}: has no {'row' if inputs.stream_table else 'line'} {line}")
+    raise _missing(inputs, wanted[explained])
+
+
+def _places(inputs: Inputs, lines: Iterable[int | Place]) -> list[Place]:
+    """Return lines and rows, given as numbers or as places, as places."""
+    return [
+        line if isinstance(line, Place) else Place(inputs.stream, whole_number("line", line))
+        for line in lines
+    ]
+
+
+def _missing(inputs: Inputs, place: Place) -> UsageError:
+    noun = "row" if inputs.stream_table else "line"
+    return UsageError(f"{place.log}: has no {noun} {place.row}")
 
 
 def _check_number(name: str, number: int | None) -> int:

@@ -1,21 +1,18 @@
 """The inputs of a run: two logs or tables, or one table that is split."""
 
-from __future__ import annotations
-
 import os
 from collections.abc import Mapping
 from contextlib import closing
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
+from fastanomaly.convert import Reading
 from fastanomaly.errors import ParameterError, UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.runs.first_line import take_parameters
 from fastanomaly.sources.base import Source, SourceOptions, open_source, source_kind
 from fastanomaly.tables.base import is_database, is_url
 from fastanomaly.tables.reading import Tables, check_tables, table_kind
-
-if TYPE_CHECKING:
-    from fastanomaly.convert import Reading
+from fastanomaly.tables.storage.library import arrow
 
 Path = str | os.PathLike[str]
 
@@ -93,7 +90,7 @@ class Inputs(NamedTuple):
 def _files(table: str) -> list[str]:
     if table == STANDARD or is_url(table) or is_database(table):
         return [table]
-    from fastanomaly.tables.files import expand  # noqa: PLC0415 - for tables only
+    from fastanomaly.tables.storage.files import expand  # noqa: PLC0415 - for tables only
 
     return expand(table)
 
@@ -117,6 +114,7 @@ def check_inputs(batch: Path, stream: Path | None, tables: Tables | None = None)
     path = os.fspath(batch)
     if stream is None:
         table_kind(path, given, alone=True)
+        arrow(path)
         return Inputs(path, path, given, True, True, True)
     other = os.fspath(stream)
     if given.split is not None:
@@ -128,7 +126,9 @@ def check_inputs(batch: Path, stream: Path | None, tables: Tables | None = None)
         table_kind(path, given) is not None,
         table_kind(other, given) is not None,
     )
-    if given.options() and found.options() is None:
+    if found.options() is not None:
+        arrow(path if found.batch_table else other)
+    elif given.options():
         option = next(iter(given.options()))
         raise UsageError(f"{_OPTIONS[option]}: has no effect: {path} and {other} are logs")
     return found
@@ -143,6 +143,7 @@ _OPTIONS = {
     "delimiter": "--delimiter",
     "encoding": "--encoding",
     "header": "--no-header",
+    "friends_header": "--no-friends-header",
     "decimal_comma": "--decimal-comma",
     "currency": "--currency",
 }

@@ -3,8 +3,6 @@
 A new source is one file here and one line in `SOURCES`; docs/extending.md shows one.
 """
 
-from __future__ import annotations
-
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -97,7 +95,7 @@ class Rows:
     def __len__(self) -> int:
         return int(self.batch.num_rows)
 
-    def slice(self, start: int, stop: int) -> Rows:
+    def slice(self, start: int, stop: int) -> "Rows":
         """Return some of the rows; one that could not be read goes with the row after it."""
         last = stop == len(self)
         return Rows(

@@ -3,19 +3,14 @@
 A new kind of table is one file here and one line in `SCHEMES` or `SUFFIXES`.
 """
 
-from __future__ import annotations
-
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
-from fastanomaly.sources.base import SOURCES
-
-if TYPE_CHECKING:
-    from fastanomaly.rules.rejects import Rejected
-    from fastanomaly.sources.base import Progress
+from fastanomaly.rules.rejects import Rejected
+from fastanomaly.sources.base import SOURCES, Progress
 
 SCHEMES: dict[str, str] = {}
 """By scheme, what reads a name such as ``scheme:rest``: module and class."""
@@ -98,7 +93,7 @@ class Batch(NamedTuple):
     numbers: Any = None
     rejected: Sequence[tuple[int, Rejected]] = ()
 
-    def after(self, skip: int) -> Batch:
+    def after(self, skip: int) -> "Batch":
         """Return what is after the first `skip` rows of the table."""
         if self.first > skip:
             return self

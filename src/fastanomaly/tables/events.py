@@ -53,7 +53,7 @@ def _text(value: Any) -> str:
     if isinstance(value, datetime.datetime):
         if value.tzinfo is not None:
             value = value.astimezone(datetime.UTC).replace(tzinfo=None)
-        return value.isoformat(sep=" ")
+        return str(value.isoformat(sep=" "))
     if isinstance(value, datetime.date):
         return f"{value.isoformat()} 00:00:00"
     return str(value)

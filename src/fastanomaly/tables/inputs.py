@@ -15,11 +15,11 @@ from fastanomaly.tables.amounts import Writing
 from fastanomaly.tables.base import Table, is_database, load
 from fastanomaly.tables.columns import Guess, event_columns, friend_columns
 from fastanomaly.tables.events import RejectedRow, event_line
-from fastanomaly.tables.files import expand
 from fastanomaly.tables.friends import plain_rows
 from fastanomaly.tables.reading import Tables, table_kind, table_options
-from fastanomaly.tables.several import SeveralTables
 from fastanomaly.tables.sorting import sorted_blocks
+from fastanomaly.tables.storage.files import expand
+from fastanomaly.tables.storage.several import SeveralTables
 
 if TYPE_CHECKING:
     from fastanomaly.convert import Reading
@@ -147,7 +147,7 @@ def open_friends(tables: Tables) -> OpenTable:
     """Open a table of friendships; see `open_table`."""
     assert tables.friends is not None
     path, mapped = tables.friends, tables.friend_columns
-    plain = tables._replace(sort=False, decimal_comma=False, currency=False)
+    plain = Tables(encoding=tables.encoding, header=tables.friends_header)
     table = _open(path, plain)
     return _mapped(table, plain, lambda: friend_columns(path, table.names, mapped))
 

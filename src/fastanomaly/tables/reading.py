@@ -1,12 +1,10 @@
 """How tables are read: what the options say, checked before anything is opened."""
 
-from __future__ import annotations
-
 import codecs
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from fastanomaly._core import time_us_in_unit
 from fastanomaly.convert import check_reading
@@ -14,9 +12,6 @@ from fastanomaly.errors import UsageError
 from fastanomaly.formats.display import suggestion
 from fastanomaly.names import COUNT_LIMIT, STANDARD
 from fastanomaly.tables.base import FORMATS, TableOptions, kind_of, suffix_kind
-
-if TYPE_CHECKING:
-    from fractions import Fraction
 
 FIELDS = ("user", "amount", "timestamp", "kind", "friend")
 """The fields of an event; each may be mapped to a column."""
@@ -54,6 +49,8 @@ class Tables(NamedTuple):
     header : bool
         Whether the first row of a text has the names of the columns. Otherwise they are 1,
         2, 3, ...
+    friends_header : bool
+        The same for the table of friendships.
     decimal_comma : bool
         Amounts have a decimal comma.
     currency : bool
@@ -69,6 +66,7 @@ class Tables(NamedTuple):
     delimiter: str | None = None
     encoding: str = "utf-8"
     header: bool = True
+    friends_header: bool = True
     decimal_comma: bool = False
     currency: bool = False
 
@@ -93,7 +91,7 @@ class Split(NamedTuple):
     """
 
     rows: int | None = None
-    share: Fraction | None = None
+    share: Any = None
     time_us: int | None = None
 
 

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from fastanomaly.errors import LogOpenError, LogReadError
 from fastanomaly.sources.base import Progress
 from fastanomaly.tables.base import Batch, TableOptions
-from fastanomaly.tables.files import TableFile, reason
-from fastanomaly.tables.library import arrow
+from fastanomaly.tables.storage.files import TableFile, reason
+from fastanomaly.tables.storage.library import arrow
 
 _MAGIC = b"ARROW1"
 _FEATHER_1 = b"FEA1"

@@ -20,8 +20,8 @@ from fastanomaly.rules.rejects import REASONS, Rejected
 from fastanomaly.sources.base import Progress
 from fastanomaly.tables.base import Batch, TableOptions
 from fastanomaly.tables.events import Number, event_line
-from fastanomaly.tables.files import Stream, TableFile
-from fastanomaly.tables.library import arrow
+from fastanomaly.tables.storage.files import Stream, TableFile
+from fastanomaly.tables.storage.library import arrow
 
 _BLOCK = 1 << 20
 _ROWS = 1 << 14

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 
 from fastanomaly.errors import LogOpenError, LogReadError, UsageError
-from fastanomaly.rules.rejects import Rejected
+from fastanomaly.rules.rejects import BAD_ROW, Rejected
 from fastanomaly.sources.base import Progress
 from fastanomaly.tables.base import Batch, TableOptions
-from fastanomaly.tables.files import TableFile, reason
-from fastanomaly.tables.library import arrow
+from fastanomaly.tables.storage.files import TableFile, reason
+from fastanomaly.tables.storage.library import arrow
 
 BLOCK = 1 << 20
 """Bytes that are read at once; a row must fit into them."""
@@ -66,7 +66,10 @@ class TextTable:
             if head.startswith(mark) and codecs.lookup(encoding).name == "utf-8":
                 why = f"give --encoding {other}" if other else "its suffix does not say so"
                 raise LogOpenError(f"{self.path}: is not text in UTF-8: {why}")
-        text = codecs.getincrementaldecoder(encoding)("replace").decode(head)
+        try:
+            text = codecs.getincrementaldecoder(encoding)("replace").decode(head)
+        except UnicodeError as error:
+            raise LogOpenError(f"{self.path}: {error}; see --encoding") from error
         return text.removeprefix("\ufeff")
 
     def _names(self, text: str, whole: bool) -> list[str]:
@@ -178,7 +181,7 @@ class TextTable:
         return Batch(rows, self.path, first, end, numbers, rejected)
 
     def _rejected(self, row: Any, number: int) -> Rejected:
-        return Rejected(self.path, number, "bad_row", row.text.encode())
+        return Rejected(self.path, number, BAD_ROW, row.text.encode())
 
 
 class TabTable(TextTable):

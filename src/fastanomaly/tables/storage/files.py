@@ -12,7 +12,7 @@ from fastanomaly.errors import LogOpenError, LogReadError
 from fastanomaly.names import STANDARD
 from fastanomaly.sources.base import Progress
 from fastanomaly.tables.base import COMPRESSED, files_within, is_url, suffix_kind
-from fastanomaly.tables.library import arrow
+from fastanomaly.tables.storage.library import arrow
 
 _PIECE = 1 << 20
 
@@ -26,7 +26,7 @@ def expand(path: str) -> list[str]:
         If there is none.
     """
     if is_url(path):
-        from fastanomaly.tables.remote import expand_url  # noqa: PLC0415 - needs an extra
+        from fastanomaly.tables.storage.remote import expand_url  # noqa: PLC0415 - needs an extra
 
         return expand_url(path)
     if os.path.isdir(path):
@@ -158,7 +158,7 @@ class Stream(io.RawIOBase):
 
 def _open(path: str, pa: Any) -> Any:
     if is_url(path):
-        from fastanomaly.tables.remote import open_url  # noqa: PLC0415 - needs an extra
+        from fastanomaly.tables.storage.remote import open_url  # noqa: PLC0415 - needs an extra
 
         return pa.PythonFile(open_url(path), mode="r")
     if path == STANDARD:

@@ -1,0 +1,1 @@
+"""Where tables lie: local files, folders, patterns and URLs."""
