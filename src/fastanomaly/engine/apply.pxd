@@ -16,11 +16,12 @@ from fastanomaly.engine.users cimport (
 
 
 cdef inline void events_hash(const State* state, Event* events, int32_t count) noexcept nogil:
-    """Hash the keys of events; O(length of the ids)."""
+    """Hash the keys of events whose uids are not known; O(length of the ids)."""
     cdef int32_t i
     for i in range(count):
-        events[i].user.hash = key_hash(state.users.secret, &events[i].user)
-        if events[i].kind != PURCHASE:
+        if events[i].user.uid < 0:
+            events[i].user.hash = key_hash(state.users.secret, &events[i].user)
+        if events[i].kind != PURCHASE and events[i].friend.uid < 0:
             events[i].friend.hash = key_hash(state.users.secret, &events[i].friend)
 
 

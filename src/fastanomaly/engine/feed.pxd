@@ -33,9 +33,9 @@ cdef inline int feed_single(
 
     The outcome has the room for flags. A failed allocation leaves the state as it was.
     """
-    events_hash(state, event, 1)
     event.user.uid = -1
     event.friend.uid = -1
+    events_hash(state, event, 1)
     event_in_turn(state, settings, &workers.first, event, judged, outcome)
     workers.judgements += judged and event.kind == PURCHASE
     grid_count(&settings.grid, outcome.compared_from)

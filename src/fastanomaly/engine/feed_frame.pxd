@@ -23,12 +23,13 @@ from fastanomaly.engine.frame cimport (
 )
 from fastanomaly.engine.grid cimport grid_cells
 from fastanomaly.engine.judge cimport Outcome, Settings
+from fastanomaly.engine.known_users cimport KnownUsers, known_add, known_find
 from fastanomaly.engine.memory cimport PyMem_RawFree
 from fastanomaly.engine.overlay cimport BATCH_MAX
 from fastanomaly.engine.reject cimport VALID
 from fastanomaly.engine.scan_ahead cimport BATCH_EVENTS
 from fastanomaly.engine.state cimport State
-from fastanomaly.engine.types cimport Event, Reading
+from fastanomaly.engine.types cimport PURCHASE, Event, Reading, UserKey
 from fastanomaly.engine.workers cimport Workers
 
 cdef extern from "Python.h":
@@ -48,6 +49,7 @@ cdef struct FrameFeed:
     Event[BATCH_MAX] events
     Digits[BATCH_MAX] digits
     int64_t[BATCH_MAX] rows     # of the events
+    KnownUsers known
 
 
 cdef inline int32_t rows_of_batch(
@@ -78,6 +80,36 @@ cdef inline bint frame_read(FrameFeed* feed) noexcept nogil:
         feed.count += 1
         feed.row += 1
     return False
+
+
+cdef inline void key_recall(const KnownUsers* known, UserKey* key) noexcept nogil:
+    """Set the uid of a key, if it is known; otherwise a hash will be needed."""
+    if key.number >= 0:
+        known_find(known, key)
+
+
+cdef inline void key_learn(KnownUsers* known, const UserKey* key) noexcept nogil:
+    """Remember the uid of a key that had to be hashed."""
+    if key.number >= 0 and key.hash != 0 and key.uid >= 0:
+        known_add(known, key)
+
+
+cdef inline void frame_recall_users(FrameFeed* feed) noexcept nogil:
+    """Set the uids of the batch's users that are known."""
+    cdef int32_t i
+    for i in range(feed.count):
+        key_recall(&feed.known, &feed.events[i].user)
+        if feed.events[i].kind != PURCHASE:
+            key_recall(&feed.known, &feed.events[i].friend)
+
+
+cdef inline void frame_learn_users(FrameFeed* feed) noexcept nogil:
+    """Remember the users of a batch, all of which has been applied."""
+    cdef int32_t i
+    for i in range(feed.count):
+        key_learn(&feed.known, &feed.events[i].user)
+        if feed.events[i].kind != PURCHASE:
+            key_learn(&feed.known, &feed.events[i].friend)
 
 
 cdef inline int frame_decode(
@@ -124,6 +156,7 @@ cdef inline int frame_apply(
     cdef int64_t row
     try:
         with nogil:
+            frame_recall_users(feed)
             feed_gather(state, feed.events, feed.count, batch)
         feed_begin(state, settings, workers, batch, judged)
         while found:
@@ -137,6 +170,8 @@ cdef inline int frame_apply(
                 line = frame_line(&feed.frame, row)
                 kept = frame_kept(&feed.frame, row, len(keep))
                 flags.append((first_row + feed.done + row, line, values, kept))
+        with nogil:
+            frame_learn_users(feed)
         done = True
     finally:
         if not done:

@@ -1,4 +1,6 @@
-"""Users whose uids are known to the scanner, which may not read the table of all users.
+"""Users whose uids are known without a lookup in the table of all users.
+
+The scanner uses it, which may not read that table, and so do tables, since it is cheaper.
 
 A table with one place for each hash: a user replaces the one before, and is found again by
 the number that the id is. The hash need not be secret, since a collision costs no more than
