@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from fastanomaly.simulation import Simulation, simulate
     from fastanomaly.sweeps.judging import sweep
     from fastanomaly.sweeps.result import SweepResult
+    from fastanomaly.tables.reading import Tables
 
 _HOMES = {
     "detector": "BEFRIEND PURCHASE UNFRIEND Detector",
@@ -59,6 +60,7 @@ _HOMES = {
     "simulation": "Simulation simulate",
     "sweeps.judging": "sweep",
     "sweeps.result": "SweepResult",
+    "tables.reading": "Tables",
 }
 _HOME_OF = {name: home for home, names in _HOMES.items() for name in names.split()}
 
@@ -92,6 +94,7 @@ __all__ = [
     "StrictError",
     "Summary",
     "SweepResult",
+    "Tables",
     "UsageError",
     "Work",
     "__version__",

@@ -264,11 +264,17 @@ def test_without_the_library_the_command_to_install_it_is_named(tmp_path, missin
     assert done.stderr.endswith(install)
 
 
+class Handler(http.server.SimpleHTTPRequestHandler):
+    """Writes nothing on standard error."""
+
+    def log_message(self, *_):
+        """Write nothing."""
+
+
 @pytest.fixture
 def server(tmp_path):
     """Serve the folder of the test; yields the address."""
-    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=tmp_path)
-    handler.log_message = lambda *_: None
+    handler = functools.partial(Handler, directory=tmp_path)
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as found:
         thread = threading.Thread(target=found.serve_forever)
         thread.start()
@@ -378,6 +384,10 @@ def write_large(path, rows):
             file.write_table(pa.table(columns, schema=schema))
 
 
+def limit_addresses(limit):
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+
+
 @pytest.mark.skipif(SANITIZED, reason="a sanitizer needs terabytes of addresses")
 def test_a_limit_of_memory_is_an_error_or_enough(tmp_path):
     write_large(tmp_path / "sales.csv", 200_000)
@@ -386,9 +396,7 @@ def test_a_limit_of_memory_is_an_error_or_enough(tmp_path):
         done = subprocess.run(
             words,
             cwd=tmp_path,
-            preexec_fn=lambda limit=limit: resource.setrlimit(
-                resource.RLIMIT_AS, (limit, limit)
-            ),
+            preexec_fn=functools.partial(limit_addresses, limit),
             capture_output=True,
             text=True,
             check=False,

@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from profiles import examples
 from table_files.writing import line_of, write_csv, write_log, write_parquet
 
-from fastanomaly import detect
-from fastanomaly.tables.reading import Tables
+from fastanomaly import Tables, detect
 
 HOURS = [f"2017-06-13 {hour:02}:00:00" for hour in range(10)]
 USERS = st.sampled_from(["1", "2", "3", "4"])
@@ -91,7 +90,9 @@ def flags_of_log(folder, events, judged_from):
 
 def flags_of_table(folder, inputs, **tables):
     options = Tables(friends=str(folder / "friends.csv"), **tables)
-    summary = detect(*inputs, folder / "out", degree=2, tracked=3, sigmas=1, tables=options)
+    batch, stream = inputs
+    out = folder / "out"
+    summary = detect(batch, stream, out, degree=2, tracked=3, sigmas=1, tables=options)
     return (folder / "out").read_bytes(), summary
 
 

@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 from profiles import examples
 from table_files.writing import FORMATS, write_log
 
-from fastanomaly import detect
-from fastanomaly.tables.reading import Tables
+from fastanomaly import Tables, detect
 
 GOOD_TIMES = [f"2017-06-13 11:{m:02}:{s:02}" for m in (1, 30) for s in (0, 1, 59)]
 TIMES = st.sampled_from(

@@ -38,6 +38,7 @@ EXPORTED = {
     "Simulation",
     "Summary",
     "SweepResult",
+    "Tables",
     "detect",
     "explain",
     "report",

@@ -27,18 +27,6 @@ def anomalous(
     )
 
 
-def excess(
-    n: int, total: int, squares: int, amount_units: int, k_numerator: int, k_denominator: int
-) -> float:
-    """Return by how much the amount is above mean + k sd, to the precision of a double."""
-    above = k_denominator * (n * amount_units - total)
-    variance = n * squares - total * total
-    # The difference of a large number and a root near it may be as small as 1 / (2 * above).
-    shift = 2 * above.bit_length() + 64
-    root = isqrt((k_numerator * k_numerator * variance) << 2 * shift)
-    return ((above << shift) - root) / ((k_denominator * n * UNITS) << shift)
-
-
 def mean_cents(n: int, total: int) -> int:
     """Return the mean in cents, truncated."""
     return total // (n * UNITS_PER_CENT)

@@ -24,7 +24,7 @@ REASONS = (
 """Why a line can be rejected, in the order of the checks."""
 
 BAD_ROW = "bad_row"
-"""Why else a row of a table of texts can be: it has not as many values as there are columns."""
+"""Why else a row of a table can be: it has not as many values as there are columns."""
 
 OTHER_UNIT = "is outside the years 1 to 9999 in the unit of --time-unit"
 """What is said of a number that is no timestamp; also in engine/reject_rows.pxd."""

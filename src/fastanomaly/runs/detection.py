@@ -329,7 +329,7 @@ def _open_outputs(
     checkpoints: "Checkpoints | None",
 ) -> Outputs:
     """Open the sinks; all are checked before what they hold is cut."""
-    options = SinkOptions(hooks.waiter, job.stream, job.sigmas, _is_live(job))
+    options = SinkOptions(hooks.waiter, job.inputs.stream, job.sigmas, _is_live(job))
     flags = flag_sink(job.out)(job.out, options)
     stack.callback(flags.close)
     rejects = None
@@ -351,6 +351,6 @@ def _open_outputs(
 
 def _is_live(job: Job) -> bool:
     """Return whether lines of the stream log come while the run waits for them."""
-    path = job.stream
+    path = job.inputs.stream
     is_pipe = os.path.exists(path) and not os.path.isfile(path) and not os.path.isdir(path)
     return job.follow or path == STANDARD or is_pipe
