@@ -163,8 +163,7 @@ def report(
     setting = result.cells[cell]
     return report_page(
         title,
-        f"{_inputs_text(inputs)}, at D = {setting.degree}, T = {setting.tracked}, "
-        f"k = {setting.sigmas}",
+        _subtitle(inputs, setting),
         _rule(setting),
         _headline(result, cell, flags),
         _charts(result, cell, flags),
@@ -178,8 +177,9 @@ def _places(result: SweepResult, cell: int) -> list[Place]:
     return [Place(flag.log, flag.line) for flag in flagged]
 
 
-def _inputs_text(inputs: Inputs) -> str:
-    return inputs.stream if inputs.split else f"{inputs.stream} after {inputs.batch}"
+def _subtitle(inputs: Inputs, setting: Cell) -> str:
+    read = inputs.stream if inputs.split else f"{inputs.stream} after {inputs.batch}"
+    return f"{read}, at D = {setting.degree}, T = {setting.tracked}, k = {setting.sigmas}"
 
 
 def _rule(setting: Cell) -> str:

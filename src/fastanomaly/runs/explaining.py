@@ -204,6 +204,7 @@ def explain_lines(
     if not wanted:
         return
     all_tracked = sorted(set(several("T", other_tracked)))
+    others: dict[str, Any] = {"degrees": degrees, "other_tracked": all_tracked}
     detector: Detector
     own_tracked = explained = 0
 
@@ -229,13 +230,8 @@ def explain_lines(
             continue
         log, line = place = wanted[explained]
         user, time_us, units = _purchase(part.before, place, inputs, reading, diagnosis)
-        found = detector.explain(
-            user,
-            amount_text(units),
-            tracked=own_tracked,
-            degrees=degrees,
-            other_tracked=all_tracked,
-        )
+        amount = amount_text(units)
+        found = detector.explain(user, amount, tracked=own_tracked, **others)
         yield found._replace(time_us=time_us, log=log, line=line, raw=part.before)
         explained += 1
         if explained == len(wanted):
