@@ -147,14 +147,12 @@ def report(
             **reading,
         )
         cell = result.cell(own["D"], own["T"], sigmas)
+        reading |= {"degree": own["D"], "tracked": own["T"], "sigmas": sigmas}
         flags = list(
             explain_lines(
                 batch,
                 stream,
                 _places(result, cell),
-                degree=own["D"],
-                tracked=own["T"],
-                sigmas=sigmas,
                 degrees=degrees,
                 other_tracked=other_tracked,
                 **reading,
