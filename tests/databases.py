@@ -31,6 +31,21 @@ class Place:
             return self.server.url(parameters, database=self.database)
         return f"{self.kind}:{self._file}?{parameters}"
 
+    def write(self, rows, types=None):
+        """Make a table of rows, which are dicts, with a column for their order."""
+        types = types or dict.fromkeys(rows[0], "TEXT")
+        columns = ", ".join(f'"{name}" {kind}' for name, kind in types.items())
+        mark = "%s" if self.kind == "postgresql" else "?"
+        marks = ", ".join([mark] * (len(types) + 1))
+        with self.connect() as connection:
+            cursor = connection.cursor()
+            cursor.execute("BEGIN")  # much faster than many small transactions
+            cursor.execute("DROP TABLE IF EXISTS events")
+            cursor.execute(f"CREATE TABLE events (nr INTEGER, {columns})")
+            values = [(nr, *(row[name] for name in types)) for nr, row in enumerate(rows)]
+            cursor.executemany(f"INSERT INTO events VALUES ({marks})", values)
+            cursor.execute("COMMIT")
+
     def connect(self):
         """Return a connection that closes at the end of a with statement."""
         if self.kind == "postgresql":

@@ -11,6 +11,9 @@ from typing import Any, Protocol
 STANDARD = "-"
 """The name of standard input and standard output."""
 
+SERVER_SCHEMES = ("postgresql", "postgres")
+"""The schemes of databases that are servers; their names may have passwords."""
+
 FILE_SCHEMES = ("duckdb", "sqlite")
 """The schemes of databases that are files, as in ``sqlite:shop.db?table=flags``."""
 

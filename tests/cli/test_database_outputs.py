@@ -183,9 +183,12 @@ def test_a_checkpoint_needs_the_rows_that_were_written_before_it(logs, run, plac
     assert run(*DETECT, place.name(), *options).status == 0
     expected = place.flags()
     sorted((logs / "kept").glob("checkpoint-*"))[-1].unlink()  # as after a crash
-    place.execute("DELETE FROM flags WHERE row = (SELECT min(row) FROM flags)")
+    place.execute("DELETE FROM flags WHERE row < 3000")
     ended = run(*DETECT, place.name(), *options)
-    assert (ended.status, "has fewer flags of stream.json" in ended.err) == (2, True)
+    assert (
+        ended.status,
+        "flags of this job, but the checkpoint was made after" in ended.err,
+    ) == (2, True)
     place.execute("DROP TABLE flags")
     assert run(*DETECT, place.name(), *options).status == 2
     assert run(*DETECT, place.name(), *options, "--fresh").status == 0

@@ -56,7 +56,10 @@ class DuckDB:
             self._connection = duckdb.connect(path, read_only=not writing)
             found = self.execute(_STORED)
         except duckdb.Error as error:
-            raise OpenError(self.reason(error)) from error
+            reason = self.reason(error)
+            if "different configuration" in reason:
+                reason = "is read by this process: flags need another file of DuckDB"
+            raise OpenError(reason) from error
         if not found:  # DuckDB opens other files too, but what is written is lost
             self._connection.close()
             raise OpenError("is not a database of DuckDB")
@@ -81,12 +84,21 @@ class DuckDB:
         return self._name.query
 
     def batches(self, columns: Sequence[str], size: int) -> Iterator[Any]:
-        """Yield the rows with the types of Arrow that DuckDB gives them."""
+        """Yield the rows with the types of Arrow that DuckDB gives them.
+
+        Only whole numbers beyond 64 bits, which come as decimals, are text.
+        """
         pyarrow: Any = import_module("pyarrow")
         relation = self._connection.sql(self._query())
         for batch in pyarrow.RecordBatchReader.from_stream(relation):
-            for start in range(0, batch.num_rows, size):
-                yield batch.select(list(columns)).slice(start, size)
+            chosen = batch.select(list(columns))
+            arrays = [
+                array.cast(pyarrow.string()) if _is_whole(pyarrow, array.type) else array
+                for array in chosen.columns
+            ]
+            rows = pyarrow.record_batch(arrays, names=list(columns))
+            for start in range(0, rows.num_rows, size):
+                yield rows.slice(start, size)
 
     def reason(self, error: Exception) -> str:
         """Return what an error says, in one line."""
@@ -95,3 +107,7 @@ class DuckDB:
     def close(self) -> None:
         """Close it."""
         self._connection.close()
+
+
+def _is_whole(pyarrow: Any, kind: Any) -> bool:
+    return bool(pyarrow.types.is_decimal(kind) and kind.scale == 0)

@@ -121,7 +121,8 @@ class PostgreSQL:
 
     def reason(self, error: Exception) -> str:
         """Return what an error says, in one line and without the password."""
-        text = " ".join(str(error).split())
+        primary = error.diag.message_primary if isinstance(error, self.errors) else None
+        text = " ".join((primary or str(error)).split())
         for secret in SECRETS:
             if value := self._name.others.get(secret):
                 text = text.replace(value, "***")

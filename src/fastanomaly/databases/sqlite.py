@@ -118,12 +118,13 @@ def _values(row: FlagRow) -> tuple[Any, ...]:
 
 def _array(pyarrow: Any, values: Sequence[Any]) -> Any:
     """Return values as an Arrow array: of integers, of doubles or of texts."""
-    if not any(isinstance(value, str | bytes) for value in values):
-        for kind in (pyarrow.int64(), pyarrow.float64()):
-            try:
-                return pyarrow.array(values, kind)
-            except (pyarrow.ArrowException, OverflowError):
-                pass
+    kinds = {type(value) for value in values if value is not None}
+    if kinds <= {int}:
+        return pyarrow.array(values, pyarrow.int64())
+    if kinds <= {int, float} and all(
+        value is None or float(value) == value for value in values
+    ):
+        return pyarrow.array(values, pyarrow.float64())
     return pyarrow.array(list(map(_text, values)), pyarrow.string())
 
 

@@ -223,7 +223,7 @@ def _detect(
         run.finish(done=False)
         raise
     except Exception:
-        run.finish_outputs(done=False)
+        run.finish_outputs()
         raise
     run.finish(done=not job.follow)
 
@@ -329,7 +329,7 @@ def _open_outputs(
     checkpoints: "Checkpoints | None",
 ) -> Outputs:
     """Open the sinks; all are checked before what they hold is cut."""
-    options = SinkOptions(hooks.waiter, job.inputs.stream, job.sigmas, _is_live(job))
+    options = SinkOptions(hooks.waiter, job.inputs.logs(), job.sigmas, _is_live(job))
     flags = flag_sink(job.out)(job.out, options)
     stack.callback(flags.close)
     rejects = None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastanomaly._core import decode
 from fastanomaly.convert import Number, Reading, TimeUnit, check_reading, several
+from fastanomaly.databases.shown import shown
 from fastanomaly.detector import PURCHASE, Detector
 from fastanomaly.errors import UsageError
 from fastanomaly.explanations.model import Explanation
@@ -241,8 +242,9 @@ def explain_lines(
 
 def _places(inputs: Inputs, lines: Iterable[int | Place]) -> list[Place]:
     """Return lines and rows, given as numbers or as places, as places."""
+    name = shown(inputs.stream)
     return [
-        line if isinstance(line, Place) else Place(inputs.stream, whole_number("line", line))
+        line if isinstance(line, Place) else Place(name, whole_number("line", line))
         for line in lines
     ]
 
@@ -307,6 +309,6 @@ def _place_of_flag(
         count, f"only {count} purchases were"
     )
     why = "\n".join(
-        [f"{inputs.stream}: no flag {flag}: {flagged} flagged", *diagnosis.faults()]
+        [f"{shown(inputs.stream)}: no flag {flag}: {flagged} flagged", *diagnosis.faults()]
     )
     raise UsageError(why)

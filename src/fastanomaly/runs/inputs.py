@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from fastanomaly.convert import Reading
+from fastanomaly.databases.shown import shown
 from fastanomaly.errors import ParameterError, UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.runs.first_line import take_parameters
@@ -48,8 +49,8 @@ class Inputs(NamedTuple):
     def titles(self) -> tuple[str, str]:
         """The names in messages."""
         if self.split:
-            return f"{self.batch} (history)", f"{self.stream} (judged)"
-        return self.names
+            return f"{shown(self.batch)} (history)", f"{shown(self.stream)} (judged)"
+        return shown(self.batch), shown(self.stream)
 
     def options(self) -> dict[str, Any] | None:
         """Return what a checkpoint stores; None if both are logs."""
@@ -77,6 +78,11 @@ class Inputs(NamedTuple):
     def files_of_stream(self) -> list[str]:
         """Return the files of the table that is judged."""
         return _files(self.stream)
+
+    def logs(self) -> tuple[str, ...]:
+        """Return the names that flags and rejected lines of what is judged have."""
+        names = self.files_of_stream() if self.stream_table else [self.stream]
+        return tuple(map(shown, names))
 
     def source(self, index: int) -> type[Source]:
         """Return the class that reads an input: 0 for history, 1 for what is judged."""
@@ -215,7 +221,7 @@ def open_inputs(
     resumed = Resumed(options[0].position, options[1].position, done[0])
     waiter = options[1].waiter
     if options[1].follow and inputs.stream_table:
-        raise UsageError(f"{inputs.stream}: a table cannot be followed")
+        raise UsageError(f"{shown(inputs.stream)}: a table cannot be followed")
     if inputs.split:
         return open_split(inputs.batch, inputs.tables, reading, resumed, waiter)
     names = (
@@ -258,6 +264,7 @@ def table_parameters(path: str, given: Mapping[str, int]) -> dict[str, int]:
         options = " and ".join(f"-{name}" for name in missing)
         usual = " ".join({"D": "-D 2", "T": "-T 50"}[name] for name in missing)
         raise ParameterError(
-            f"{path}: a table has no line of parameters: give {options}, such as {usual}"
+            f"{shown(path)}: a table has no line of parameters: give {options}, "
+            f"such as {usual}"
         )
     return dict(given)

@@ -180,17 +180,17 @@ class Run:
             seconds=self.summary.seconds,
         )
 
-    def finish_outputs(self, done: bool) -> None:
+    def finish_outputs(self) -> None:
         """Complete the outputs; nothing is written to them after that."""
         for sink in self._outputs.sinks():
-            sink.finish(done)
+            sink.finish()
 
     def finish(self, done: bool) -> None:
         """Complete the outputs, and write the last checkpoint.
 
         The latter if checkpoints are wanted and something was read.
         """
-        self.finish_outputs(done)
+        self.finish_outputs()
         first = self._sources[0]
         has_read = self._has_fed or first.done or first.position is not None
         if self.checkpoints is not None and has_read:

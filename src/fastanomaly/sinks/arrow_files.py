@@ -128,7 +128,7 @@ class ArrowSink:
         """Return that of ``NAME.part``, which `sync` needs."""
         return [] if self._part is None else [self._part.fileno()]
 
-    def finish(self, done: bool) -> None:
+    def finish(self) -> None:
         """Write the file with all rows so far, durably, and remove ``NAME.part``."""
         try:
             replace_file(self.path, self._write_file)

@@ -47,8 +47,8 @@ class SinkOptions(NamedTuple):
     ----------
     waiter : Waiter or None
         Waits wherever opening or writing may block.
-    log : str
-        The name of the log that is judged, which its flags have.
+    logs : tuple of str
+        The names that flags can have: that of the log that is judged, or of its files.
     sigmas : int, float, str or Decimal
         k, for the excess of an amount over its threshold.
     live : bool
@@ -56,7 +56,7 @@ class SinkOptions(NamedTuple):
     """
 
     waiter: Waiter | None = None
-    log: str = ""
+    logs: tuple[str, ...] = ()
     sigmas: Number = 3
     live: bool = False
 
@@ -103,16 +103,11 @@ class Sink(Endpoint, Protocol):
         """Return the file descriptors that `sync` needs: the forked child closes others."""
         ...
 
-    def finish(self, done: bool) -> None:
+    def finish(self) -> None:
         """Complete what others read: nothing more is written.
 
         Called before the last checkpoint. A later run may resume at any checkpoint that was
         made before.
-
-        Parameters
-        ----------
-        done : bool
-            Whether the logs have been read to their ends.
 
         Raises
         ------

@@ -23,15 +23,15 @@ _NEW = "fastanomaly_new_flags"
 class DatabaseSink:
     """A table of flags in a database; see `fastanomaly.sinks.base.FlagSink`.
 
-    A row is known by its log and its number. As the run goes on, the rows of its log up to
-    where it has come become exactly its flags: new ones are inserted, others are updated if
-    they differ, and those that are no flags any more are deleted. So a run that is repeated,
-    or resumed anywhere, changes nothing that is right already.
+    A row is known by its log and its number. New flags are collected in a temporary table.
+    When they are committed, those that are not there are inserted, and those that differ are
+    updated; at the first time, rows of the logs that are no flags are deleted. So what is
+    right already is not touched.
 
-    All of it is one transaction; with checkpoints, one up to each of them; and of a live run
-    one for each `write_flags`. The table is created if there is none.
+    A run commits once, when it ends; with checkpoints, before each of them; a live run at
+    each `write_flags`. The table is created if there is none.
 
-    Its position has the number of the last flag's row and how many flags there are.
+    The position is the number of flags committed.
 
     Raises
     ------
@@ -47,76 +47,67 @@ class DatabaseSink:
             raise UsageError(f"{name.shown}: flags need a table: ?table=NAME")
         self.path = name.shown
         self._options = options
-        self._log = log_text(options.log)
+        self._logs = list(map(log_text, options.logs))
         self._table = quoted_table(name.table)
-        self._row = self._flags = 0
-        self._in_transaction = self._failed = False
+        self._flags = 0
+        self._is_first = True  # at the next commit, rows of earlier runs are deleted
+        self._exists = self._failed = False
         try:
             self._database: Database = database_kind(path)(name, True)
         except OpenError as error:
             raise OutputError(f"{self.path}: {error}") from error
         self._new = f"{self._database.scratch}.{_NEW}"
-        self._exists = False
 
     def close(self) -> None:
-        """Close the connection; a transaction that has not ended is undone."""
+        """Close the connection; what has not been committed is lost."""
         self._database.close()
 
-    def check_resume(self, position: dict[str, int] | None) -> None:
-        """Check that the flags up to the position are there; raises UsageError."""
-        if not position or not position["flags"]:
+    def check_resume(self, position: int | None) -> None:
+        """Check that there are as many flags as the position says; raises UsageError."""
+        if not position:
             return
-        mark, row, flags = self._database.mark, position["row"], position["flags"]
+        found = 0
         with suppress(*self._database.errors):  # there is no such table
-            found = self._database.execute(
-                f'SELECT count(*) FROM {self._table} WHERE log = {mark} AND "row" <= {row}',
-                self._log,
-            )[0][0]
-            if found >= flags:
-                return
-        raise UsageError(
-            f"{self.path}: has fewer flags of {self._log} up to line {row} than the {flags} "
-            "that the checkpoint was made after (--fresh starts over)"
-        )
+            found = sum(map(self._count, self._logs))
+        if found < position:
+            raise UsageError(
+                f"{self.path}: has {found} flags of this job, but the checkpoint was made "
+                f"after {position} (--fresh starts over)"
+            )
 
-    def resume(self, position: dict[str, int] | None) -> None:
-        """Continue after the row of the position; check the table, or create it."""
-        if position:
-            self._row, self._flags = position["row"], position["flags"]
-        with self._changes():
+    def resume(self, position: int | None) -> None:
+        """Continue after a commit, or begin; check that the table can take flags."""
+        self._flags = position or 0
+        self._is_first = position is None
+        types = self._database.types
+        self._columns = ", ".join(f"{quoted(name)} {types[name]}".rstrip() for name in COLUMNS)
+        with self._errors():
+            self._database.execute(
+                f'CREATE TEMP TABLE {_NEW} ({self._columns}, PRIMARY KEY ("log", "row"))'
+            )
             self._exists = self._has_table()
-            self._begin()
-            self._merge(self._row)  # of no rows: whether the table can take them
-            self._end("COMMIT" if self._options.live else "ROLLBACK")
-        self._exists = self._exists or self._options.live
+            self._database.execute(self._database.begin)
+            self._create()
+            self._merge()  # of no rows
+            self._database.execute("ROLLBACK")
 
     def write_flags(self, flags: Sequence[Flag]) -> None:
         """Write flags, all of them or none."""
         rows = flag_rows(flags, self._options.sigmas)
-        with self._changes():
-            self._begin()
+        with self._errors():
             self._database.load(self._new, rows)
-            self._merge(rows[-1].row)
-            if self._options.live:
-                self._end("COMMIT")
-        self._row = rows[-1].row
         self._flags += len(rows)
+        if self._options.live:
+            self._commit()
 
-    def snapshot(self) -> dict[str, int]:
-        """Commit what has been written; return the last row and how many there are."""
-        with self._changes():
-            self._end("COMMIT")
-        return {"row": self._row, "flags": self._flags}
+    def snapshot(self) -> int:
+        """Commit what has been written; return how many flags there are."""
+        self._commit()
+        return self._flags
 
-    def finish(self, done: bool) -> None:
-        """Commit what has been written; if done, no later row of the log is a flag."""
-        if self._failed:
-            return
-        with self._changes():
-            self._begin()
-            if done:
-                self._delete(f'"row" > {self._row}')
-            self._end("COMMIT")
+    def finish(self) -> None:
+        """Commit what has been written."""
+        self._commit()
 
     def sync(self) -> None:
         """Do nothing: what is committed is durable."""
@@ -126,52 +117,57 @@ class DatabaseSink:
         return ()
 
     @contextmanager
-    def _changes(self) -> Iterator[None]:
-        """Undo the transaction if an error occurs, and raise it as OutputError."""
+    def _errors(self) -> Iterator[None]:
+        """Raise the database's errors as OutputError; nothing is written after one."""
         try:
             yield
         except self._database.errors as error:
             self._failed = True
-            with suppress(*self._database.errors):
-                self._end("ROLLBACK")
             reason = self._database.reason(error)
             raise OutputError(f"{self.path}: {reason}") from error
 
-    def _begin(self) -> None:
-        """Begin a transaction if there is none; create the tables that it needs."""
-        if self._in_transaction:
+    def _commit(self) -> None:
+        """Put new flags into the table, in one transaction."""
+        if self._failed:
             return
-        self._database.execute(self._database.begin)
-        self._in_transaction = True
-        types = self._database.types
-        columns = ", ".join(f"{quoted(name)} {types[name]}".rstrip() for name in COLUMNS)
-        if not self._exists:
-            self._database.execute(
-                f"CREATE TABLE IF NOT EXISTS {self._table} "
-                f'({columns}, PRIMARY KEY ("log", "row"))'
-            )
-        self._database.execute(f"CREATE TEMP TABLE IF NOT EXISTS {_NEW} ({columns})")
-
-    def _end(self, statement: str) -> None:
-        """End the transaction if there is one."""
-        if self._in_transaction:
-            self._in_transaction = False
-            self._database.execute(statement)
+        with self._errors():
+            self._database.execute(self._database.begin)
+            self._create()
+            if self._is_first:
+                for log in self._logs:
+                    self._delete_others(log)
+            self._merge()
+            self._database.execute(f"DELETE FROM {self._new}")
+            self._database.execute("COMMIT")
+        self._is_first, self._exists = False, True
 
     def _has_table(self) -> bool:
-        """Return whether there is such a table; creating it may need more rights."""
         try:
             self._database.execute(f"SELECT 1 FROM {self._table} LIMIT 0")
         except self._database.errors:
             return False
         return True
 
-    def _merge(self, last: int) -> None:
-        """Make the rows of the log up to the last one the new ones."""
-        self._delete(
-            f'"row" > {self._row} AND "row" <= {last} '
-            f'AND "row" NOT IN (SELECT "row" FROM {self._new})'
+    def _create(self) -> None:
+        """Create the table if there is none; trying it may need more rights."""
+        if not self._exists:
+            self._database.execute(
+                f"CREATE TABLE IF NOT EXISTS {self._table} "
+                f'({self._columns}, PRIMARY KEY ("log", "row"))'
+            )
+
+    def _delete_others(self, log: str) -> None:
+        """Delete the rows of a log that are not new flags."""
+        mark = self._database.mark
+        self._database.execute(
+            f"DELETE FROM {self._table} "
+            f'WHERE "log" = {mark} AND "row" NOT IN '
+            f'(SELECT "row" FROM {self._new} WHERE "log" = {mark})',
+            log,
         )
+
+    def _merge(self) -> None:
+        """Insert new flags, and update those that differ."""
         columns = [quoted(name) for name in COLUMNS]
         values = [name for name in columns if name not in ('"log"', '"row"')]
         self._database.execute(
@@ -182,20 +178,16 @@ class DatabaseSink:
             + f" WHERE ({', '.join(f'old.{name}' for name in values)}) "
             f"{self._database.differs} ({', '.join(f'excluded.{name}' for name in values)})"
         )
-        self._database.execute(f"DELETE FROM {self._new}")
 
-    def _delete(self, condition: str) -> None:
-        self._database.execute(
-            f'DELETE FROM {self._table} WHERE "log" = {self._database.mark} AND {condition}',
-            self._log,
+    def _count(self, log: str) -> int:
+        found = self._database.execute(
+            f'SELECT count(*) FROM {self._table} WHERE "log" = {self._database.mark}', log
         )
+        return int(found[0][0])
 
     identity = staticmethod(identity)
 
     @staticmethod
     def check_position(position: object) -> None:
         """Raise ValueError unless it is what `snapshot` returns."""
-        if not isinstance(position, dict) or set(position) != {"row", "flags"}:
-            raise ValueError(f"position: {position!r:.40}")
-        for name, value in position.items():
-            check_count(name, value)
+        check_count("position", position)

@@ -65,7 +65,7 @@ class FileSink:
         """Return that of a regular file, which `sync` needs."""
         return [self._file.fileno()] if self._file.regular else []
 
-    def finish(self, done: bool) -> None:
+    def finish(self) -> None:
         """Do nothing: everything has been written."""
 
     @staticmethod

@@ -9,10 +9,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
+from fastanomaly.names import FILE_SCHEMES, SERVER_SCHEMES
 from fastanomaly.rules.rejects import Rejected
 from fastanomaly.sources.base import SOURCES, Progress
 
-SCHEMES: dict[str, str] = {}
+SCHEMES = dict.fromkeys(
+    (*SERVER_SCHEMES, *FILE_SCHEMES), "fastanomaly.tables.kinds.databases:DatabaseTable"
+)
 """By scheme, what reads a name such as ``scheme:rest``: module and class."""
 
 FORMATS = {

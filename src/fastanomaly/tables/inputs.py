@@ -140,7 +140,9 @@ def open_table(path: str, tables: Tables) -> OpenTable:
         If it cannot be opened, or its columns are not known.
     """
     table = _open(path, tables)
-    return _mapped(table, tables, lambda: event_columns(path, table.names, tables.columns))
+    return _mapped(
+        table, tables, lambda: event_columns(table.path, table.names, tables.columns)
+    )
 
 
 def open_friends(tables: Tables) -> OpenTable:
@@ -149,7 +151,7 @@ def open_friends(tables: Tables) -> OpenTable:
     path, mapped = tables.friends, tables.friend_columns
     plain = Tables(encoding=tables.encoding, header=tables.friends_header)
     table = _open(path, plain)
-    return _mapped(table, plain, lambda: friend_columns(path, table.names, mapped))
+    return _mapped(table, plain, lambda: friend_columns(table.path, table.names, mapped))
 
 
 def _mapped(table: Table, tables: Tables, find: Any) -> OpenTable:

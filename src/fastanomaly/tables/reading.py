@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from fastanomaly._core import time_us_in_unit
 from fastanomaly.convert import check_reading
+from fastanomaly.databases.shown import shown
 from fastanomaly.errors import UsageError
 from fastanomaly.formats.display import suggestion
 from fastanomaly.names import COUNT_LIMIT, STANDARD
@@ -81,7 +82,9 @@ _DEFAULTS = Tables()._asdict()
 
 
 def _json(value: Any) -> Any:
-    return dict(value) if isinstance(value, Mapping) else value
+    if isinstance(value, Mapping):
+        return dict(value)
+    return shown(value) if isinstance(value, str) else value
 
 
 class Split(NamedTuple):

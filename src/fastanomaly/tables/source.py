@@ -333,7 +333,7 @@ def open_sources(
         friends = None
         if tables.friends is not None:
             friends = _opened(stack, open_friends(tables))
-            _check_friends(friends, tables.friends, batch, stream, opened)
+            _check_friends(friends, friends.table.path, batch, stream, opened)
         position = resumed.stream if resumed.done or batch is None else resumed.batch
         shared = TableStream(opened, friends, reading, waiter, position)
         past, present = (
@@ -362,22 +362,23 @@ def open_split(
         friends = None
         if tables.friends is not None:
             friends = _opened(stack, open_friends(tables))
-            _check_friends(friends, tables.friends, path, path, [table])
+            _check_friends(friends, friends.table.path, path, path, [table])
+        name = table.table.path
         split = _split(path, tables)
         if split.time_us is not None and "timestamp" not in table.columns:
-            raise UsageError(f"{path}: --split by time needs a column of times")
+            raise UsageError(f"{name}: --split by time needs a column of times")
         position = resumed.stream if resumed.done else resumed.batch
         shared = TableStream([table], friends, reading, waiter, position)
         stack.pop_all()
     steps = shared.steps(table)
     notices = [table.notice, friends.notice if friends is not None else ""]
     if resumed.done:
-        present = TableSource(path, shared, "", shared.blocks(steps))
+        present = TableSource(name, shared, "", shared.blocks(steps))
         past = None
     else:
         parts = Splitting(steps, split, reading, shared.position(0)["rows"])
-        past = TableSource(path, shared, "", shared.blocks(parts.history()))
-        present = TableSource(path, shared, "", shared.blocks(parts.judged()))
+        past = TableSource(name, shared, "", shared.blocks(parts.history()))
+        present = TableSource(name, shared, "", shared.blocks(parts.judged()))
     for notice in notices:
         (past or present).add_notice(notice)
     return past, present
@@ -393,7 +394,8 @@ def _split(path: str, tables: Tables) -> Split:
     split = Split(rows=0) if tables.split is None else parse_split(tables.split)
     if split.share is None:
         return split
-    if path == STANDARD or irregular(path) not in (None, "a folder"):
+    is_file = is_database(path) or irregular(path) in (None, "a folder")
+    if path == STANDARD or not is_file:
         raise UsageError(
             f"{path}: --split by a share needs a file: it is read twice, first to count rows"
         )
