@@ -31,10 +31,10 @@ class Server:
     def __init__(self):
         self._bin = binaries()
         self.folder = Path(tempfile.mkdtemp(prefix="postgres-"))
-        # PostgreSQL refuses to be run by root.
-        self._as: dict[str, Any] = {}
-        if os.geteuid() == 0:
-            self._as = {"user": "postgres", "group": "postgres", "extra_groups": []}
+        # The runtime of a sanitizer, which is loaded before all else, is for Python only.
+        self._as: dict[str, Any] = {"env": {**os.environ, "LD_PRELOAD": ""}}
+        if os.geteuid() == 0:  # PostgreSQL refuses to be run by root
+            self._as |= {"user": "postgres", "group": "postgres", "extra_groups": []}
             shutil.chown(self.folder, "postgres", "postgres")
         self._data = self.folder / "data"
         self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8")
