@@ -51,7 +51,7 @@ class Parser(argparse.ArgumentParser):
             self._check_options(words)
         if self._is_mixing:
             return super().parse_known_args(words, namespace)
-        if commands:
+        if commands or "--" in words:  # after two dashes there are no options
             parsed, unknown = super().parse_known_args(words, namespace)
         else:
             # Optional positionals may come after options, as in A -D 2 B.
