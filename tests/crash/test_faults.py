@@ -35,14 +35,14 @@ def library(tmp_path_factory):
 def logs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("logs")
     write_logs(folder, 300, 600)
-    subprocess.run([*COMMAND, "--rejects", "rejects", "--quiet"], cwd=folder, check=True)
+    subprocess.run([*COMMAND, "out", "--rejects", "rejects", "--quiet"], cwd=folder, check=True)
     return folder
 
 
 @pytest.mark.parametrize("kind", ["fail", "tear", "kill", "after"])
 def test_a_run_resumes_after_a_fault_at_any_call(library, logs, tmp_path, kind):
     expected = outputs(logs)
-    command = [*COMMAND, *OPTIONS, "--every", "250"]
+    command = [*COMMAND, "out", *OPTIONS, "--every", "250"]
     at = 0
     struck = True
     while struck:
