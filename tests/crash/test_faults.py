@@ -35,7 +35,9 @@ def library(tmp_path_factory):
 def logs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("logs")
     write_logs(folder, 300, 600)
-    subprocess.run([*COMMAND, "out", "--rejects", "rejects", "--quiet"], cwd=folder, check=True)
+    subprocess.run(
+        [*COMMAND, "out", "--rejects", "rejects", "--quiet"], cwd=folder, check=True
+    )
     return folder
 
 
