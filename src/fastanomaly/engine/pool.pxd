@@ -34,8 +34,8 @@ cdef extern from *:
     #define FA_16(x) FA_8(x), FA_8(x)
     #define FA_32(x) FA_16(x), FA_16(x)
 
-    /* By number of items, from 0. Four sizes between powers of two: less than a quarter of
-       a block is unused. */
+    /* By number of items, 0 to POOL_ITEMS + 1. Four sizes between powers of two: less than
+       a quarter of a block is unused. */
     static const unsigned char fa_size_of[] = {
         0, 0, 1, 2, 3, 4, 5, 6, 7,
         FA_2(8), FA_2(9), FA_2(10), FA_2(11),
@@ -43,6 +43,7 @@ cdef extern from *:
         FA_8(16), FA_8(17), FA_8(18), FA_8(19),
         FA_16(20), FA_16(21), FA_16(22), FA_16(23),
         FA_32(24), FA_32(25), FA_32(26), FA_32(27),
+        28,
     };
     """
     const unsigned char* SIZE_OF "fa_size_of"
@@ -64,7 +65,10 @@ cdef struct Pool:
 
 
 cdef inline int size_of(int32_t items) noexcept nogil:
-    """Return the smallest size that holds that many items, 1 to POOL_ITEMS; O(1)."""
+    """Return the smallest size that holds that many items, 1 to POOL_ITEMS; O(1).
+
+    For POOL_ITEMS + 1, POOL_SIZES: no block holds as many.
+    """
     return SIZE_OF[items]
 
 
