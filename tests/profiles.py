@@ -17,15 +17,38 @@ class Profile:
     random_logs: int  # logs that the engine and the reference both judge
     thread_counts: int  # how many of 1, 2, 3 and 8 threads each of them is judged with
     kills: int  # kills of each long crash test
+    kills_of_libraries: int  # the same, where a run imports a library that takes long
     memory_limits: int  # limits of memory that a run is tried with
+    layouts: int  # of four combinations of screens and colours
     scale: float = 1  # factor on the number of Hypothesis examples
 
 
 PROFILES = {
-    "dev": Profile(random_logs=2000, thread_counts=2, kills=6, memory_limits=8, scale=0.5),
-    "ci": Profile(random_logs=4000, thread_counts=2, kills=12, memory_limits=12),
+    "dev": Profile(
+        random_logs=1000,
+        thread_counts=2,
+        kills=6,
+        kills_of_libraries=3,
+        memory_limits=8,
+        layouts=2,
+        scale=0.5,
+    ),
+    "ci": Profile(
+        random_logs=2000,
+        thread_counts=2,
+        kills=10,
+        kills_of_libraries=4,
+        memory_limits=12,
+        layouts=2,
+    ),
     "nightly": Profile(
-        random_logs=10_000, thread_counts=4, kills=600, memory_limits=400, scale=10
+        random_logs=10_000,
+        thread_counts=4,
+        kills=600,
+        kills_of_libraries=600,
+        memory_limits=400,
+        layouts=4,
+        scale=10,
     ),
 }
 DEFAULT = "dev"

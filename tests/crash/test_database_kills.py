@@ -15,7 +15,7 @@ from crash.longlogs import write_logs
 from databases import KINDS, Place
 
 COMMAND = (sys.executable, "-m", "fastanomaly", "detect", "batch.json", "stream.json")
-KILLS = profiles.current().kills
+KILLS = profiles.current().kills_of_libraries
 
 
 @pytest.mark.parametrize("every", ["300", "0.01s"])

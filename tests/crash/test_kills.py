@@ -14,7 +14,7 @@ import pytest
 from crash.longlogs import write_logs
 
 COMMAND = (sys.executable, "-m", "fastanomaly", "detect", "batch.json", "stream.json")
-KILLS = profiles.current().kills
+PROFILE = profiles.current()
 OPTIONS = ("--rejects", "rejects", "--quiet", "--checkpoint", "kept")
 
 
@@ -42,12 +42,13 @@ def undisturbed(tmp_path_factory, request):
 @pytest.mark.parametrize("every", ["300", "0.01s"])
 def test_a_run_resumes_after_kills_at_random_moments(undisturbed, tmp_path, every):
     folder, out, expected, seconds = undisturbed
+    most = PROFILE.kills_of_libraries if out.endswith(".parquet") else PROFILE.kills
     for name in ("batch.json", "stream.json"):
         (tmp_path / name).symlink_to(folder / name)
     command = [*COMMAND, out, *OPTIONS, "--every", every]
     choose = random.Random(every)
     kills = runs = resumed = 0
-    while kills < KILLS:
+    while kills < most:
         runs += 1
         resumed += any((tmp_path / "kept").glob("checkpoint-*"))
         process = subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE)
@@ -64,4 +65,5 @@ def test_a_run_resumes_after_kills_at_random_moments(undisturbed, tmp_path, ever
             path.unlink()
     subprocess.run(command, cwd=tmp_path, check=True, timeout=300)
     assert outputs(tmp_path, out) == expected
-    assert resumed or KILLS < 5
+    # A few may all come before the first checkpoint.
+    assert resumed or most < 50

@@ -2,6 +2,7 @@
 
 import re
 
+import profiles
 import pytest
 from lines import befriend, purchase
 from report.test_browser import Opened, axe, browser, pytestmark  # noqa: F401 - used by pytest
@@ -9,6 +10,7 @@ from report.test_browser import Opened, axe, browser, pytestmark  # noqa: F401 -
 from fastanomaly import Simulation, report, simulate
 
 PHONE, DESKTOP = {"width": 390, "height": 844}, {"width": 1280, "height": 900}
+LAYOUTS = [(PHONE, "dark"), (DESKTOP, "light"), (PHONE, "light"), (DESKTOP, "dark")]
 HOSTILE = ("x" * 3000, "مرحبا " * 40, "a\tb\u202e\x1b[31mred", "日本語" * 60)
 LEGENDS = """() => [...document.querySelectorAll('.legend')].map(legend => {
     const plot = legend.nextElementSibling.getBoundingClientRect();
@@ -40,8 +42,11 @@ def page_path(request, tmp_path_factory):
     return path
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [PHONE, DESKTOP], ids=["phone", "desktop"])
+@pytest.mark.parametrize(
+    ("size", "scheme"),
+    LAYOUTS[: profiles.current().layouts],
+    ids=lambda value: value if isinstance(value, str) else f"{value['width']}px",
+)
 def test_layout(browser, page_path, size, scheme):  # noqa: F811 - the fixture
     with Opened(browser, page_path, viewport=size, color_scheme=scheme) as opened:
         page = opened.page
