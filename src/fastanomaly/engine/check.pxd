@@ -88,6 +88,7 @@ cdef inline int check_history(const History* history, int32_t users) except -1:
     """Check that rings are in order, counted, and known to their blocks."""
     cdef int32_t uid, count, size, block
     cdef int64_t kept = 0
+    cdef const Tag* tag
     cdef const Purchase* purchase
     cdef PurchaseKey newer
     cdef Cursor cursor
@@ -115,9 +116,9 @@ cdef inline int check_history(const History* history, int32_t users) except -1:
     check(kept == history.kept, "the number of kept purchases is wrong")
     for size in range(POOL_SIZES):
         for block in range(<int32_t> history.blocks.sizes[size].count):
-            uid = pool_block(&history.blocks, size, block).owner
+            tag = pool_block(&history.blocks, size, block)
             check(
-                history.rings[uid].block == block,
+                history.rings[tag.owner].items == <const Purchase*> (tag + 1),
                 f"ring {block} of size {size} is not known to its owner",
             )
     return 0

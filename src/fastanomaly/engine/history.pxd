@@ -6,7 +6,7 @@ purchases; or a long ring, if T and the user's purchases exceed what a block hol
 
 Invariants: purchases are in ascending order of their keys; newest_us is the time of the
 last one; `kept` is the number of purchases in all rings; `oldest` is 0 unless the
-ring is full. The history owns the pool, the long rings and the arrays by uid. A pointer to
+ring is full or long. The history owns the pool, the long rings and the arrays by uid. A pointer to
 a purchase (a Cursor, too) is valid until the next history_record.
 """
 
@@ -19,15 +19,15 @@ from fastanomaly.engine.long_ring cimport (
 )
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_prefetch, memory_reserve
 from fastanomaly.engine.pool cimport (
-    POOL_ITEMS, Pool, Tag, pool_begin, pool_block, pool_bytes, pool_free, pool_release,
-    pool_reserve, pool_take, size_of,
+    POOL_ITEMS, Pool, Tag, pool_begin, pool_bytes, pool_free, pool_release, pool_reserve,
+    pool_take, size_of,
 )
 from fastanomaly.engine.types cimport Purchase, PurchaseKey, purchase_before
 
 cdef struct Ring:
-    int32_t block               # of the pool, if count > 0; for long rings ~(their number)
+    Purchase* items             # of a block of the pool; NULL if it has none
     int32_t count
-    int32_t oldest              # index in the block of the oldest purchase
+    int32_t oldest              # index of the oldest purchase; of a long ring, its number
 
 cdef struct History:
     Ring* rings                 # by uid
@@ -60,9 +60,8 @@ cdef inline void history_begin(History* history, int32_t tracked) noexcept nogil
     history.tracked = tracked
 
 
-cdef inline Tag* ring_tag(const History* history, Ring ring) noexcept nogil:
-    """Return the tag of the block of a ring that has one."""
-    return pool_block(&history.blocks, size_of(ring.count), ring.block)
+cdef inline bint ring_is_long(Ring ring) noexcept nogil:
+    return ring.items == NULL and ring.count > 0
 
 
 cdef inline int32_t ring_place(
@@ -100,7 +99,7 @@ cdef inline void ring_shift(
 
 
 cdef inline void ring_replace_oldest(
-    const History* history, Ring* ring, Purchase* items, Purchase purchase, bint late
+    const History* history, Ring* ring, Purchase purchase, bint late
 ) noexcept nogil:
     """Insert a purchase into a block with T purchases, and drop the oldest one.
 
@@ -109,20 +108,32 @@ cdef inline void ring_replace_oldest(
     cdef int32_t count = history.tracked - 1, index = count, place
     ring.oldest = ring_place(history, ring.oldest, 1)
     if late:
-        index = ring_find(history, items, ring.oldest, count, purchase.key)
+        index = ring_find(history, ring.items, ring.oldest, count, purchase.key)
     place = ring_place(history, ring.oldest, index)
     if index < count:
         ring_shift(
-            items, place, ring_place(history, ring.oldest, count), history.tracked
+            ring.items, place, ring_place(history, ring.oldest, count), history.tracked
         )
-    items[place] = purchase
+    ring.items[place] = purchase
 
 
-cdef inline void ring_release(History* history, Ring before, Tag* tag) noexcept nogil:
-    """Release the block of a ring, which has that tag."""
-    cdef const Tag* moved = pool_release(&history.blocks, size_of(before.count), tag)
+cdef inline void ring_take(History* history, int32_t uid, int32_t count) noexcept nogil:
+    """Take a block, which was reserved, for a ring of so many purchases."""
+    cdef Ring* ring = &history.rings[uid]
+    cdef int32_t number         # not needed: the block is known by its address
+    ring.items = <Purchase*> (
+        pool_take(&history.blocks, size_of(count), uid, 0, &number) + 1
+    )
+    ring.count = count
+
+
+cdef inline void ring_release(History* history, Ring before) noexcept nogil:
+    """Release the block of a ring."""
+    cdef const Tag* moved = pool_release(
+        &history.blocks, size_of(before.count), <Tag*> before.items - 1
+    )
     if moved != NULL:
-        history.rings[moved.owner].block = before.block
+        history.rings[moved.owner].items = before.items
 
 
 cdef inline bint ring_has_room(Ring ring) noexcept nogil:
@@ -131,18 +142,17 @@ cdef inline bint ring_has_room(Ring ring) noexcept nogil:
 
 
 cdef inline void ring_insert(
-    const History* history, Ring* ring, Tag* tag, Purchase purchase, bint late
+    const History* history, Ring* ring, Purchase purchase, bint late
 ) noexcept nogil:
     """Insert a purchase into a ring whose block has room for it."""
-    cdef Purchase* items = <Purchase*> (tag + 1)
     cdef int32_t index = ring.count
     if late:
-        index = ring_find(history, items, 0, ring.count, purchase.key)
+        index = ring_find(history, ring.items, 0, ring.count, purchase.key)
         memmove(
-            items + index + 1, items + index,
+            ring.items + index + 1, ring.items + index,
             <size_t> (ring.count - index) * sizeof(Purchase),
         )
-    items[index] = purchase
+    ring.items[index] = purchase
     ring.count += 1
 
 
@@ -156,28 +166,19 @@ cdef inline void ring_grow(
     """
     cdef Ring* ring = &history.rings[uid]
     cdef Ring before = ring[0]
-    cdef Tag* tag = NULL
-    cdef const Purchase* old = NULL
-    cdef Purchase* items
     cdef int32_t index = before.count
-    if before.count > 0:
-        tag = ring_tag(history, before)
-        old = <const Purchase*> (tag + 1)
     if late:
-        index = ring_find(history, old, 0, before.count, purchase.key)
-    ring.count += 1
-    items = <Purchase*> (
-        pool_take(&history.blocks, size_of(ring.count), uid, 0, &ring.block) + 1
-    )
-    items[index] = purchase
+        index = ring_find(history, before.items, 0, before.count, purchase.key)
+    ring_take(history, uid, before.count + 1)
+    ring.items[index] = purchase
     if before.count > 0:
-        memcpy(items, old, <size_t> index * sizeof(Purchase))
+        memcpy(ring.items, before.items, <size_t> index * sizeof(Purchase))
         if late:
             memcpy(
-                items + index + 1, old + index,
+                ring.items + index + 1, before.items + index,
                 <size_t> (before.count - index) * sizeof(Purchase),
             )
-        ring_release(history, before, tag)
+        ring_release(history, before)
 
 
 cdef inline int ring_to_long_ring(History* history, int32_t uid) except -1 nogil:
@@ -187,8 +188,6 @@ cdef inline int ring_to_long_ring(History* history, int32_t uid) except -1 nogil
     """
     cdef Ring* ring = &history.rings[uid]
     cdef LongRing* long_ring
-    cdef Tag* tag = ring_tag(history, ring[0])
-    cdef const Purchase* items = <const Purchase*> (tag + 1)
     cdef int32_t i, number = history.long_count
     memory_reserve(
         <void**> &history.longs, &history.longs_capacity, number + <int64_t> 1,
@@ -201,13 +200,14 @@ cdef inline int ring_to_long_ring(History* history, int32_t uid) except -1 nogil
             long_ring_reserve(long_ring, &history.spare)
             if i == 0:
                 long_ring_add_leaf(long_ring, &history.spare, 0)
-            long_ring_push(long_ring, &history.spare, items[i])
+            long_ring_push(long_ring, &history.spare, ring.items[i])
         history.long_count += 1
     finally:
         if history.long_count == number:
             long_ring_free(long_ring)
-    ring_release(history, ring[0], tag)
-    ring.block = ~number
+    ring_release(history, ring[0])
+    ring.items = NULL
+    ring.oldest = number
     return 0
 
 
@@ -221,9 +221,14 @@ cdef inline int history_reserve(History* history, int64_t users) except -1 nogil
     )
 
 
+cdef inline int history_reserve_first(History* history) except -1 nogil:
+    """Reserve memory for the first purchase of a user."""
+    return pool_reserve(&history.blocks, size_of(1), 1)
+
+
 cdef inline void history_add_user(History* history, int32_t uid) noexcept nogil:
     """Add a user without purchases; history_reserve must have been called."""
-    history.rings[uid].block = 0
+    history.rings[uid].items = NULL
     history.rings[uid].count = 0
     history.rings[uid].oldest = 0
     history.newest_us[uid] = NEVER
@@ -243,20 +248,43 @@ cdef inline void history_prefetch(const History* history, int32_t uid) noexcept 
     Where the ring will move to a larger block, all of its purchases.
     """
     cdef Ring ring = history.rings[uid]
-    cdef const Purchase* items
     cdef const char* at
-    if ring.block < 0 or ring.count == 0:
+    if ring.items == NULL:
         return
-    items = <const Purchase*> (ring_tag(history, ring) + 1)
     if ring.count == history.tracked:
-        memory_prefetch(items + ring.oldest)
+        memory_prefetch(ring.items + ring.oldest)
     elif ring_has_room(ring):
-        memory_prefetch(items + ring.count)
+        memory_prefetch(ring.items + ring.count)
     else:
-        at = <const char*> items
-        while at < <const char*> (items + ring.count):
+        at = <const char*> ring.items
+        while at < <const char*> (ring.items + ring.count):
             memory_prefetch(at)
             at += 64
+
+
+cdef inline bint history_append(
+    History* history, int32_t uid, const Purchase* purchase
+) noexcept nogil:
+    """Insert a purchase that is later than all others, if the ring's block has the place.
+
+    Returns whether it has; if not, nothing changes. O(1).
+    """
+    cdef Ring* ring = &history.rings[uid]
+    cdef Purchase* place = ring.items
+    if ring.items == NULL:
+        return False
+    if ring.count == history.tracked:
+        place += ring.oldest
+        ring.oldest = ring.oldest + 1 if ring.oldest + 1 < ring.count else 0
+    elif ring_has_room(ring[0]):
+        place += ring.count
+        ring.count += 1
+        history.kept += 1
+    else:
+        return False
+    place[0] = purchase[0]
+    history.newest_us[uid] = purchase.key.time_us
+    return True
 
 
 cdef inline int history_record(
@@ -269,13 +297,14 @@ cdef inline int history_record(
     """
     cdef Ring* ring = &history.rings[uid]
     cdef LongRing* long_ring
-    cdef Purchase* items
     # Of equal times, this purchase is the later one: it arrived last.
     cdef bint late = ring.count > 0 and purchase.key.time_us < history.newest_us[uid]
-    if ring.block >= 0 and ring.count == POOL_ITEMS and history.tracked > POOL_ITEMS:
+    if (
+        ring.items != NULL and ring.count == POOL_ITEMS and history.tracked > POOL_ITEMS
+    ):
         ring_to_long_ring(history, uid)
-    if ring.block < 0:
-        long_ring = &history.longs[~ring.block]
+    if ring_is_long(ring[0]):
+        long_ring = &history.longs[ring.oldest]
         long_ring_reserve(long_ring, &history.spare)
         if ring.count == history.tracked:
             if purchase_before(purchase.key, long_ring_oldest(long_ring).key):
@@ -286,13 +315,12 @@ cdef inline int history_record(
         long_ring_push(long_ring, &history.spare, purchase)
         ring.count += 1
     elif ring.count == history.tracked:
-        items = <Purchase*> (ring_tag(history, ring[0]) + 1)
-        if late and purchase_before(purchase.key, items[ring.oldest].key):
+        if late and purchase_before(purchase.key, ring.items[ring.oldest].key):
             return 0
         history.kept -= 1
-        ring_replace_oldest(history, ring, items, purchase, late)
+        ring_replace_oldest(history, ring, purchase, late)
     elif ring_has_room(ring[0]):
-        ring_insert(history, ring, ring_tag(history, ring[0]), purchase, late)
+        ring_insert(history, ring, purchase, late)
     else:
         pool_reserve(&history.blocks, size_of(ring.count + 1), 1)
         ring_grow(history, uid, purchase, late)
@@ -318,20 +346,18 @@ cdef inline const Purchase* history_newest(
     cdef Ring ring = history.rings[uid]
     cdef const LongRing* long_ring
     cdef const Leaf* leaf
-    cdef const Purchase* items
     cdef int64_t run, end
     if ring.count == 0:
         return NULL
-    if ring.block < 0:
-        long_ring = &history.longs[~ring.block]
+    if ring.items == NULL:
+        long_ring = &history.longs[ring.oldest]
         run = long_ring.first + long_ring.leaf_count - 1
         leaf = long_ring.leaves[run]
         return cursor_set(cursor, leaf.items, leaf.start, leaf.end, run)
-    items = <const Purchase*> (ring_tag(history, ring) + 1)
     end = <int64_t> ring.oldest + ring.count
     if end > history.tracked:                   # it wraps around
-        return cursor_set(cursor, items, 0, end - history.tracked, 1)
-    return cursor_set(cursor, items, ring.oldest, end, 0)
+        return cursor_set(cursor, ring.items, 0, end - history.tracked, 1)
+    return cursor_set(cursor, ring.items, ring.oldest, end, 0)
 
 
 cdef inline const Purchase* history_older_run(
@@ -341,18 +367,15 @@ cdef inline const Purchase* history_older_run(
     cdef Ring ring = history.rings[uid]
     cdef const LongRing* long_ring
     cdef const Leaf* leaf
-    if ring.block < 0:
-        long_ring = &history.longs[~ring.block]
+    if ring.items == NULL:
+        long_ring = &history.longs[ring.oldest]
         if cursor.run == long_ring.first:
             return NULL
         leaf = long_ring.leaves[cursor.run - 1]
         return cursor_set(cursor, leaf.items, leaf.start, leaf.end, cursor.run - 1)
     if cursor.run == 0:
         return NULL
-    return cursor_set(
-        cursor, <const Purchase*> (ring_tag(history, ring) + 1), ring.oldest,
-        history.tracked, 0,
-    )
+    return cursor_set(cursor, ring.items, ring.oldest, history.tracked, 0)
 
 
 cdef inline const Purchase* history_older(

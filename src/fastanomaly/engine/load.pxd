@@ -10,9 +10,9 @@ from libc.string cimport memcpy
 
 from fastanomaly.engine.columns cimport AMOUNT_LIMIT
 from fastanomaly.engine.graph cimport Graph, friends_prefetch, graph_befriend
-from fastanomaly.engine.history cimport History, Ring, history_record, ring_tag
+from fastanomaly.engine.history cimport History, Ring, history_record, ring_take
 from fastanomaly.engine.memory cimport memory_prefetch
-from fastanomaly.engine.pool cimport POOL_ITEMS, pool_reserve, pool_take, size_of
+from fastanomaly.engine.pool cimport POOL_ITEMS, pool_reserve, size_of
 from fastanomaly.engine.recency cimport RECENCY_BOUND, Recency, recency_push, recency_reserve
 from fastanomaly.engine.state cimport State, state_intern, state_reserve_users
 from fastanomaly.engine.types cimport (
@@ -98,19 +98,15 @@ cdef inline int load_ring(
 ) except -1 nogil:
     """Fill an empty ring."""
     cdef Ring* ring = &history.rings[uid]
-    cdef Purchase* items
     cdef int32_t i
     if count > POOL_ITEMS:
         for i in range(count - 1, -1, -1):
             history_record(history, uid, newest_first[i])
         return 0
     pool_reserve(&history.blocks, size_of(count), 1)
-    items = <Purchase*> (
-        pool_take(&history.blocks, size_of(count), uid, 0, &ring.block) + 1
-    )
-    ring.count = count
+    ring_take(history, uid, count)
     for i in range(count):
-        items[i] = newest_first[count - 1 - i]
+        ring.items[i] = newest_first[count - 1 - i]
     history.newest_us[uid] = newest_first[0].key.time_us
     history.kept += count
     return 0

@@ -177,6 +177,28 @@ cdef inline Chunk* recency_last(const Recency* recency) noexcept nogil:
     return recency.chunks[recency.chunk_count - 1]
 
 
+cdef inline Chunk* recency_end(const Recency* recency, PurchaseKey key) noexcept nogil:
+    """Return the last chunk, if a purchase with that key belongs, and fits, at its end."""
+    cdef Chunk* last = recency_last(recency)
+    if (
+        last == NULL or last.end == CHUNK_ENTRIES
+        or purchase_before(key, last.keys[last.end - 1])
+    ):
+        return NULL
+    return last
+
+
+cdef inline void recency_append(
+    Recency* recency, Chunk* last, const Purchase* purchase, int32_t uid
+) noexcept nogil:
+    """Insert a purchase at the end of the last chunk; O(1), see recency_push."""
+    chunk_set(last, last.end, purchase, uid)
+    last.end += 1
+    recency.count += 1
+    if recency.count > RECENCY_BOUND:
+        recency_drop_oldest(recency)
+
+
 cdef inline void recency_push(
     Recency* recency, const Purchase* purchase, int32_t uid
 ) noexcept nogil:
@@ -185,15 +207,11 @@ cdef inline void recency_push(
     Beyond the bound the oldest purchase is dropped, which may be this one. O(1) for the
     newest purchase, at most O(CHUNK_ENTRIES + chunks) for a late one.
     """
-    cdef Chunk* last = recency_last(recency)
-    if (
-        last != NULL and last.end < CHUNK_ENTRIES
-        and not purchase_before(purchase.key, last.keys[last.end - 1])
-    ):
-        chunk_set(last, last.end, purchase, uid)
-        last.end += 1
-    else:
-        recency_insert(recency, purchase[0], uid)
+    cdef Chunk* last = recency_end(recency, purchase.key)
+    if last != NULL:
+        recency_append(recency, last, purchase, uid)
+        return
+    recency_insert(recency, purchase[0], uid)
     recency.count += 1
     if recency.count > RECENCY_BOUND:
         recency_drop_oldest(recency)

@@ -17,9 +17,12 @@ from fastanomaly.engine.graph cimport (
     graph_unfriend,
 )
 from fastanomaly.engine.history cimport (
-    History, history_add_user, history_begin, history_free, history_record, history_reserve,
+    History, history_add_user, history_append, history_begin, history_free, history_record,
+    history_reserve, history_reserve_first,
 )
-from fastanomaly.engine.recency cimport Recency, recency_free, recency_push, recency_reserve
+from fastanomaly.engine.recency cimport (
+    Chunk, Recency, recency_append, recency_end, recency_free, recency_push, recency_reserve,
+)
 from fastanomaly.engine.types cimport EVENT_KINDS, Purchase, UserKey
 from fastanomaly.engine.users cimport (
     Users, users_add, users_find, users_forget_last, users_free,
@@ -99,9 +102,16 @@ cdef inline int state_record_of(
     ones. A failed allocation changes nothing.
     """
     cdef Purchase purchase
+    cdef Chunk* last
     purchase.key.time_us = time_us
     purchase.key.seq = state.seq
     purchase.amount_units = amount_units
+    # Nearly always the purchase is the latest of all, and there is a place for it.
+    last = recency_end(&state.recency, purchase.key)
+    if last != NULL and history_append(&state.history, uid, &purchase):
+        recency_append(&state.recency, last, &purchase, uid)
+        state.seq += 1
+        return 0
     recency_reserve(&state.recency)
     history_record(&state.history, uid, purchase)
     recency_push(&state.recency, &purchase, uid)
@@ -113,16 +123,13 @@ cdef inline int state_record(
     State* state, const UserKey* buyer, int64_t time_us, int64_t amount_units
 ) except -1 nogil:
     """Record a purchase of the user with a hashed key; see above."""
-    cdef int32_t known = state.users.count
     cdef int32_t uid = state_find(state, buyer)
-    if uid >= 0:
-        return state_record_of(state, uid, time_us, amount_units)
-    try:
-        state_record_of(state, state_add_user(state, buyer), time_us, amount_units)
-        known = state.users.count
-    finally:
-        state_forget_users(state, known)
-    return 0
+    if uid < 0:
+        # Nothing may fail once the user has been added.
+        recency_reserve(&state.recency)
+        history_reserve_first(&state.history)
+        uid = state_add_user(state, buyer)
+    return state_record_of(state, uid, time_us, amount_units)
 
 
 cdef inline int state_befriend(
