@@ -45,6 +45,7 @@ cdef enum:
     EXACT_UNITS = 1_000_000_000_000_000     # 10^15: see units_of_double
     EXACT_CENTS = 1_000_000                 # 10^6: see units_of_float
     WHOLE_LIMIT = 1_000_000_000_000         # 10^12
+    KINDS_MOST = 256                        # values of a dictionary that are looked at once
     AMOUNT_END = 1_000_000_000_000_000_000  # 10^18
     UINT64_MOST = 0xFFFFFFFFFFFFFFFF
     SECONDS_PER_DAY = 86_400
@@ -65,6 +66,11 @@ cdef struct Cells:
     int64_t view_count          # and how many there are
     uint64_t factor             # units of an amount are values times,
     bint divides                # or divided by, this power of ten; 0 if it is too large
+    uint64_t usual_end          # the first value that is no amount, if they are times factor
+
+cdef struct Kinds:              # what the values of a dictionary name
+    int64_t count               # 0 if each value has to be looked at
+    uint8_t[KINDS_MOST] by_index
 
 
 # -- opening a column ------------------------------------------------------------------
@@ -102,6 +108,13 @@ cdef inline int cells_check(
     return 0
 
 
+cdef inline const uint8_t* validity_of(const ArrowArray* array) noexcept nogil:
+    """Return the bits of the values that are not null, or NULL if none is."""
+    if array.null_count == 0:
+        return NULL
+    return <const uint8_t*> array.buffers[0]
+
+
 cdef inline void cells_set_factor(Cells* cells) noexcept nogil:
     """Set the power of ten between values and units of amounts."""
     cdef int power = AMOUNT_DECIMALS - cells.kind.decimals
@@ -113,6 +126,9 @@ cdef inline void cells_set_factor(Cells* cells) noexcept nogil:
         while power > 0:
             cells.factor *= 10
             power -= 1
+    cells.usual_end = 0
+    if cells.factor > 0 and not cells.divides:
+        cells.usual_end = <uint64_t> AMOUNT_END // cells.factor
 
 
 cdef inline int cells_set_values(
@@ -125,7 +141,7 @@ cdef inline int cells_set_values(
     cells.value_count = array.length
     if cells.kind.code == NULL_CELLS:
         return 0
-    cells.value_validity = <const uint8_t*> array.buffers[0]
+    cells.value_validity = validity_of(array)
     cells.values = <const char*> array.buffers[1]
     if has_views(cells.kind.code):
         cells.view_texts = array.buffers + 2
@@ -154,7 +170,7 @@ cdef inline int cells_open(
         return 0
     cells.index_kind = cells.kind
     cells_check(array, &cells.index_kind, first + rows, name)
-    cells.validity = <const uint8_t*> array.buffers[0]
+    cells.validity = validity_of(array)
     cells.offset = array.offset + first
     cells.indexes = <const char*> array.buffers[1]
     cells.kind = cell_type(schema.dictionary)
@@ -267,12 +283,10 @@ cdef inline bytes bytes_of_cell(const Cells* cells, int64_t row):
 # -- kinds and ids ---------------------------------------------------------------------
 
 
-cdef inline int kind_of_cell(const Cells* cells, int64_t row) noexcept nogil:
-    """Return the kind of an event: EventKind, or EVENT_KINDS if it is none."""
+cdef inline int kind_at(const Cells* cells, int64_t place) noexcept nogil:
+    """Return the kind that a value names: EventKind, or EVENT_KINDS if it is none."""
     cdef const char* text
-    cdef int64_t place = cell_place(cells, row), code, length
-    if place < 0:
-        return EVENT_KINDS
+    cdef int64_t code, length
     if is_integer(cells.kind.code):
         code = integer_at(cells.values, cells.kind.code, place)
         return <int> code if 0 <= code < EVENT_KINDS else EVENT_KINDS
@@ -285,6 +299,33 @@ cdef inline int kind_of_cell(const Cells* cells, int64_t row) noexcept nogil:
     return UNFRIEND if memcmp(text, b"unfriend", 8) == 0 else EVENT_KINDS
 
 
+cdef inline void kinds_set(Kinds* kinds, const Cells* cells) noexcept nogil:
+    """Look at the values of a column's dictionary, if it is small."""
+    cdef int64_t i
+    kinds.count = 0
+    if cells.index_kind.code == NO_CELLS or not 0 < cells.value_count <= KINDS_MOST:
+        return
+    kinds.count = cells.value_count
+    for i in range(kinds.count):
+        kinds.by_index[i] = EVENT_KINDS
+        if cells.value_validity == NULL or bit_at(
+            cells.value_validity, cells.value_offset + i
+        ):
+            kinds.by_index[i] = <uint8_t> kind_at(cells, cells.value_offset + i)
+
+
+cdef inline int kind_of_cell(
+    const Cells* cells, const Kinds* kinds, int64_t row
+) noexcept nogil:
+    """Return the kind of an event: EventKind, or EVENT_KINDS if it is none."""
+    cdef int64_t place = row + cells.offset
+    if kinds.count > 0 and (cells.validity == NULL or bit_at(cells.validity, place)):
+        place = integer_at(cells.indexes, cells.index_kind.code, place)
+        return kinds.by_index[place] if 0 <= place < kinds.count else EVENT_KINDS
+    place = cell_place(cells, row)
+    return kind_at(cells, place) if place >= 0 else EVENT_KINDS
+
+
 cdef inline bint id_of_cell(
     const Cells* cells, int64_t row, UserKey* key, char* digits
 ) noexcept nogil:
@@ -294,6 +335,9 @@ cdef inline bint id_of_cell(
     cdef Fault fault
     if place < 0:
         return False
+    if cells.kind.code == INT64:
+        key[0] = key_of_number((<const int64_t*> cells.values)[place], digits)
+        return True
     if is_integer(cells.kind.code):
         length = integer_at(cells.values, cells.kind.code, place)
         key[0] = key_of_number(length, digits)
@@ -363,6 +407,9 @@ cdef inline bint time_of_cell(
     cdef int64_t per_second = cells.kind.per_second
     if place < 0:
         return False
+    if cells.kind.code == TICKS:
+        ticks = (<const int64_t*> cells.values)[place]
+        return time_of_ticks(ticks, per_second, reading.time_unit != STRICT, event)
     if is_text(cells.kind.code):
         return text_at(cells, place, &text, &length) and (
             time_of_text(text, length, &event.time_us)
@@ -421,6 +468,18 @@ cdef inline bint decimal_at(
     return True
 
 
+cdef inline bint usual_decimal(
+    const Cells* cells, int64_t place, int64_t* units
+) noexcept nogil:
+    """Set an amount to a decimal of 128 bits that is within the range, else return False."""
+    cdef uint64_t[2] words
+    if cells.kind.width != 16:
+        return False
+    memcpy(words, cells.values + place * 16, 16)
+    units[0] = <int64_t> (words[0] * cells.factor)
+    return words[1] == 0 and words[0] < cells.usual_end
+
+
 cdef inline bint units_of_decimal(
     const Cells* cells, uint128 value, bint rounded, Event* event
 ) noexcept nogil:
@@ -472,6 +531,8 @@ cdef inline bint amount_of_cell(
     cdef int64_t place = cell_place(cells, row), whole, length
     if place < 0:
         return False
+    if cells.kind.code == DECIMAL and usual_decimal(cells, place, &event.amount_units):
+        return True
     if cells.kind.code == DECIMAL:
         return decimal_at(cells, place, &value) and units_of_decimal(
             cells, value, reading.round_amounts, event

@@ -23,7 +23,9 @@ from fastanomaly.engine.frame cimport (
 )
 from fastanomaly.engine.grid cimport grid_cells
 from fastanomaly.engine.judge cimport Outcome, Settings
-from fastanomaly.engine.known_users cimport KnownUsers, known_add, known_find
+from fastanomaly.engine.known_users cimport (
+    KnownUsers, known_add, known_find, known_prefetch,
+)
 from fastanomaly.engine.memory cimport PyMem_RawFree
 from fastanomaly.engine.overlay cimport BATCH_MAX
 from fastanomaly.engine.reject cimport VALID
@@ -64,6 +66,15 @@ cdef inline int32_t rows_of_batch(
     return <int32_t> max(min(<int64_t> BATCH_MAX, BATCH_FLAGS // cells), 1)
 
 
+cdef inline void frame_prefetch_users(
+    const FrameFeed* feed, const Event* event
+) noexcept nogil:
+    """Prefetch what frame_recall_users will read."""
+    known_prefetch(&feed.known, &event.user)
+    if event.kind != PURCHASE:
+        known_prefetch(&feed.known, &event.friend)
+
+
 cdef inline bint frame_read(FrameFeed* feed) noexcept nogil:
     """Read rows into the batch while they are in the usual form and fit.
 
@@ -76,16 +87,19 @@ cdef inline bint frame_read(FrameFeed* feed) noexcept nogil:
             &feed.frame, feed.row, feed.reading, &feed.events[i], &feed.digits[i]
         ):
             return True
+        frame_prefetch_users(feed, &feed.events[i])
         feed.rows[i] = feed.row
         feed.count += 1
         feed.row += 1
     return False
 
 
-cdef inline void key_recall(const KnownUsers* known, UserKey* key) noexcept nogil:
-    """Set the uid of a key, if it is known; otherwise a hash will be needed."""
-    if key.number >= 0:
-        known_find(known, key)
+cdef inline bint key_recall(const KnownUsers* known, UserKey* key) noexcept nogil:
+    """Set the uid of a key, if it is known; return whether it is.
+
+    Otherwise a hash will be needed.
+    """
+    return key.number >= 0 and known_find(known, key)
 
 
 cdef inline void key_learn(KnownUsers* known, const UserKey* key) noexcept nogil:
@@ -94,13 +108,15 @@ cdef inline void key_learn(KnownUsers* known, const UserKey* key) noexcept nogil
         known_add(known, key)
 
 
-cdef inline void frame_recall_users(FrameFeed* feed) noexcept nogil:
-    """Set the uids of the batch's users that are known."""
+cdef inline bint frame_recall_users(FrameFeed* feed) noexcept nogil:
+    """Set the uids of the batch's users that are known; return whether all are."""
     cdef int32_t i
+    cdef bint known = True
     for i in range(feed.count):
-        key_recall(&feed.known, &feed.events[i].user)
+        known &= key_recall(&feed.known, &feed.events[i].user)
         if feed.events[i].kind != PURCHASE:
-            key_recall(&feed.known, &feed.events[i].friend)
+            known &= key_recall(&feed.known, &feed.events[i].friend)
+    return known
 
 
 cdef inline void frame_learn_users(FrameFeed* feed) noexcept nogil:
@@ -152,11 +168,11 @@ cdef inline int frame_apply(
 ) except -1:
     """Judge and apply a batch; feed.row is the row that failed after an exception."""
     cdef const Outcome* outcome = NULL
-    cdef bint found = True, done = False
+    cdef bint found = True, known = False, done = False
     cdef int64_t row
     try:
         with nogil:
-            frame_recall_users(feed)
+            known = frame_recall_users(feed)
             feed_gather(state, feed.events, feed.count, batch)
         feed_begin(state, settings, workers, batch, judged)
         while found:
@@ -170,8 +186,9 @@ cdef inline int frame_apply(
                 line = frame_line(&feed.frame, row)
                 kept = frame_kept(&feed.frame, row, len(keep))
                 flags.append((first_row + feed.done + row, line, values, kept))
-        with nogil:
-            frame_learn_users(feed)
+        if not known:
+            with nogil:
+                frame_learn_users(feed)
         done = True
     finally:
         if not done:

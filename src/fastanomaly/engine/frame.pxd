@@ -8,8 +8,8 @@ from fastanomaly.engine.cell_types cimport (
     CellType, cell_type, is_integer, is_text, type_name,
 )
 from fastanomaly.engine.cells cimport (
-    SECONDS_PER_DAY, Cells, amount_of_cell, bit_at, bytes_of_cell, cell_place, cells_open,
-    id_of_cell, integer_at, kind_of_cell, time_of_cell,
+    SECONDS_PER_DAY, Cells, Kinds, amount_of_cell, bit_at, bytes_of_cell, cell_place,
+    cells_open, id_of_cell, integer_at, kind_of_cell, kinds_set, time_of_cell,
 )
 from fastanomaly.engine.columns cimport Digits, row_valid
 from fastanomaly.engine.memory cimport memory_reserve
@@ -33,6 +33,7 @@ cdef struct Frame:
     int[FRAME_FIELDS] columns   # where each field is, or -1
     int kind                    # EventKind of all rows, if no column has it
     Cells[FRAME_FIELDS] cells
+    Kinds kinds
     Cells* kept                 # columns whose values flags keep
     int64_t kept_capacity
     const uint8_t* validity     # of whole rows; NULL if none is null
@@ -140,6 +141,8 @@ cdef inline int frame_set_rows(
     for field in range(<int> FRAME_FIELDS):
         if frame.columns[field] >= 0:
             frame_open(&frame.cells[field], frame.columns[field], schema, array)
+    if frame.columns[<int> FRAME_KIND] >= 0:
+        kinds_set(&frame.kinds, &frame.cells[<int> FRAME_KIND])
     memory_reserve(<void**> &frame.kept, &frame.kept_capacity, len(keep), sizeof(Cells))
     for i in range(len(keep)):
         frame_open(&frame.kept[i], keep[i], schema, array)
@@ -170,7 +173,7 @@ cdef inline bint frame_event(
     event.adjusted = 0
     event.kind = frame.kind
     if frame.columns[<int> FRAME_KIND] >= 0:
-        event.kind = kind_of_cell(&frame.cells[<int> FRAME_KIND], row)
+        event.kind = kind_of_cell(&frame.cells[<int> FRAME_KIND], &frame.kinds, row)
     if event.kind == PURCHASE:
         return (
             time_of_cell(&frame.cells[<int> FRAME_TIME], row, reading, event)
@@ -257,7 +260,7 @@ cdef inline bytes frame_value(const Frame* frame, int field, int64_t row):
 cdef inline int frame_row_kind(const Frame* frame, int64_t row) noexcept nogil:
     if frame.columns[<int> FRAME_KIND] < 0:
         return frame.kind
-    return kind_of_cell(&frame.cells[<int> FRAME_KIND], row)
+    return kind_of_cell(&frame.cells[<int> FRAME_KIND], &frame.kinds, row)
 
 
 cdef inline bint frame_writes(const Frame* frame, int field, int kind) noexcept nogil:
