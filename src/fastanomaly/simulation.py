@@ -14,15 +14,17 @@ from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from fastanomaly.errors import ParameterError
+from fastanomaly.errors import ParameterError, UsageError
 from fastanomaly.rules.parameters import whole_number
 from fastanomaly.sinks.files import LineFile
 from fastanomaly.sinks.paths import check_outputs
+from fastanomaly.tables.storage.library import arrow
+from fastanomaly.tables.storage.writing import Events, table_format, write_events
 
 __all__ = ["DIRTY_LINES", "Simulation", "simulate"]
 
@@ -242,22 +244,30 @@ class Simulation:
             ) from None
 
 
-def simulate(batch: Path, stream: Path, options: Simulation | None = None) -> None:
+def simulate(
+    batch: Path, stream: Path | None = None, options: Simulation | None = None
+) -> None:
     """Generate a batch log, and a stream log that continues it.
 
     Parameters
     ----------
     batch, stream : str or path-like
         The files to write, ``-`` for standard output; existing ones are overwritten. They
-        must not be the same file.
+        must not be the same file. A name with a suffix of tables, such as ``.csv``,
+        ``.parquet``, ``.arrow`` or ``.feather``, is written as a table of all events, with
+        the columns `event_type`, `timestamp`, `user`, `friend` and `amount`.
+
+        Without a stream, all events go to one file, first those of the batch log. Like
+        tables, it has no line of parameters.
     options : Simulation, optional
         By default those of the coding challenge's sample logs, see `Simulation`.
 
     Raises
     ------
     UsageError
-        If both paths lead to one file, or one is a folder or ends in ``.gz`` or ``.zst``;
-        nothing has been written.
+        If both paths lead to one file, or one is a folder or ends in ``.gz`` or ``.zst``; if
+        a table cannot have dirty lines, or needs pyarrow, which is not installed. Nothing has
+        been written.
     OutputError
         If a file cannot be created or written; the message names it.
 
@@ -276,16 +286,40 @@ def simulate(batch: Path, stream: Path, options: Simulation | None = None) -> No
     {"D":"2", "T":"50"}
     """
     options = Simulation() if options is None else options
-    batch, stream = os.fspath(batch), os.fspath(stream)
-    check_outputs([], [batch, stream])
+    batch = os.fspath(batch)
+    outputs = [batch] if stream is None else [batch, os.fspath(stream)]
+    check_outputs([], outputs)
+    for path in outputs:
+        _check_table(path, options)
     generator = _Generator(options)
-    with closing(LineFile(batch)) as log:
-        log.cut()
-        log.write([b'{"D":"%d", "T":"%d"}\n' % (options.degree, options.tracked)])
-        generator.write(log, options.batch_events)
-    with closing(LineFile(stream)) as log:
-        log.cut()
-        generator.write(log, options.stream_events)
+    if stream is None:
+        generator.write(batch, options.batch_events + options.stream_events)
+        return
+    head = b'{"D":"%d", "T":"%d"}\n' % (options.degree, options.tracked)
+    generator.write(outputs[0], options.batch_events, head)
+    generator.write(outputs[1], options.stream_events)
+
+
+def _check_table(path: str, options: Simulation) -> None:
+    """Check that a file can be written if it is a table; raises UsageError."""
+    if table_format(path) is None:
+        return
+    if options.dirty_share > 0:
+        raise UsageError(
+            f"{path}: a table cannot have lines that are not events, but dirty_share is "
+            f"{options.dirty_share!r}"
+        )
+    arrow(path)
+
+
+class _Dirty(NamedTuple):
+    """What lines that are not events are made of, for each of them."""
+
+    damage: Words
+    user: Integers
+    other: Integers
+    cents: Integers
+    noise: Words
 
 
 class _Generator:
@@ -303,14 +337,26 @@ class _Generator:
         # again is in it again.
         self.friendships: array[int] = array("q")
 
-    def write(self, log: LineFile, lines: int) -> None:
+    def write(self, path: str, lines: int, head: bytes = b"") -> None:
+        """Write the next lines to a file: a table, or a log that begins with `head`."""
+        if table_format(path) is not None:
+            write_events(path, (events for events, _ in self._parts(lines)))
+            return
+        with closing(LineFile(path)) as log:
+            log.cut()
+            log.write([head])
+            for events, dirty in self._parts(lines):
+                log.write([b"".join(_lines(events, dirty))])
+
+    def _parts(self, lines: int) -> Iterator[tuple[Events, _Dirty]]:
+        """Yield the next lines in chunks."""
         while lines > 0:
             count = min(lines, CHUNK_LINES)
-            log.write([b"".join(self._next_lines(count))])
+            yield self._next_events(count)
             lines -= count
 
-    def _next_lines(self, count: int) -> list[bytes]:
-        """Return the next lines, with line ends."""
+    def _next_events(self, count: int) -> tuple[Events, _Dirty]:
+        """Return the next lines; those of the kind `DIRTY` are made of the second part."""
         options = self.options
         words = self._words(count * WORDS_PER_LINE).reshape(count, WORDS_PER_LINE)
         word, first, second, unusual, excess, late, delay, dirty, damage = words.T
@@ -325,36 +371,28 @@ class _Generator:
         cents = self._amounts(buyer, second, _happens(unusual, options.anomaly_share), excess)
         self._end_friendships(kind, user, other, second)
         is_purchase = kind == PURCHASE
-        one = np.where(is_purchase, buyer, user)
-        two = np.where(is_purchase, cents, other)
 
         lines_before = np.arange(self.lines_written, self.lines_written + count)
         elapsed = np.floor(lines_before / float(options.rate)).astype(np.int64)
         seconds = self.first_second + elapsed
         is_late = is_purchase & _happens(late, options.late_share)
         seconds[is_late] -= _between(delay[is_late], DELAY_SECONDS)
-        timestamps = _timestamps(seconds)
         self.lines_written += count
 
-        dirty_lines = _dirty_lines(
-            damage[is_dirty],
-            when=[timestamps[line] for line in np.flatnonzero(is_dirty).tolist()],
-            user=user[is_dirty],
-            other=other[is_dirty],
-            cents=cents[is_dirty],
-            noise=excess[is_dirty],
+        events = Events(
+            kind,
+            seconds,
+            np.where(is_purchase, buyer, user),
+            np.where(is_purchase, cents, other),
         )
-        lines = []
-        for kind_, when, a, b in zip(
-            kind.tolist(), timestamps, one.tolist(), two.tolist(), strict=True
-        ):
-            if kind_ == PURCHASE:
-                lines.append(PURCHASE_LINE % (when, a, b // 100, b % 100))
-            elif kind_ == DIRTY:
-                lines.append(next(dirty_lines))
-            else:
-                lines.append(FRIENDSHIP_LINES[kind_] % (when, a, b))
-        return lines
+        spoilt = _Dirty(
+            damage[is_dirty],
+            user[is_dirty],
+            other[is_dirty],
+            cents[is_dirty],
+            excess[is_dirty],
+        )
+        return events, spoilt
 
     def _words(self, count: int) -> Words:
         return self.source.random_raw(count)
@@ -455,18 +493,27 @@ def _hash(words: Words) -> Words:
     return words ^ (words >> np.uint64(31))
 
 
-def _dirty_lines(
-    words: Words,
-    *,
-    when: list[bytes],
-    user: Integers,
-    other: Integers,
-    cents: Integers,
-    noise: Words,
-) -> Iterator[bytes]:
-    """Generate a line that is not an event for each word, with its line end."""
-    templates = _below(words, len(DIRTY_LINES)).tolist()
-    columns = (user.tolist(), other.tolist(), cents.tolist(), noise.tolist())
+def _lines(events: Events, dirty: _Dirty) -> list[bytes]:
+    """Return lines of a log, with line ends."""
+    timestamps = _timestamps(events.seconds)
+    spoilt = np.flatnonzero(events.kind == DIRTY).tolist()
+    dirty_lines = _dirty_lines(dirty, [timestamps[line] for line in spoilt])
+    columns = (events.kind.tolist(), timestamps, events.user.tolist(), events.other.tolist())
+    lines = []
+    for kind, when, a, b in zip(*columns, strict=True):
+        if kind == PURCHASE:
+            lines.append(PURCHASE_LINE % (when, a, b // 100, b % 100))
+        elif kind == DIRTY:
+            lines.append(next(dirty_lines))
+        else:
+            lines.append(FRIENDSHIP_LINES[kind] % (when, a, b))
+    return lines
+
+
+def _dirty_lines(dirty: _Dirty, when: list[bytes]) -> Iterator[bytes]:
+    """Generate the lines that are not events, with their line ends."""
+    templates = _below(dirty.damage, len(DIRTY_LINES)).tolist()
+    columns = (column.tolist() for column in dirty[1:])
     for template, when_, id1, id2, amount, word in zip(templates, when, *columns, strict=True):
         fields = {
             b"when": when_,

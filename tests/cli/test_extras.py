@@ -8,17 +8,18 @@ import pytest
 LOGS = ("batch.json", "stream.json")
 ZSTD = b"\x28\xb5\x2f\xfd" + b"\0" * 20
 
-CASES = {
-    "arrow": ("pyarrow.parquet", ("sweep", *LOGS, "-D1", "-T2", "-o", "table.parquet")),
-    "metrics": ("prometheus_client", ("detect", *LOGS, "out", "--metrics", "metrics")),
-    "picture": ("matplotlib", ("explain", *LOGS, "--flag", "1", "--picture", "why.svg")),
-    "report": ("plotly.graph_objects", ("report", *LOGS, "-o", "report.html")),
-    "tables": ("pyarrow", ("detect", *LOGS, "out.parquet")),
-    "zstd": ("backports", ("detect", "batch.zst", "stream.json", "out")),
-}
+CASES = [
+    ("arrow", "pyarrow.parquet", ("sweep", *LOGS, "-D1", "-T2", "-o", "table.parquet")),
+    ("metrics", "prometheus_client", ("detect", *LOGS, "out", "--metrics", "metrics")),
+    ("picture", "matplotlib", ("explain", *LOGS, "--flag", "1", "--picture", "why.svg")),
+    ("report", "plotly.graph_objects", ("report", *LOGS, "-o", "report.html")),
+    ("tables", "pyarrow", ("detect", *LOGS, "out.parquet")),
+    ("tables", "pyarrow", ("simulate", "-o", "events.csv")),
+    ("zstd", "backports", ("detect", "batch.zst", "stream.json", "out")),
+]
 
 
-@pytest.mark.parametrize(("extra", "module", "arguments"), [(e, *c) for e, c in CASES.items()])
+@pytest.mark.parametrize(("extra", "module", "arguments"), CASES)
 def test_without_the_library_the_command_to_install_it_is_named(
     folder, extra, module, arguments
 ):

@@ -436,6 +436,7 @@ def test_the_command_has_every_option_and_its_default():
     args = vars(parse("BATCH", "STREAM"))
     assert args.pop("batch") == "BATCH"
     assert args.pop("stream") == "STREAM"
+    assert args.pop("out") is None
     assert args.pop("quiet") is False
     assert args == dataclasses.asdict(Simulation())
 

@@ -8,9 +8,10 @@ from fastanomaly.cli.options import add_quiet, report_written
 from fastanomaly.errors import UsageError
 
 NAME = "simulate"
-HELP = "write simulated logs of any size"
+HELP = "write simulated logs or tables of any size"
 EXAMPLES = (
     "fastanomaly simulate batch.json stream.json",
+    "fastanomaly simulate -o events.parquet",
     "fastanomaly simulate batch.json stream.json --users 1000 --batch-events 20000 --seed 7",
 )
 
@@ -22,8 +23,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     repeated here because importing it would load NumPy for every command.
     """
     add = parser.add_argument
-    add("batch", metavar="BATCH", help="the batch log to write")
-    add("stream", metavar="STREAM", help="the stream log to write")
+    add(
+        "batch",
+        metavar="BATCH",
+        nargs="?",
+        help="the batch log to write; a table if it ends with .csv, .tsv, .parquet, .arrow or "
+        ".feather",
+    )
+    add("stream", metavar="STREAM", nargs="?", help="the stream log to write, or a table")
+    add(
+        "-o",
+        "--out",
+        metavar="FILE",
+        help="write the events of both logs to this one file instead",
+    )
 
     size = parser.add_argument_group("size")
     _add(size, "--users", int, 10_000, "number of users")
@@ -70,15 +83,31 @@ def run(args: argparse.Namespace) -> int:
 
     from fastanomaly.simulation import Simulation, simulate  # noqa: PLC0415
 
+    outputs = _outputs(args)
     try:
         options = Simulation(
             **{field.name: getattr(args, field.name) for field in fields(Simulation)}
         )
-        simulate(args.batch, args.stream, options)
+        simulate(*outputs, options)
     except ValueError as error:
         raise UsageError(str(error)) from error
-    report_written(args, args.batch, args.stream)
+    report_written(args, *outputs)
     return 0
+
+
+def _outputs(args: argparse.Namespace) -> tuple[str, str | None]:
+    """Return the files of the batch log and the stream log; raises UsageError."""
+    if args.out is None and args.stream is not None:
+        return args.batch, args.stream
+    if args.out is not None and args.batch is None:
+        return args.out, None
+    if args.out is not None:
+        given = ", ".join(filter(None, [args.batch, args.stream]))
+        raise UsageError(f"-o: the output is given twice: {given}, {args.out}")
+    raise UsageError(
+        "no output; usage: fastanomaly simulate BATCH STREAM, or for all events in one file "
+        "fastanomaly simulate -o FILE"
+    )
 
 
 def _add(
