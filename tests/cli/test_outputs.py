@@ -233,3 +233,17 @@ def test_a_typo_gets_a_suggestion(run, arguments, hint):
 def test_usage_is_that_of_the_command_and_help_has_examples(run, command):
     assert run(command, "--nonsense").err.startswith(f"usage: fastanomaly {command} ")
     assert run(command, "--help").out.count(b"\n  fastanomaly " + command.encode()) >= 2
+
+
+def test_a_pattern_without_quotes_is_explained(run, tmp_path):
+    names = ["april.csv", "june.csv", "may.csv"]
+    for name in names:
+        (tmp_path / name).write_bytes(b"kept")
+    ended = run("detect", *names, "-o", "flags.json", "-D2", "-T50")
+    assert (ended.status, ended.err) == (
+        2,
+        "fastanomaly: error: -o: the output is given twice: may.csv, flags.json; several "
+        "files are one table as a pattern in quotes, such as '*.csv'\n",
+    )
+    assert all((tmp_path / name).read_bytes() == b"kept" for name in names)
+    assert not (tmp_path / "flags.json").exists()

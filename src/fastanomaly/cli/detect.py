@@ -127,7 +127,10 @@ def _check_options(args: argparse.Namespace) -> None:
                 raise UsageError(f"{name}: has no effect without --checkpoint")
     if args.out_option is not None:
         if args.out is not None:
-            raise UsageError(f"-o: the output is given twice: {args.out}, {args.out_option}")
+            raise UsageError(
+                f"-o: the output is given twice: {args.out}, {args.out_option}; several "
+                "files are one table as a pattern in quotes, such as '*.csv'"
+            )
         args.out = args.out_option
     if args.out is None:
         raise UsageError(
