@@ -1,4 +1,4 @@
-"""Tables of pyarrow, Polars, pandas and DuckDB in, and flags as their tables out."""
+"""Tables of other libraries in, such as pyarrow and Polars, and flags as their tables out."""
 
 import json
 import re
@@ -6,8 +6,11 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Any
 
+import arro3.core as arro3
 import duckdb
+import nanoarrow
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -47,6 +50,38 @@ LINES = [
     ).replace('": ', '":')
     for row in ROWS.to_pylist()
 ]
+VALUES = ROWS.set_column(
+    ROWS.schema.get_field_index("timestamp"), "timestamp", ROWS["timestamp"].cast(pa.int64())
+).to_pydict()
+
+
+def of_nanoarrow(first=0, end=8):
+    """Return some rows in nanoarrow's own memory."""
+    types = {
+        "kind": nanoarrow.string(),
+        "user": nanoarrow.large_string(),
+        "friend": nanoarrow.string(),
+        "amount": nanoarrow.float64(),
+        "timestamp": nanoarrow.timestamp("us"),
+    }
+    columns = [nanoarrow.c_array(VALUES[name][first:end], types[name]) for name in types]
+    return nanoarrow.c_array_from_buffers(
+        nanoarrow.struct(types), end - first, [None], children=columns
+    )
+
+
+def of_arro3():
+    """Return the rows in arro3's own memory."""
+    kinds = arro3.DataType
+    columns: dict[str, Any] = {
+        name: arro3.Array(VALUES[name], kinds.utf8()) for name in ("kind", "user", "friend")
+    }
+    columns["amount"] = arro3.Array(VALUES["amount"], kinds.float64())
+    times = arro3.Array(VALUES["timestamp"], kinds.int64())
+    columns["timestamp"] = times.cast(kinds.timestamp("us"))
+    return arro3.Table.from_pydict(columns)
+
+
 FORMS = {
     "pyarrow table": lambda: ROWS,
     "pyarrow chunks": lambda: pa.concat_tables([ROWS[:3], ROWS[3:4], ROWS[4:4], ROWS[4:]]),
@@ -60,6 +95,13 @@ FORMS = {
     "pandas categories": lambda: ROWS.to_pandas().astype({"user": "category"}),
     "pandas of arrow": lambda: ROWS.to_pandas(types_mapper=pd.ArrowDtype),
     "duckdb": lambda: duckdb.connect().from_arrow(ROWS),
+    "nanoarrow array": of_nanoarrow,
+    "nanoarrow stream": lambda: nanoarrow.ArrayStream(
+        nanoarrow.Array.from_chunks([of_nanoarrow(0, 3), of_nanoarrow(3)])
+    ),
+    "arro3 table": of_arro3,
+    "arro3 batch": lambda: of_arro3().to_batches()[0],
+    "arro3 reader": lambda: of_arro3().to_reader(),
 }
 
 
@@ -191,6 +233,19 @@ def test_flags_in_duckdb(flags):
 def test_flags_in_pandas(flags):
     frame = pd.DataFrame.from_arrow(flags)
     assert frame.to_dict("records") == expected_flags()
+
+
+def test_flags_in_nanoarrow(flags):
+    names = list(expected_flags()[0])
+    rows = nanoarrow.ArrayStream(flags).iter_tuples()
+    assert [dict(zip(names, row, strict=True)) for row in rows] == expected_flags()
+
+
+def test_flags_in_arro3(flags):
+    table = arro3.Table.from_arrow(flags)
+    assert {name: table[name].to_pylist() for name in table.column_names} == {
+        name: [row[name] for row in expected_flags()] for name in expected_flags()[0]
+    }
 
 
 def test_no_flags_are_a_table_without_rows():
