@@ -69,6 +69,11 @@ class Server:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
+    @property
+    def pid(self):
+        """The process that starts one for each connection."""
+        return self._process.pid
+
     def answers(self):
         """Return whether it takes connections."""
         command = [self._bin / "pg_isready", "-q", "-h", self.folder, "-U", "postgres"]
