@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
@@ -93,6 +94,8 @@ class SQLite:
         if self.execute("PRAGMA journal_mode") != [("wal",)]:
             self.execute(f"CREATE TEMP TABLE rows_of_query AS {query}")
             query = "SELECT * FROM temp.rows_of_query ORDER BY rowid"
+        # Arrow checks and decodes the bytes of a column at once.
+        self._connection.text_factory = bytes
         cursor = self._connection.execute(query)
         while rows := cursor.fetchmany(size):
             values = list(zip(*rows, strict=True))
@@ -125,6 +128,9 @@ def _array(pyarrow: Any, values: Sequence[Any]) -> Any:
         value is None or float(value) == value for value in values
     ):
         return pyarrow.array(values, pyarrow.float64())
+    if kinds <= {bytes}:
+        with suppress(pyarrow.ArrowInvalid):  # text that is not UTF-8
+            return pyarrow.array(values, pyarrow.binary()).cast(pyarrow.string())
     return pyarrow.array(list(map(_text, values)), pyarrow.string())
 
 
