@@ -42,7 +42,8 @@ def parser(words: Sequence[str] = ()) -> Parser:
         examples=EXAMPLES,
     )
     top.add_argument("--version", action="version", version=f"fastanomaly {__version__}")
-    commands = top.add_subparsers(metavar="COMMAND", required=True)
+    # Without `prog` it would format the usage.
+    commands = top.add_subparsers(metavar="COMMAND", required=True, prog=top.prog)
     for command in [c for c in COMMANDS if c.NAME in words[:1]] or COMMANDS:
         sub = commands.add_parser(
             command.NAME,

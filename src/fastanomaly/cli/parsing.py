@@ -26,6 +26,15 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
         super().__init__(prog, width=columns - 2, **options)
 
 
+def _is_mixed(words: Sequence[str]) -> bool:
+    """Return whether optional positionals may come after options, as in A -D 2 B.
+
+    Parsing such words formats the usage, which takes long.
+    """
+    is_option = [word.startswith("-") and word != "-" for word in words]
+    return True in is_option and False in is_option[is_option.index(True) :]
+
+
 class Parser(argparse.ArgumentParser):
     """The parser of the command line, or of one command.
 
@@ -51,10 +60,10 @@ class Parser(argparse.ArgumentParser):
             self._check_options(words)
         if self._is_mixing:
             return super().parse_known_args(words, namespace)
-        if commands or "--" in words:  # after two dashes there are no options
+        # After two dashes there are no options.
+        if commands or "--" in words or not _is_mixed(words):
             parsed, unknown = super().parse_known_args(words, namespace)
         else:
-            # Optional positionals may come after options, as in A -D 2 B.
             self._is_mixing = True
             parsed, unknown = self.parse_known_intermixed_args(words, namespace)
             self._is_mixing = False
