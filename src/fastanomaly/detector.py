@@ -608,7 +608,7 @@ class Detector:
         -----
         Rows are read and applied without the GIL and without an object for each, in constant
         memory if the table is a stream. Rejected rows, and floats with more than 15 digits or
-        from 10^9 on, cost some 2 us each.
+        from 10^9 on, cost several us each.
 
         Examples
         --------
