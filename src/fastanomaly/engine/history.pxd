@@ -5,9 +5,9 @@ far as needed. It is one block of the pool, which wraps around once it is full w
 purchases; or a long ring, if T and the user's purchases exceed what a block holds.
 
 Invariants: purchases are in ascending order of their keys; newest_us is the time of the
-last one; `kept` is the number of purchases in all rings; `oldest` is 0 unless the
-ring is full or long. The history owns the pool, the long rings and the arrays by uid. A pointer to
-a purchase (a Cursor, too) is valid until the next history_record.
+last one; `kept` is the number of purchases in all rings; `oldest` is 0 unless the ring is
+full or long. The history owns the pool, the long rings and the arrays by uid. A pointer to a
+purchase (a Cursor, too) is valid until the next history_record.
 """
 
 from libc.stdint cimport int32_t, int64_t
