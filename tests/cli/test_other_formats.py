@@ -1,19 +1,13 @@
-"""Logs in other formats: the message has the lines to write, and README shows how."""
+"""Logs in other formats: the message has the lines to write."""
 
-import csv
 import json
-import re
-import subprocess
-import sys
 
 import pytest
-from checkout import ROOT
 from cli.commandline import BATCH, FLAGS, STREAM, rows
 from lines import parameters
 
 LOGS = ("batch.json", "stream.json")
 EVENTS = [json.loads(line) for line in (BATCH + STREAM).splitlines()[1:]]
-README = ROOT / "README.md"
 
 LINES = (
     '{"event_type":"purchase", "timestamp":"2017-06-13 11:33:01", "id":"1", "amount":"16.83"}',
@@ -43,40 +37,10 @@ def test_the_lines_to_write_are_valid(folder, run):
     assert (ended.status, rows(folder / "rejects")) == (0, [])
 
 
-# -- from CSV --------------------------------------------------------------------------
-
-
-def from_csv():
-    """Return the Python of README's section on CSV."""
-    section = re.search(r"### From CSV\n(.*?)\n##", README.read_text(), re.DOTALL)
-    return re.search(r"```python\n(.*?)```", section[1], re.DOTALL)[1]
-
-
-def write_csv(path, events):
-    """Write events with a column for every field."""
-    columns = ["event_type", "timestamp", "id", "amount", "id1", "id2"]
-    with path.open("w", newline="") as file:
-        table = csv.DictWriter(file, columns)
-        table.writeheader()
-        table.writerows(events)
-
-
-@pytest.mark.skipif(not README.exists(), reason="not in a checkout: no README.md")
-def test_the_conversion_from_csv(folder, run):
-    write_csv(folder / "events.csv", EVENTS[:-1])
-    code = from_csv()
-    subprocess.run([sys.executable, "-c", code], cwd=folder, check=True)
-    converted = (folder / "batch_log.json").read_bytes()
-    assert list(map(json.loads, converted.splitlines()[1:])) == EVENTS[:-1]
-    (folder / "batch.json").write_bytes(converted)
-    assert run("detect", *LOGS, "out").status == 0
-    assert (folder / "out").read_bytes() == FLAGS
-
-
-def test_the_conversion_with_pandas(folder, run):
+def test_a_log_of_pandas(folder, run):
     pandas = pytest.importorskip("pandas")
-    write_csv(folder / "events.csv", EVENTS[:-1])
-    table = pandas.read_csv(folder / "events.csv", dtype=str)
+    columns = ["event_type", "timestamp", "id", "amount", "id1", "id2"]
+    table = pandas.DataFrame(EVENTS[:-1], columns=columns)
     text = table.to_json(orient="records", lines=True)
     (folder / "batch.json").write_bytes(parameters(3, 50) + text.encode())
     ended = run("detect", *LOGS, "out", "--rejects", "rejects")
