@@ -35,7 +35,9 @@ def test_the_command(section, tmp_path):
 def test_the_code(section, tmp_path):
     pytest.importorskip("pandas")
     [code] = re.findall(r"```python\n(.*?)```", section, re.DOTALL)
-    code += "\nimport pyarrow\nprint(*(flag.user for flag in flags), len(pyarrow.table(flags)))"
+    code += (
+        "\nimport pyarrow\nprint(*(flag.user for flag in flags), len(pyarrow.table(flags)))"
+    )
     assert run([sys.executable, "-c", code], tmp_path) == "bob 1\n"
 
 
