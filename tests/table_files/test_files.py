@@ -10,6 +10,7 @@ import resource
 import subprocess
 import sys
 import threading
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.csv
@@ -17,6 +18,8 @@ import pyarrow.parquet
 import pytest
 from cli.commandline import COMMAND, PATIENCE, SANITIZED, run_command
 from table_files.writing import write_csv, write_parquet
+
+from fastanomaly import Tables, detect, explain, sweep
 
 ROWS = [
     {"customer_id": user, "total": total, "paid_at": f"2017-06-13 11:33:{second:02}"}
@@ -192,6 +195,13 @@ ERRORS = {
         ["friends"],
         "friends: the name does not tell what kind of table it is: give --format",
     ),
+    "SQLite": (["shop.db"], "write sqlite:shop.db?table=NAME, or give --format, one of csv"),
+    "DuckDB": (["a.duckdb"], "write duckdb:a.duckdb?table=NAME, or give --format, one of csv"),
+    "no SQLite": (["sqlite:a.db?table=b"], "sqlite:a.db?table=b: no such file\n"),
+    "SQLite, slashes": (
+        ["sqlite:///a.db?table=b"],
+        "no such file: write sqlite:a.db for a file in this folder",
+    ),
     "not Parquet": (["x.parquet"], "x.parquet: not a Parquet file: "),
     "not Arrow": (["x.arrow"], "x.arrow: not an Arrow file: "),
     "not JSON": (["x.jsonl"], "x.jsonl: is neither objects nor an array of objects in JSON"),
@@ -223,7 +233,7 @@ ERRORS = {
 @pytest.mark.parametrize("case", ERRORS)
 def test_errors(run, tmp_path, case):
     write_csv(tmp_path / "sales.csv", ROWS)
-    for name in ("x.parquet", "x.arrow", "x.jsonl", "friends"):
+    for name in ("x.parquet", "x.arrow", "x.jsonl", "friends", "shop.db", "a.duckdb"):
         (tmp_path / name).write_text("something else")
     (tmp_path / "utf16.csv").write_bytes(text(ROWS).encode("utf-16"))
     (tmp_path / "two.csv").write_text("user,total,price,date\n")
@@ -236,6 +246,31 @@ def test_errors(run, tmp_path, case):
     assert ended.status == 2, ended.err
     assert message in ended.err
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("function", [detect, sweep, explain])
+def test_frames_are_no_inputs(tmp_path, function):
+    out = (tmp_path / "out",) if function is detect else ()
+    more: dict[str, Any] = {"line": 1} if function is explain else {}
+    more |= {"degrees": [2], "tracked": [5]} if function is sweep else {}
+    frame = pa.table({"user": ["ann"]})
+    for names, tables in (((frame, None), None), (("a.csv", None), Tables(friends=frame))):
+        with pytest.raises(TypeError, match="got Table: frames go to "):
+            function(*names, *out, tables=tables, **more)
+
+
+def test_friends_may_be_a_path(tmp_path):
+    write_csv(tmp_path / "sales.csv", ROWS)
+    (tmp_path / "friends.csv").write_text("user,friend\nann,bob\n")
+    tables = Tables(friends=tmp_path / "friends.csv")
+    paths = tmp_path / "sales.csv", None, tmp_path / "out"
+    assert detect(*paths, degree=2, tracked=50, tables=tables).befriends == 1
+
+
+def test_an_explanation_names_the_row(run, tmp_path):
+    write_csv(tmp_path / "sales.csv", ROWS)
+    ended = run("explain", "sales.csv", "--flag", "1", *OPTIONS)
+    assert b" (sales.csv, row 4): flagged\n" in ended.out
 
 
 def test_a_quote_that_is_not_closed(run, tmp_path):

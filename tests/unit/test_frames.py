@@ -6,6 +6,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import arro3.core as arro3
@@ -394,13 +395,22 @@ def test_a_column_that_is_no_field_can_be_left_out():
             None,
             "columns: no column is the user: name it, such as {'user'",
         ),
-        (purchases(user="x", amount="y"), None, "no column is the user or the amount: name"),
+        (
+            purchases(user="x", amount="y"),
+            None,
+            "no column is the user or the amount: name them, such as {'user': '...', 'amount'",
+        ),
+        (
+            purchases(user="x", amount="y"),
+            {"user": "customer"},
+            "columns: user: there is no column 'customer'",
+        ),
         (pa.table({"kind": ["purchase"]}), None, "columns: no column is the user"),
         (pa.table({}), None, "the frame has no columns"),
         (
             pa.Table.from_arrays([pa.array([1])] * 2, ["user", "user"]),
             {"friend": "user"},
-            "columns: user: there are 2 columns 'user'",
+            "columns: friend: there are 2 columns 'user'",
         ),
     ],
 )
@@ -408,6 +418,21 @@ def test_columns_that_are_missing(frame, columns, words):
     with pytest.raises(UsageError) as caught:
         Detector(1, 5).feed_frame(frame, columns)
     assert words in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("frame", "words"),
+    [
+        ("sales.csv", "got str: detect reads files and databases"),
+        (Path("sales.csv"), "detect reads files and databases"),
+        (pl.LazyFrame({"user": [1]}), "got LazyFrame: call its collect() first"),
+        (1, "got int"),
+    ],
+)
+def test_what_is_no_frame(frame, words):
+    with pytest.raises(TypeError) as caught:
+        Detector(1, 5).feed_frame(frame)
+    assert str(caught.value).endswith(words)
 
 
 @pytest.mark.parametrize(

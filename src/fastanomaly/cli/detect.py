@@ -60,7 +60,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="the flagged purchases, or -; a table if it ends with .csv, .parquet or .arrow, "
         "or is sqlite:FILE?table=NAME, duckdb:FILE?table=NAME or postgresql://...?table=NAME",
     )
-    parser.add_argument("-o", "--out", dest="out_option", metavar="OUT", help="the same")
+    parser.add_argument(
+        "-o", "--out", dest="out_option", metavar="OUT", help="OUT, for one table"
+    )
     add_parameters(parser)
     parser.add_argument("--rejects", metavar="FILE", help="write rejected lines to this file")
     parser.add_argument("--strict", action="store_true", help="stop at a rejected line")

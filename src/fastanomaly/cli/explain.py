@@ -35,7 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_inputs(parser)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument(
-        "--line", metavar="N", type=int, help="explain the purchase in line N, from 1"
+        "--line", metavar="N", type=int, help="explain the purchase in line or row N, from 1"
     )
     which.add_argument(
         "--flag",

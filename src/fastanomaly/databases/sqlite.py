@@ -45,6 +45,11 @@ class SQLite:
 
     def __init__(self, name: DatabaseName, writing: bool) -> None:
         self._name = name
+        if not writing and not os.path.exists(name.address):
+            remedy = ""
+            if name.address.startswith("//"):
+                remedy = f": write sqlite:{name.address.lstrip('/')} for a file in this folder"
+            raise OpenError(f"no such file{remedy}")
         path = quote(os.path.abspath(name.address))
         try:
             self._connection = sqlite3.connect(

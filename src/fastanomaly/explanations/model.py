@@ -97,6 +97,8 @@ class Explanation(NamedTuple):
         The verdicts at other settings, sorted by D, then T.
     log, line, raw : str, int and bytes, or None
         The log and line that the purchase comes from, and the text of that line.
+    of_table : bool
+        Whether `line` is the number of a row in a table.
     """
 
     user: str
@@ -112,6 +114,7 @@ class Explanation(NamedTuple):
     log: str | None = None
     line: int | None = None
     raw: bytes | None = None
+    of_table: bool = False
 
     @property
     def anomalous(self) -> bool:

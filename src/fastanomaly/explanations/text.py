@@ -54,7 +54,8 @@ def summary_lines(
     e = explanation
     values = purchase_dict(e)
     time = "" if values["timestamp"] is None else f" at {values['timestamp']}"
-    place = "" if e.line is None else f" ({escape(e.log or '')}, line {e.line})"
+    noun = "row" if e.of_table else "line"
+    place = "" if e.line is None else f" ({escape(e.log or '')}, {noun} {e.line})"
     word = "flagged" if e.anomalous else "not flagged"
     lines = [f"user {escape(e.user)} spent {values['amount']}{time}{place}: {word}"]
     users = sum(e.network)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
@@ -52,9 +53,14 @@ def open_frame(frame: Any) -> FrameSource:
         return FrameSource(frame.__arrow_c_stream__())
     if hasattr(frame, "__arrow_c_array__"):
         return FrameSource(*frame.__arrow_c_array__())
+    remedy = ""
+    if isinstance(frame, (str, os.PathLike)):
+        remedy = ": detect reads files and databases"
+    elif hasattr(frame, "collect"):
+        remedy = ": call its collect() first"
     raise TypeError(
         f"frame: expected an object with __arrow_c_stream__ or __arrow_c_array__, such as a "
-        f"frame of Polars or pandas or a table of pyarrow, got {type(frame).__name__}"
+        f"frame of Polars or pandas or a table of pyarrow, got {type(frame).__name__}{remedy}"
     )
 
 
@@ -74,9 +80,10 @@ def frame_layout(names: list[str], columns: Mapping[str, str | None] | None) -> 
         If a field is unknown, or a column that is needed is missing or there twice.
     """
     chosen = dict(columns or {})
-    for field in chosen:
+    for field, name in chosen.items():
         if field not in FIELDS:
             raise UsageError(f"columns: {field!r} is no field; they are {', '.join(FIELDS)}")
+        _index(names, field, name)
     as_lines = "user" not in chosen and all(name in names for name in _OF_LINES)
     for field, usual in _USUAL.items():
         if field not in chosen:
@@ -120,9 +127,11 @@ def _kind_of_all(names: list[str], chosen: Mapping[str, str | None]) -> int:
         needed = ("user", "friend")
     missing = [field for field in needed if chosen[field] is None]
     if missing:
+        them = "it" if len(missing) == 1 else "them"
+        mapping = ", ".join(f"{field!r}: '...'" for field in missing)
         raise UsageError(
-            f"columns: no column is the {' or the '.join(missing)}: name it, such as "
-            f"{{{missing[0]!r}: '...'}}; {_listed(names)}"
+            f"columns: no column is the {' or the '.join(missing)}: name {them}, such as "
+            f"{{{mapping}}}; {_listed(names)}"
         )
     return _PURCHASE if has_amount else _BEFRIEND
 

@@ -233,7 +233,8 @@ def explain_lines(
         user, time_us, units = _purchase(part.before, place, inputs, reading, diagnosis)
         amount = amount_text(units)
         found = detector.explain(user, amount, tracked=own_tracked, **others)
-        yield found._replace(time_us=time_us, log=log, line=line, raw=part.before)
+        origin: dict[str, Any] = {"log": log, "line": line, "of_table": inputs.stream_table}
+        yield found._replace(time_us=time_us, raw=part.before, **origin)
         explained += 1
         if explained == len(wanted):
             return

@@ -12,7 +12,7 @@ from fastanomaly.names import STANDARD
 from fastanomaly.runs.first_line import take_parameters
 from fastanomaly.sources.base import Source, SourceOptions, open_source, source_kind
 from fastanomaly.tables.base import is_database, is_url
-from fastanomaly.tables.reading import Tables, check_tables, table_kind
+from fastanomaly.tables.reading import Tables, check_name, check_tables, table_kind
 from fastanomaly.tables.storage.library import arrow
 
 Path = str | os.PathLike[str]
@@ -115,14 +115,16 @@ def check_inputs(batch: Path, stream: Path | None, tables: Tables | None = None)
     ------
     UsageError
         If an option of tables is wrong, or does not fit.
+    TypeError
+        If an input is not a name.
     """
     given = check_tables(tables or Tables())
-    path = os.fspath(batch)
+    path = check_name("batch", batch)
     if stream is None:
         table_kind(path, given, alone=True)
         arrow(path)
         return Inputs(path, path, given, True, True, True)
-    other = os.fspath(stream)
+    other = check_name("stream", stream)
     if given.split is not None:
         raise UsageError("--split: divides one table, but there are two inputs")
     found = Inputs(

@@ -1,6 +1,7 @@
 """How tables are read: what the options say, checked before anything is opened."""
 
 import codecs
+import os
 import re
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -79,6 +80,12 @@ class Tables(NamedTuple):
 
 
 _DEFAULTS = Tables()._asdict()
+_DATABASE_SUFFIXES = {
+    ".db": "sqlite",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".duckdb": "duckdb",
+}
 
 
 def _json(value: Any) -> Any:
@@ -105,7 +112,11 @@ def check_tables(tables: Tables) -> Tables:
     ------
     UsageError
         If an option is wrong; names it and its value.
+    TypeError
+        If `friends` is no name, but a frame, say.
     """
+    if tables.friends is not None:
+        tables = tables._replace(friends=check_name("friends", tables.friends))
     _check_fields("--map", tables.columns, FIELDS)
     _check_fields("--map-friends", tables.friend_columns, FRIEND_FIELDS)
     if tables.friend_columns and tables.friends is None:
@@ -123,6 +134,16 @@ def check_tables(tables: Tables) -> Tables:
     except (LookupError, ValueError):
         raise UsageError(f"--encoding: {tables.encoding!r} is not known") from None
     return tables
+
+
+def check_name(parameter: str, value: object) -> str:
+    """Return the name of an input as text; raises TypeError, such as for a frame."""
+    if not isinstance(value, (str, os.PathLike)):
+        raise TypeError(
+            f"{parameter}: expected the name of a file or of a table in a database, got "
+            f"{type(value).__name__}: frames go to Detector.feed_frame"
+        )
+    return os.fspath(value)
 
 
 def _check_fields(option: str, columns: Mapping[str, str], fields: tuple[str, ...]) -> None:
@@ -205,9 +226,11 @@ def table_kind(path: str, tables: Tables | None, alone: bool = False) -> str | N
         kind = FORMATS[tables.format]
     if kind is None and alone:
         what = "standard input" if path == STANDARD else path
+        scheme = _DATABASE_SUFFIXES.get(os.path.splitext(path)[1].lower())
         raise UsageError(
-            f"{what}: the name does not tell what kind of table it is: give --format, one "
-            f"of {', '.join(FORMATS)}"
+            f"{what}: the name does not tell what kind of table it is: "
+            + (f"write {scheme}:{path}?table=NAME, or " if scheme else "")
+            + f"give --format, one of {', '.join(FORMATS)}"
         )
     return kind
 
