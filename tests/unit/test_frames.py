@@ -125,6 +125,16 @@ def test_tables_of_all_libraries_give_what_lines_give(form, threads):
     ]
 
 
+@pytest.mark.parametrize("column", ["kind", "user", "amount", "timestamp"])
+def test_a_dictionary_whose_values_are_of_the_type_null(column):
+    values = pa.DictionaryArray.from_arrays(pa.array([0] * 8, pa.int8()), pa.nulls(1))
+    table = ROWS.set_column(ROWS.schema.get_field_index(column), column, values)
+    nothing = ROWS.set_column(ROWS.schema.get_field_index(column), column, pa.nulls(8))
+    fed, expected = Detector(1, 5).feed_frame(table), Detector(1, 5).feed_frame(nothing)
+    assert fed.rejected == expected.rejected
+    assert len(fed.rejected) >= 7
+
+
 def test_a_stream_is_fed_in_parts():
     """Strict feeding stops at a rejected row; the rows after it can be fed later."""
     detector, found = Detector(1, 5), []

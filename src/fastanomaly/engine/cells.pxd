@@ -308,8 +308,9 @@ cdef inline void kinds_set(Kinds* kinds, const Cells* cells) noexcept nogil:
     kinds.count = cells.value_count
     for i in range(kinds.count):
         kinds.by_index[i] = EVENT_KINDS
-        if cells.value_validity == NULL or bit_at(
-            cells.value_validity, cells.value_offset + i
+        if cells.kind.code != NULL_CELLS and (
+            cells.value_validity == NULL
+            or bit_at(cells.value_validity, cells.value_offset + i)
         ):
             kinds.by_index[i] = <uint8_t> kind_at(cells, cells.value_offset + i)
 
