@@ -281,6 +281,51 @@ def test_a_quote_that_is_not_closed(run, tmp_path):
     assert "an opening quote has no closing one" in ended.err
 
 
+LEFT_OPEN = {
+    "in the last column": 'ann,1.00,2017-06-13 11:33:08,"a\n',
+    "in another column": 'ann,1.00,"2017-06-13 11:33:08,a\n',
+    "at the end": 'ann,1.00,2017-06-13 11:33:08,"',
+}
+
+
+@pytest.mark.parametrize("place", LEFT_OPEN)
+def test_a_quote_that_is_not_closed_near_the_end(run, tmp_path, place):
+    """The rows after it are not taken for the value of one column."""
+    rows = [row | {"note": '5"'} for row in ROWS]
+    rest = "bob,1.00,2017-06-13 11:33:09,b\n" * (place != "at the end")
+    (tmp_path / "sales.csv").write_text(text(rows) + LEFT_OPEN[place] + rest)
+    ended = run("detect", "sales.csv", "-o", "out", *OPTIONS)
+    assert ended.status == 1
+    assert "sales.csv, after row 4: an opening quote has no closing one" in ended.err
+    assert (tmp_path / "out").read_bytes() == FLAG
+
+
+def test_rows_that_are_not_utf_8(run, tmp_path):
+    """Whatever their number of values, they are rejected with the bytes of the file."""
+    stray = b"\xff", b"\xc3", b"\xf4\x8f\xbe\x80\xff", b"\xe4\xb8"
+    bad = [b"%b,1.00" % one for one in stray]
+    bad += [b"%b,1.00,2017-06-13 11:33:00" % one for one in stray]
+    head, *rows = text(ROWS).encode().splitlines()
+    good = b"\xf4\x8f\xbe\x80,1.00,2017-06-13 11:33:01"
+    (tmp_path / "sales.csv").write_bytes(b"\n".join([head, good, *bad, *rows, stray[0]]))
+    ended = run("detect", "sales.csv", "-o", "out", *OPTIONS, "--rejects", "rejects")
+    assert ended.status == 0, ended.err
+    assert (tmp_path / "out").read_bytes() == FLAG
+    rejects = [line.split(b"\t") for line in (tmp_path / "rejects").read_bytes().splitlines()]
+    reasons = [b"bad_row"] * 4 + [b"invalid_utf8"] * 4 + [b"bad_row"]
+    assert [fields[2] for fields in rejects] == reasons
+    assert [int(fields[1]) for fields in rejects] == [*range(2, 10), 14]
+    assert [fields[4] for fields in rejects[:4]] == bad[:4]
+    assert all(b'"id":"%b"' % one in r[4] for one, r in zip(stray, rejects[4:], strict=False))
+    assert rejects[8][4] == stray[0]
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"])
+def test_a_header_alone_is_a_table_without_rows(run, tmp_path, end):
+    (tmp_path / "sales.csv").write_text(f"user,amount,timestamp{end}", newline="")
+    assert flags(run, tmp_path, "sales.csv") == b""
+
+
 @pytest.mark.parametrize("missing", ["pyarrow", "fsspec"])
 def test_without_the_library_the_command_to_install_it_is_named(tmp_path, missing):
     write_csv(tmp_path / "sales.csv", ROWS)

@@ -16,6 +16,7 @@ from fastanomaly.sources.base import Progress
 from fastanomaly.tables.base import Batch, TableOptions
 from fastanomaly.tables.storage.files import TableFile, reason
 from fastanomaly.tables.storage.library import arrow
+from fastanomaly.tables.storage.marked import MarkedText, original, original_rows
 
 BLOCK = 1 << 20
 """Bytes that are read at once; a row must fit into them."""
@@ -56,6 +57,9 @@ class TextTable:
         text = self._decoded(head)
         self._delimiter = options.delimiter or self.delimiter or _delimiter(text)
         self.names = self._names(text, len(head) < _HEAD)
+        self._text: MarkedText | None = None
+        self._marked = False  # whether the row was seen that marks the end
+        self._open = False  # whether that is at the end of a row with too few values
         self._bad: list[Any] = []  # rows with a wrong number of values, not yet given
         self._rows = 0  # read, the rejected ones as well
 
@@ -107,15 +111,18 @@ class TextTable:
                 raise UsageError(f"{self.path}: has more than one column {name}")
         number = 1
         try:
-            for rows in self._reader(wanted):
+            for rows in self._whole_rows(wanted):
                 batch = self._numbered(rows, number)
                 number = batch.end
                 if number > skip + 1:
                     yield batch.after(skip)
             if self._bad:
                 batch = self._numbered(None, number)
-                if batch.end > skip + 1:
+                number = batch.end
+                if number > skip + 1:
                     yield batch.after(skip)
+            if not self._marked:
+                raise ValueError("an opening quote has no closing one")
         except (OSError, ValueError) as error:
             if isinstance(error, UsageError | LogReadError):
                 raise
@@ -130,15 +137,34 @@ class TextTable:
             )
         return f"{self.path}, after row {number - 1}: {text}"
 
+    def _whole_rows(self, wanted: list[str]) -> Iterator[Any]:
+        """Yield rows as the file has them, without one that a quote leaves open."""
+        pa = arrow(self.path)
+        held = None  # may have the last row
+        for rows in self._reader(wanted):
+            if held is not None:
+                yield held
+            assert self._text is not None
+            held = original_rows(rows, pa) if self._text.changed else rows
+            if self._marked or not self._text.ended:
+                yield held
+                held = None
+        if held is not None:
+            left_open = not self._marked and not self._open
+            yield held.slice(0, held.num_rows - left_open)
+
     def _reader(self, wanted: list[str]) -> Iterator[Any]:
         pa = arrow(self.path)
         options = self._options
+        file = pa.PythonFile(self._stream, mode="r")
+        if codecs.lookup(options.encoding).name != "utf-8":
+            file = pa.transcoding_input_stream(file, options.encoding, "utf8")
+        self._text = MarkedText(file, len(self.names), self._delimiter)
         reader = self._csv.open_csv(
-            pa.PythonFile(self._stream, mode="r"),
+            pa.PythonFile(self._text, mode="r"),
             read_options=self._csv.ReadOptions(
                 use_threads=False,  # then a row with a wrong number of values has its number
                 block_size=BLOCK,
-                encoding=options.encoding,
                 column_names=None if options.header else self.names,
             ),
             parse_options=self._csv.ParseOptions(
@@ -158,7 +184,13 @@ class TextTable:
         yield from reader
 
     def _keep_bad(self, row: Any) -> str:
-        self._bad.append(row)
+        assert self._text is not None
+        if row.text == self._text.mark:
+            self._marked = True
+        elif row.text.endswith(self._text.mark):
+            self._open = True
+        else:
+            self._bad.append(row)
         return "skip"
 
     def _numbered(self, rows: Any, first: int) -> Batch:
@@ -181,7 +213,7 @@ class TextTable:
         return Batch(rows, self.path, first, end, numbers, rejected)
 
     def _rejected(self, row: Any, number: int) -> Rejected:
-        return Rejected(self.path, number, BAD_ROW, row.text.encode())
+        return Rejected(self.path, number, BAD_ROW, original(row.text.encode()))
 
 
 class TabTable(TextTable):
