@@ -225,6 +225,18 @@ ERRORS = {
     "map": (["sales.csv", "--map", "usr=a"], "--map: 'usr' is no field, did you mean user?"),
     "form": (["sales.csv", "--map", "user"], "--map: 'user' is not FIELD=COLUMN"),
     "encoding": (["sales.csv", "--encoding", "x"], "--encoding: 'x' is not known"),
+    "no text": (["sales.csv", "--encoding", "rot13"], "--encoding: 'rot13' is not known"),
+    "delimiter": (["sales.csv", "--delimiter", '"'], """--delimiter: '"' cannot be between"""),
+    "folder": (["nothing"], "error: nothing: no table is in this folder"),
+    "twice": (
+        ["twice.csv"],
+        "twice.csv: has more than one column 'amount', which is the amount",
+    ),
+    "driver": (["s3://b/x.csv"], "error: s3://b/x.csv: its driver is not installed: "),
+    "both": (
+        ["sqlite:x.db?table=t&query=q"],
+        "error: sqlite:x.db?table=t&query=q: expected ?table=NAME or ?query=",
+    ),
     "D and T": (["sales.csv"], "sales.csv: a table has no line of parameters: give -D and -T"),
     "overwriting": (["sales.csv"], "sales.csv: output would overwrite input log sales.csv"),
 }
@@ -239,6 +251,8 @@ def test_errors(run, tmp_path, case):
     (tmp_path / "two.csv").write_text("user,total,price,date\n")
     (tmp_path / "none.csv").write_text("user,date\n")
     (tmp_path / "empty.csv").write_text("")
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "twice.csv").write_text("user,amount,amount,timestamp\n")
     words, message = ERRORS[case]
     out = {"no output": [], "overwriting": ["-o", "sales.csv"]}.get(case, ["-o", "out"])
     options = [] if case == "D and T" else ["-D", "2", "-T", "50"]
@@ -279,6 +293,33 @@ def test_a_quote_that_is_not_closed(run, tmp_path):
     ended = run("detect", "sales.csv", "-o", "out", *OPTIONS)
     assert ended.status == 1
     assert "an opening quote has no closing one" in ended.err
+
+
+REFUSED = {
+    "out.csv.bz2": "outputs are written as plain text, not compressed",
+    "s3://bucket/out.csv": "outputs are files or tables in databases, not URLs",
+    "out.TSV": "flags are not written as .TSV: use .csv, .parquet or .arrow for a table",
+    "out.arrows": "flags are not written as .arrows: ",
+}
+
+
+@pytest.mark.parametrize("out", REFUSED)
+def test_outputs_that_would_not_be_what_their_names_say(run, tmp_path, out):
+    write_csv(tmp_path / "sales.csv", ROWS)
+    before = sorted(tmp_path.iterdir())
+    ended = run("detect", "sales.csv", "-o", out, *OPTIONS)
+    assert ended.status == 2
+    assert f"error: {out}: {REFUSED[out]}" in ended.err
+    assert sorted(tmp_path.iterdir()) == before
+
+
+@pytest.mark.parametrize(
+    ("out", "start"), [("out.pq", b"PAR1"), ("out.ipc", b"ARROW1"), ("out.txt", b"{")]
+)
+def test_suffixes_of_outputs(run, tmp_path, out, start):
+    write_csv(tmp_path / "sales.csv", ROWS)
+    assert run("detect", "sales.csv", "-o", out, *OPTIONS).status == 0
+    assert (tmp_path / out).read_bytes().startswith(start)
 
 
 LEFT_OPEN = {

@@ -31,8 +31,13 @@ SUFFIXES = {
     ".parquet": "fastanomaly.sinks.arrow_files:ParquetSink",
     ".arrow": "fastanomaly.sinks.arrow_files:ArrowSink",
     ".feather": "fastanomaly.sinks.arrow_files:ArrowSink",
+    ".pq": "fastanomaly.sinks.arrow_files:ParquetSink",
+    ".ipc": "fastanomaly.sinks.arrow_files:ArrowSink",
 }
 """By suffix, what writes flags to a file."""
+
+_NOT_LINES = (".tsv", ".tab", ".arrows", ".xlsx")
+"""Suffixes of files in which nobody expects lines of JSON."""
 
 REJECTS = {
     "": "fastanomaly.sinks.lines:LineSink",
@@ -150,7 +155,19 @@ class RejectSink(Sink, Protocol):
 
 
 def flag_sink(path: str) -> type[FlagSink]:
-    """Return the class that writes flags to a name."""
+    """Return the class that writes flags to a name.
+
+    Raises
+    ------
+    UsageError
+        If its suffix is that of tables that are not written.
+    """
+    if not scheme_of(path) and path.lower().endswith(_NOT_LINES):
+        suffix = path[path.rindex(".") :]
+        raise UsageError(
+            f"{path}: flags are not written as {suffix}: use .csv, .parquet or .arrow for a "
+            "table, or another suffix such as .json for lines"
+        )
     kind: type[FlagSink] = registered(SINKS, path, SUFFIXES)
     return kind
 

@@ -17,7 +17,7 @@ from fastanomaly.sinks.base import SINKS
 _DESCRIPTOR = re.compile(r"/dev/fd/([0-9]{1,9})|/proc/self/fd/([0-9]{1,9})")
 _STANDARD_FDS = {STANDARD: 1, "/dev/stdout": 1, "/dev/stderr": 2}
 _MOST_LINKS = 40
-_COMPRESSED = (".gz", ".zst", ".zstd")
+_COMPRESSED = (".gz", ".zst", ".zstd", ".bz2", ".lz4", ".xz")
 _KINDS = {
     stat.S_IFDIR: "a folder",
     stat.S_IFCHR: "a device",
@@ -157,6 +157,8 @@ def _check_output(path: str, is_replaced: bool) -> None:
             f"{path}: outputs are written as plain text, not compressed; leave out "
             f"{os.path.splitext(path)[1]}, or write to - and pipe it to a compressor"
         )
+    if scheme_of(path) and "://" in path and not os.path.isdir(os.path.dirname(path)):
+        raise UsageError(f"{path}: outputs are files or tables in databases, not URLs")
     fd = open_descriptor(path)
     try:
         if fd is not None and not is_replaced:

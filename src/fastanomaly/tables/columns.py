@@ -212,6 +212,21 @@ def friend_columns(path: str, names: Sequence[str], mapped: Mapping[str, str]) -
     return guess
 
 
+def check_once(path: str, names: Sequence[str], columns: Mapping[str, str]) -> None:
+    """Check that no column of a field has a name that another column has, too.
+
+    Raises
+    ------
+    UsageError
+        Names the column.
+    """
+    for field, column in columns.items():
+        if names.count(column) > 1:
+            raise UsageError(
+                f"{path}: has more than one column {column!r}, which is the {field}"
+            )
+
+
 def _form(name: str) -> str:
     """Return a name in lower case with underscores: ``customerID`` is ``customer_id``."""
     words = re.sub(r"([a-z0-9])([A-Z])", r"\1_\2", name.strip())

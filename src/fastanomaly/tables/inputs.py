@@ -13,7 +13,7 @@ from fastanomaly.rules.rejects import Rejected
 from fastanomaly.sources.base import Origin, Rows
 from fastanomaly.tables.amounts import Writing
 from fastanomaly.tables.base import Table, is_database, load
-from fastanomaly.tables.columns import Guess, event_columns, friend_columns
+from fastanomaly.tables.columns import Guess, check_once, event_columns, friend_columns
 from fastanomaly.tables.events import RejectedRow, event_line
 from fastanomaly.tables.friends import plain_rows
 from fastanomaly.tables.reading import Tables, table_kind, table_options
@@ -158,7 +158,9 @@ def _mapped(table: Table, tables: Tables, find: Any) -> OpenTable:
     try:
         if not table.names:
             raise UsageError(f"{table.path}: is empty: it has no columns")
-        return OpenTable(table, find(), tables)
+        guess = find()
+        check_once(table.path, table.names, guess.columns)
+        return OpenTable(table, guess, tables)
     except UsageError:
         table.close()
         raise

@@ -129,8 +129,11 @@ def check_tables(tables: Tables) -> Tables:
     delimiter = tables.delimiter
     if delimiter is not None and (len(delimiter) != 1 or not delimiter.isascii()):
         raise UsageError(f"--delimiter: {delimiter!r} is not one ASCII character")
+    if delimiter is not None and delimiter in '"\r\n':
+        raise UsageError(f"--delimiter: {delimiter!r} cannot be between values")
     try:
-        codecs.lookup(tables.encoding)
+        "".encode(tables.encoding)  # refuses codecs that are not of texts
+        codecs.getincrementaldecoder(tables.encoding)("replace").decode(b"")
     except (LookupError, ValueError):
         raise UsageError(f"--encoding: {tables.encoding!r} is not known") from None
     return tables
@@ -224,6 +227,8 @@ def table_kind(path: str, tables: Tables | None, alone: bool = False) -> str | N
         kind = suffix_kind(path, json=True)
     if kind is None and tables.format is not None and suffix_kind(path, json=True) is None:
         kind = FORMATS[tables.format]
+    if kind is None and alone and os.path.isdir(path):
+        raise UsageError(f"{path}: no table is in this folder")
     if kind is None and alone:
         what = "standard input" if path == STANDARD else path
         scheme = _DATABASE_SUFFIXES.get(os.path.splitext(path)[1].lower())

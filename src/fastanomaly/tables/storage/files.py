@@ -8,7 +8,7 @@ import os
 import sys
 from typing import Any
 
-from fastanomaly.errors import LogOpenError, LogReadError
+from fastanomaly.errors import LogOpenError, LogReadError, UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.sources.base import Progress
 from fastanomaly.tables.base import COMPRESSED, files_within, is_url, suffix_kind
@@ -67,6 +67,8 @@ class TableFile:
         pa = arrow(path)
         try:
             self._raw = _open(path, pa)
+        except UsageError:
+            raise
         except (OSError, ValueError) as error:
             raise LogOpenError(f"{path}: {reason(error)}") from error
         compression = COMPRESSED.get(
