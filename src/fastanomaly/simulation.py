@@ -22,7 +22,7 @@ import numpy.typing as npt
 from fastanomaly.errors import ParameterError, UsageError
 from fastanomaly.rules.parameters import whole_number
 from fastanomaly.sinks.files import LineFile
-from fastanomaly.sinks.paths import check_outputs
+from fastanomaly.sinks.paths import check_outputs, is_file_name
 from fastanomaly.tables.storage.library import arrow
 from fastanomaly.tables.storage.writing import Events, table_format, write_events
 
@@ -301,7 +301,9 @@ def simulate(
 
 
 def _check_table(path: str, options: Simulation) -> None:
-    """Check that a file can be written if it is a table; raises UsageError."""
+    """Check that a name is one of a file that can be written; raises UsageError."""
+    if not is_file_name(path):
+        raise UsageError(f"{path}: events are written to files, not to databases")
     if table_format(path) is None:
         return
     if options.dirty_share > 0:

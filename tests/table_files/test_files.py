@@ -295,6 +295,15 @@ def test_a_quote_that_is_not_closed(run, tmp_path):
     assert "an opening quote has no closing one" in ended.err
 
 
+def test_friendships_whose_kind_the_name_does_not_tell(run, tmp_path):
+    write_csv(tmp_path / "sales.csv", ROWS)
+    words = ("detect", "sales.csv", "-o", "out", "-D2", "-T2", "--friends", "friends")
+    for options in ((), ("--format", "csv")):
+        ended = run(*words, *options)
+        assert ended.status == 2
+        assert "error: friends: friendships must be in a database or in files" in ended.err
+
+
 REFUSED = {
     "out.csv.bz2": "outputs are written as plain text, not compressed",
     "s3://bucket/out.csv": "outputs are files or tables in databases, not URLs",

@@ -1,17 +1,24 @@
 """Friendships with times, splits and sorting, against the same events written as one log."""
 
 import csv
+import functools
 import tempfile
 from datetime import datetime
 from pathlib import Path
 
 import pytest
+from cli.commandline import run_command
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from profiles import examples
 from table_files.writing import line_of, write_csv, write_log, write_parquet
 
 from fastanomaly import Tables, detect
+
+@pytest.fixture
+def run(tmp_path):
+    return functools.partial(run_command, cwd=tmp_path)
+
 
 HOURS = [f"2017-06-13 {hour:02}:00:00" for hour in range(10)]
 USERS = st.sampled_from(["1", "2", "3", "4"])
@@ -233,6 +240,35 @@ def test_rejected_friendships_are_named(tmp_path):
         f'{tmp_path / "friends.csv"}, row 1: bad_timestamp: column since, timestamp: "soon" '
         '(must be like "2017-06-13 11:33:02")'
     )
+
+
+def test_a_friendship_that_ends_before_it_begins(run, tmp_path):
+    """The row is named, and the run is one with valid events: its status is 0."""
+    (tmp_path / "friends.csv").write_text(
+        f"a,b,since,until\n1,2,{HOURS[1]},\n1,3,{HOURS[5]},{HOURS[2]}\n"
+    )
+    write_csv(
+        tmp_path / "sales.csv",
+        [
+            {"user": user, "amount": amount, "timestamp": HOURS[3]}
+            for user, amount in [("1", "1"), ("1", "1"), ("2", "9")]
+        ],
+    )
+    words = ("detect", "sales.csv", "-o", "out", "--friends", "friends.csv", "-D2", "-T3")
+    rejects = ("--rejects", "rejects")
+    why = f'bad_timestamp: column until, timestamp: "{HOURS[2]}" (is before the friendship'
+    for split in ((), ("--split", "0"), ("--split", "2"), ("--split", "1")):
+        ended = run(*words, *rejects, *split)
+        assert ended.status == 0, ended.err
+        assert f'friends.csv, row 2: {why} begins, "{HOURS[5]}")' in ended.err
+        assert b'"id":"2"' in (tmp_path / "out").read_bytes()
+        rejected = (tmp_path / "rejects").read_text().splitlines()
+        assert len(rejected) == 1
+        assert rejected[0].startswith("friends.csv\t2\tbad_timestamp\ttimestamp: ")
+        assert "(is before the friendship begins)" in rejected[0]
+    strict = run(*words, "--strict")
+    assert strict.status == 3
+    assert "friends.csv, row 2: " in strict.err
 
 
 def test_late_purchases_stay_where_they_are(tmp_path):

@@ -150,6 +150,13 @@ def test_a_table_that_cannot_be_written_is_named(tmp_path, suffix):
         simulate(path, None, OPTIONS)
 
 
+def test_events_are_not_written_to_databases(tmp_path):
+    path = f"sqlite:{tmp_path}/t.db?table=events"
+    with pytest.raises(UsageError, match="table=events: events are written to files, not"):
+        simulate(path, None, OPTIONS)
+    assert not list(tmp_path.iterdir())
+
+
 def test_a_table_is_replaced_when_it_is_complete(tmp_path, monkeypatch):
     path = tmp_path / "t.parquet"
     path.write_bytes(b"kept")

@@ -114,6 +114,8 @@ _WRONG_TIMES = _Explained(
 )
 _WRONG_ENDS = _Explained(
     re.ASCII | re.DOTALL,
+    # Nothing is wrong with it but its row, whose other time is the beginning.
+    (r"(?:\.\d{1,6}0*)?Z?", "is before the friendship begins"),
     (r"\.(?!\d).*", "has no digits after the point"),
     (r",\d.*", "has a decimal comma: write a point before fractions of a second"),
     (r"(?:\.\d+)?\s+[+-]?\d.*", "has a space before the offset"),

@@ -66,9 +66,17 @@ class RejectedRow(Rejected):
     ----------
     columns : mapping of str to str
         Which column each field is.
+    why : str
+        What is wrong, where the line does not say it.
     """
 
     columns: Mapping[str, str] = MappingProxyType({})
+    why: str = ""
+
+    @property
+    def detail(self) -> str:
+        """A description of what is wrong: the field and its value."""
+        return self.why or super().detail
 
     @property
     def text(self) -> str:

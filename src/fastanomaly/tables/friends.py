@@ -180,15 +180,18 @@ def _refused(
     rows: Any, index: int, origin: Origin, number: int, reading: Reading
 ) -> RejectedRow:
     """Return a row with a wrong time as a rejected row."""
-    values = rows.slice(index, 1).to_pylist()[0]
+    row = rows.slice(index, 1)
+    values = row.to_pylist()[0]
     since, until = values.pop("since", None), values.pop("until", None)
-    kind, time = "befriend", since
-    if until is not None and times_us(rows["until"].slice(index, 1), reading)[0] == NEVER:
-        kind, time = "unfriend", until
-    if since is None or times_us(rows["since"].slice(index, 1), reading)[0] != NEVER:
-        kind, time = "unfriend", until
+    wrong = [
+        time is not None and times_us(row[field], reading)[0] == NEVER
+        for field, time in (("since", since), ("until", until))
+    ]
+    kind, time = ("befriend", since) if wrong == [True, False] else ("unfriend", until)
     line = event_line({"kind": kind, "timestamp": time, **values})
     refused = RejectedRow(origin.log, number, "bad_timestamp", line)
+    if not any(wrong):
+        refused.why = f'timestamp: "{until}" (is before the friendship begins, "{since}")'
     refused.columns = {
         **origin.columns,
         "timestamp": origin.columns.get("since" if kind == "befriend" else "until", ""),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,14 @@ from fastanomaly.errors import UsageError
 from fastanomaly.rules.rejects import Rejected
 from fastanomaly.sources.base import Origin, Rows
 from fastanomaly.tables.amounts import Writing
-from fastanomaly.tables.base import Table, is_database, load
+from fastanomaly.tables.base import (
+    JSON_SUFFIXES,
+    SUFFIXES,
+    Table,
+    is_database,
+    load,
+    suffix_kind,
+)
 from fastanomaly.tables.columns import Guess, check_once, event_columns, friend_columns
 from fastanomaly.tables.events import RejectedRow, event_line
 from fastanomaly.tables.friends import plain_rows
@@ -149,6 +157,12 @@ def open_friends(tables: Tables) -> OpenTable:
     """Open a table of friendships; see `open_table`."""
     assert tables.friends is not None
     path, mapped = tables.friends, tables.friend_columns
+    if not is_database(path) and not os.path.isdir(path) and not suffix_kind(path, json=True):
+        known = ", ".join((*SUFFIXES, *JSON_SUFFIXES))
+        raise UsageError(
+            f"{path}: friendships must be in a database or in files whose names end in one "
+            f"of {known}"
+        )
     plain = Tables(encoding=tables.encoding, header=tables.friends_header)
     table = _open(path, plain)
     return _mapped(table, plain, lambda: friend_columns(table.path, table.names, mapped))

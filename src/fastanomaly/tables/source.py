@@ -32,6 +32,7 @@ class Step(NamedTuple):
     rows: Rows
     kind: str
     edits: int = -1  # the index of their origin, if there are any
+    alone: bool = True  # whether it is history even if no row of the table is
 
     def counts(self, stop: int) -> dict[str, int]:
         """Count what is before the row of an index."""
@@ -107,7 +108,7 @@ class TableStream:
         edits = read_edits(friends.table, friends.columns, self._reading)
         self._merging = Merging(edits, self._reading, self._done["edits"])
         if edits.rejected and not self._done["friends"] and not self._done["rows"]:
-            yield Step(edits.refused(), "friends")
+            yield Step(edits.refused(), "friends", alone=not len(edits.times))
 
     def blocks(self, steps: Iterator[Step]) -> Iterator[Rows]:
         """Yield the blocks of steps, and note which one is being used."""
@@ -226,29 +227,35 @@ class Splitting:
         self._split = split
         self._reading = reading
         self._rows = done
-        self._rest: Step | None = None
+        self._rest: list[Step] = []
 
     def history(self) -> Iterator[Step]:
         """Yield what comes before the split."""
         for step in self._steps:
+            if not step.alone:
+                self._rest.append(step)
+                continue
             stop = self._end(step)
+            if stop != 0:
+                yield from self._take_rest()
             if stop is None:
                 self._rows += step.counts(len(step.rows)).get("rows", 0)
                 yield step
                 continue
             whole = step.rows
-            before = whole.slice(0, stop) if stop else None
-            if before is not None:
-                yield step._replace(rows=before)
-            self._rest = step._replace(rows=whole.slice(stop, len(whole)))
+            if stop:
+                yield step._replace(rows=whole.slice(0, stop))
+            self._rest.append(step._replace(rows=whole.slice(stop, len(whole))))
             return
 
     def judged(self) -> Iterator[Step]:
         """Yield what comes after it."""
-        if self._rest is not None:
-            rest, self._rest = self._rest, None
-            yield rest
+        yield from self._take_rest()
         yield from self._steps
+
+    def _take_rest(self) -> Iterator[Step]:
+        rest, self._rest = self._rest, []
+        yield from rest
 
     def _end(self, step: Step) -> int | None:
         """Return the index of the first row that is judged; None if it comes later."""
