@@ -15,6 +15,7 @@ from table_files.writing import line_of, write_csv, write_log, write_parquet
 
 from fastanomaly import Tables, detect
 
+
 @pytest.fixture
 def run(tmp_path):
     return functools.partial(run_command, cwd=tmp_path)

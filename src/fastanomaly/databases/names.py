@@ -83,9 +83,7 @@ def parse_name(name: str) -> DatabaseName:
     parsed = DatabaseName(scheme, address, (), query, others)
     if not address or bool(table) == bool(query):
         both = parsed._replace(others=others | ({"table": table} if table else {}))
-        raise UsageError(
-            f"{both.shown}: expected ?table=NAME or ?query=SELECT ... at the end"
-        )
+        raise UsageError(f"{both.shown}: expected ?table=NAME or ?query=SELECT ... at the end")
     if scheme in FILE_SCHEMES and others:
         raise UsageError(f"{parsed.shown}: has no parameter {next(iter(others))!r:.40}")
     return parsed._replace(table=_table_parts(parsed, table) if table else ())
