@@ -156,8 +156,9 @@ class TextTable:
     def _reader(self, wanted: list[str]) -> Iterator[Any]:
         pa = arrow(self.path)
         options = self._options
-        file = pa.PythonFile(self._stream, mode="r")
+        file: Any = self._stream
         if codecs.lookup(options.encoding).name != "utf-8":
+            file = pa.PythonFile(file, mode="r")
             file = pa.transcoding_input_stream(file, options.encoding, "utf8")
         self._text = MarkedText(file, len(self.names), self._delimiter)
         reader = self._csv.open_csv(

@@ -58,15 +58,17 @@ class MarkedText(io.RawIOBase):
         """Read so many bytes, fewer at the end only; some if `size` is negative."""
         size = size if size >= 0 else 1 << 20
         while not self.ended and len(self._waiting) < size:
-            data = bytes(self._file.read(size))
-            if data:
-                self._last = data[-1:]
-            else:
-                self.ended = True
-            self._waiting += self._in_utf8(data)
+            data = self._file.read(size - len(self._waiting))
+            self.ended = not data
+            self._last = data[-1:] or self._last
+            data = self._in_utf8(data)
             if self.ended:
                 newline = b"" if self._last == b"\n" else b"\n"
-                self._waiting += newline + self.mark.encode() + b"\n"
+                data += newline + self.mark.encode() + b"\n"
+            self._waiting = self._waiting + data if self._waiting else data
+        if len(self._waiting) == size:  # as it usually is: nothing is copied
+            given, self._waiting = self._waiting, b""
+            return given
         given, self._waiting = self._waiting[:size], self._waiting[size:]
         return given
 
@@ -80,7 +82,7 @@ class MarkedText(io.RawIOBase):
         except UnicodeDecodeError:
             text, used = codecs.utf_8_decode(data, "surrogateescape", self.ended)
         else:
-            if not _MAY_STAND.search(text):
+            if b"\xf4\x8f" not in data or not _MAY_STAND.search(text):
                 self._rest = data[used:]
                 return data[:used]
         self._rest = data[used:]
