@@ -124,6 +124,22 @@ def test_several_files_are_one_table(run, tmp_path, name):
     assert "part-3.csv: has no column 'customer_id', as the first file has: " in ended.err
 
 
+@pytest.mark.parametrize("size", [0, 1])
+def test_files_without_columns_among_several(run, tmp_path, size):
+    folder = tmp_path / "sales"
+    folder.mkdir()
+    for name in ("0.csv", "2.csv", "4.csv"):
+        (folder / name).write_text("\n" * size)
+    write_csv(folder / "1.csv", ROWS[:2])
+    write_csv(folder / "3.csv", ROWS[2:])
+    assert flags(run, tmp_path, "sales") == FLAG
+    assert flags(run, tmp_path, "sales", "--split", "0.5") == FLAG
+    (folder / "5.csv").write_text("customer_id,paid_at\n")
+    ended = run("detect", "sales", "-o", "out", *OPTIONS)
+    assert ended.status == 1
+    assert "5.csv: has no column 'total', as the first file has: sales/1.csv" in ended.err
+
+
 def test_two_tables_and_mixed_inputs(run, tmp_path):
     write_csv(tmp_path / "past.csv", ROWS[:2])
     write_parquet(tmp_path / "present.parquet", ROWS[2:])
@@ -166,7 +182,8 @@ def test_a_point_is_not_taken_for_a_decimal_comma(run, tmp_path):
     write_csv(tmp_path / "sales.csv", [{**ROWS[0], "total": "1.234"}, *ROWS[1:]])
     ended = run("detect", "sales.csv", "-o", "out", *OPTIONS, "--decimal-comma")
     assert ended.status == 4
-    assert 'sales.csv, row 1: bad_amount: column total, amount: "1.234"' in ended.err
+    why = "(has a point: with --decimal-comma it may only separate thousands)"
+    assert f'sales.csv, row 1: bad_amount: column total, amount: "1.234" {why}' in ended.err
 
 
 def test_rows_with_a_wrong_number_of_values(run, tmp_path):

@@ -77,6 +77,9 @@ _WRONG_AMOUNTS = _Explained(
     (r"[+-]?[a-z]{3} ?[\d.,]+|[+-]?[\d.,]+ ?[a-z]{3}", "has the name of a currency"),
 )
 
+# Otherwise it would be a valid amount.
+_POINT = "has a point: with --decimal-comma it may only separate thousands"
+
 _TIMESTAMP = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(.*)", re.DOTALL
 )
@@ -165,7 +168,7 @@ def wrong_value(name: str, text: str) -> str:
         return _TYPES[name]
     value = _string(text) if text.startswith('"') else text
     if name == "amount":
-        return _wrong_amount(value)
+        return _wrong_amount(value) or _POINT
     if name == "timestamp":
         return _wrong_timestamp(value)
     usual = value.strip(" ").lower()  # as in engine/reject_rows.pxd

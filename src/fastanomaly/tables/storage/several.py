@@ -33,7 +33,14 @@ class SeveralTables:
         self._open_one = open_one
         self._current = open_one(paths[0])
         self._before = 0  # bytes of the files that have been read
+        self._first = paths[0]
         self.names = self._current.names
+        for other in paths[1:]:
+            if self.names:
+                break
+            table = open_one(other)  # those before it are empty
+            self._first, self.names = other, table.names
+            table.close()
 
     @property
     def rows(self) -> int | None:
@@ -57,7 +64,7 @@ class SeveralTables:
             table = self._current
             for column in columns.values():
                 if column not in table.names and table.names:
-                    where = f"as the first file has: {self._paths[0]}"
+                    where = f"as the first file has: {self._first}"
                     raise LogReadError(f"{path}: has no column {column!r}, {where}")
             if skip and table.rows is not None and table.rows <= skip:
                 skip -= table.rows
