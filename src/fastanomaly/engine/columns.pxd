@@ -10,15 +10,15 @@ cdef enum:
     AMOUNT_LIMIT = NUMBER_LIMIT     # 10^12 in units of 10^-6 is 10^18, too
     DIGITS_SIZE = 24                # an int64 as text: 19 digits, a sign, a NUL
 
-cdef struct Columns:                # arrays of `rows` items, owned by the caller
+cdef struct Columns:                # arrays of `rows` items, of which it owns only the keys
     int64_t rows
     const uint8_t* kinds
     const int64_t* times_us
     const int64_t* amounts_units
     const int64_t* user_numbers     # the ids as numbers;
     const int64_t* friend_numbers
-    const UserKey* user_keys        # or as keys, if not NULL
-    const UserKey* friend_keys
+    UserKey* user_keys              # or as keys, if not NULL
+    UserKey* friend_keys
 
 cdef struct Digits:                 # memory for the texts of a row's keys
     char[DIGITS_SIZE] user

@@ -14,7 +14,7 @@ from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
 from fastanomaly.engine.overlay cimport BATCH_MAX
 from fastanomaly.engine.scan_ahead cimport BATCH_EVENTS
 from fastanomaly.engine.state cimport State
-from fastanomaly.engine.types cimport EVENT_KINDS, PURCHASE, Event, UserKey
+from fastanomaly.engine.types cimport EVENT_KINDS, PURCHASE, Event
 from fastanomaly.engine.user_keys cimport key_text, keys_of_column
 from fastanomaly.engine.workers cimport Workers
 
@@ -152,6 +152,44 @@ cdef inline int check_lengths(
     return 0
 
 
+cdef inline list columns_set(
+    Columns* columns, const uint8_t[::1] kinds, const int64_t[::1] times_us, object users,
+    object friends, const int64_t[::1] amounts_units
+):
+    """Set columns, which must be zeroed and have at least one row.
+
+    They point to the arrays, and to what is returned. The keys are freed by columns_free,
+    after an exception, too.
+    """
+    cdef const int64_t[::1] user_numbers, friend_numbers
+    columns.kinds = &kinds[0]
+    columns.times_us = &times_us[0]
+    columns.amounts_units = &amounts_units[0]
+    if isinstance(users, list):
+        user_texts = keys_of_column("users", users, kinds, &columns.user_keys)
+        friend_texts = keys_of_column("friends", friends, kinds, &columns.friend_keys)
+        return [user_texts, friend_texts]
+    user_numbers, friend_numbers = users, friends
+    columns.user_numbers = &user_numbers[0]
+    columns.friend_numbers = &friend_numbers[0]
+    return [user_numbers, friend_numbers]
+
+
+cdef inline void columns_free(Columns* columns) noexcept nogil:
+    PyMem_RawFree(columns.user_keys)
+    PyMem_RawFree(columns.friend_keys)
+
+
+cdef inline int columns_check(const Columns* columns, RowBatch* rows) except -1:
+    """Raise ValueError if a row is no valid event; memory for a row must be reserved."""
+    cdef int64_t invalid
+    with nogil:
+        invalid = columns_first_invalid(columns, rows.events, rows.digits)
+    if invalid >= 0:
+        raise ValueError(f"columns, row {invalid}: {row_fault(rows.events)}")
+    return 0
+
+
 cdef inline tuple feed_columns(
     State* state, Settings* settings, Workers* workers, Batch* batch,
     const uint8_t[::1] kinds, const int64_t[::1] times_us, object users, object friends,
@@ -161,13 +199,7 @@ cdef inline tuple feed_columns(
     cdef Columns columns
     cdef RowBatch rows
     cdef ColumnFlags flags
-    cdef const int64_t[::1] user_numbers, friend_numbers
-    cdef UserKey* user_keys = NULL
-    cdef UserKey* friend_keys = NULL
-    cdef int64_t invalid, applied = 0
-    cdef bint by_key = isinstance(users, list)
-    if not by_key:
-        user_numbers, friend_numbers = users, friends
+    cdef int64_t applied = 0
     memset(&columns, 0, sizeof(Columns))
     memset(&rows, 0, sizeof(RowBatch))
     memset(&flags, 0, sizeof(ColumnFlags))
@@ -177,26 +209,13 @@ cdef inline tuple feed_columns(
     )
     if columns.rows == 0:
         return b"", 0, None
-    columns.kinds = &kinds[0]
-    columns.times_us = &times_us[0]
-    columns.amounts_units = &amounts_units[0]
     try:
-        if by_key:
-            _user_texts = keys_of_column("users", users, kinds, &user_keys)
-            _friend_texts = keys_of_column("friends", friends, kinds, &friend_keys)
-            columns.user_keys = user_keys
-            columns.friend_keys = friend_keys
-        else:
-            columns.user_numbers = &user_numbers[0]
-            columns.friend_numbers = &friend_numbers[0]
+        _held = columns_set(&columns, kinds, times_us, users, friends, amounts_units)
         rows_reserve(&rows, min(
             columns.rows,
             <int64_t> (BATCH_MAX if judged and workers.wanted > 1 else BATCH_EVENTS),
         ))
-        with nogil:
-            invalid = columns_first_invalid(&columns, rows.events, rows.digits)
-        if invalid >= 0:
-            raise ValueError(f"columns, row {invalid}: {row_fault(rows.events)}")
+        columns_check(&columns, &rows)
         failure = rows_feed_all(
             state, settings, workers, batch, &columns, judged, &rows, &flags, &applied
         )
@@ -205,7 +224,6 @@ cdef inline tuple feed_columns(
         )
         return raw, applied, failure
     finally:
-        PyMem_RawFree(user_keys)
-        PyMem_RawFree(friend_keys)
+        columns_free(&columns)
         PyMem_RawFree(flags.items)
         rows_free(&rows)

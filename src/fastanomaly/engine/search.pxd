@@ -402,42 +402,53 @@ cdef inline bint search_alternately(
     return False
 
 
-cdef inline void search_complete(
-    Search* search, Window* window, Ball* ball, const View* view, int32_t tracked
+cdef inline bint search_last_walk(
+    Search* search, Window* window, const Ball* ball, const View* view, int32_t tracked
 ) noexcept nogil:
-    """Find the purchases with a complete ball: by a last walk if promising, else by merging.
+    """Walk on with a complete ball, if that is promising; whether it has found all purchases.
 
     The walk may spend what merging would cost.
     """
     cdef int64_t budget
     cdef WalkEnd end
-    if search_expects_short_walk(ball, view.state.users.count, tracked):
-        budget = search_merge_cost(ball, tracked)
-        search.budget = budget
-        end = search_walk_complete(search, window, ball, view, tracked)
-        search.steps_walked += budget - search.budget
-        if search_walk_succeeded(search, view, end):
-            return
-    search.same_if_wider = ball_exhausted(ball)
-    merge_latest(&search.merge, window, ball, view, tracked)
+    if not search_expects_short_walk(ball, view.state.users.count, tracked):
+        return False
+    budget = search_merge_cost(ball, tracked)
+    search.budget = budget
+    end = search_walk_complete(search, window, ball, view, tracked)
+    search.steps_walked += budget - search.budget
+    return search_walk_succeeded(search, view, end)
+
+
+cdef inline bint search_without_rings(
+    Search* search, Window* window, Ball* ball, const View* view, int32_t degree,
+    int32_t tracked
+) noexcept nogil:
+    """Fill the window with the latest T purchases of the network around a ball's origin.
+
+    False if that needs the rings of the network, which is the ball then. The ball must not
+    have more levels than the degree.
+    """
+    window.count = 0
+    search.skipped = 0
+    search.same_if_wider = view_friends(view, ball.queue[0]).count == 0
+    if search.same_if_wider:
+        return True
+    walk_begin(&search.walk, view)
+    return (
+        search_alternately(search, window, ball, view, degree, tracked)
+        or search_last_walk(search, window, ball, view, tracked)
+    )
 
 
 cdef inline void search_latest(
     Search* search, Window* window, Ball* ball, const View* view, int32_t degree,
     int32_t tracked
 ) noexcept nogil:
-    """Fill the window with the latest T purchases of the network around a ball's origin.
-
-    The ball must not have more levels than the degree.
-    """
-    window.count = 0
-    search.skipped = 0
-    search.same_if_wider = view_friends(view, ball.queue[0]).count == 0
-    if search.same_if_wider:
-        return
-    walk_begin(&search.walk, view)
-    if not search_alternately(search, window, ball, view, degree, tracked):
-        search_complete(search, window, ball, view, tracked)
+    """Do the same with the rings, where they are needed."""
+    if not search_without_rings(search, window, ball, view, degree, tracked):
+        search.same_if_wider = ball_exhausted(ball)
+        merge_latest(&search.merge, window, ball, view, tracked)
 
 
 cdef inline void search_ball(
