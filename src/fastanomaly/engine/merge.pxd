@@ -1,6 +1,6 @@
 """The latest T purchases of the users in a ball, by merging their rings.
 
-A heap finds the T members whose last purchases are the newest: no other ring can have one
+A heap finds the T users whose last purchases are the newest: no other ring can have one
 of the latest T. Their rings are merged from the newest purchase back with a loser tree
 (Knuth 1998, 5.4.1): each inner node stores the older of the two candidates that were
 compared there, so advancing one ring costs the comparisons on a path from a leaf to the
@@ -96,20 +96,20 @@ cdef inline void heapify(Candidate* heap, int64_t size) noexcept nogil:
 
 
 cdef inline int64_t merge_first(
-    Merge* merge, const Ball* ball, const History* history, int64_t most
+    Merge* merge, const int32_t* uids, int64_t users, const History* history, int64_t most
 ) noexcept nogil:
     """Make candidates of the first `most` users with purchases; the next user's index.
 
     Locates all their rings before it reads a purchase, so that cache misses overlap.
     """
-    cdef int64_t i = 1, j
+    cdef int64_t i = 0, j
     cdef Candidate* candidate
     merge.count = 0
-    while i < ball.end and merge.count < most:
-        if i + RINGS_AHEAD < ball.end:
-            history_prefetch(history, ball.queue[i + RINGS_AHEAD])
+    while i < users and merge.count < most:
+        if i + RINGS_AHEAD < users:
+            history_prefetch(history, uids[i + RINGS_AHEAD])
         candidate = &merge.candidates[merge.count]
-        candidate.uid = ball.queue[i]
+        candidate.uid = uids[i]
         if history_newest(history, candidate.uid, &candidate.cursor) != NULL:
             memory_prefetch(candidate.cursor.purchase)
             merge.count += 1
@@ -121,27 +121,28 @@ cdef inline int64_t merge_first(
 
 
 cdef inline void merge_candidates(
-    Merge* merge, const Ball* ball, const History* history, int32_t tracked
+    Merge* merge, const int32_t* uids, int64_t users, const History* history, int64_t most
 ) noexcept nogil:
-    """Find the at most T users whose newest purchases are the latest."""
-    cdef int64_t i, oldest_us, most = min(<int64_t> tracked, ball.end - 1)
+    """Find the at most `most` users whose newest purchases are the latest."""
+    cdef int64_t i, oldest_us
     cdef int32_t uid
     cdef Candidate* heap
     cdef Candidate candidate
     heap = merge.candidates
-    merge.members_seen += ball.end - 1
-    i = merge_first(merge, ball, history, most)
-    if i == ball.end:
+    most = min(most, users)
+    merge.members_seen += users
+    i = merge_first(merge, uids, users, history, most)
+    if i == users:
         return
     heapify(heap, most)
     oldest_us = heap[0].cursor.purchase.key.time_us
-    while i < ball.end:
+    while i < users:
         # Reading a ring is a cache miss: skip those that cannot matter.
-        if i + RINGS_AHEAD < ball.end:
-            uid = ball.queue[i + RINGS_AHEAD]
+        if i + RINGS_AHEAD < users:
+            uid = uids[i + RINGS_AHEAD]
             if history.newest_us[uid] >= oldest_us:
                 history_prefetch(history, uid)
-        candidate.uid = ball.queue[i]
+        candidate.uid = uids[i]
         i += 1
         if history.newest_us[candidate.uid] < oldest_us:
             continue
@@ -175,17 +176,22 @@ cdef inline void merge_play(Merge* merge, int64_t player, bint first) noexcept n
     merge.newest = player
 
 
-cdef inline void merge_begin(
-    Merge* merge, const Ball* ball, const History* history, int32_t tracked
-) noexcept nogil:
-    """Begin to merge the rings of the users in a ball, without the origin."""
+cdef inline void merge_play_all(Merge* merge) noexcept nogil:
+    """Find the newest purchase of all candidates."""
     cdef int64_t i
-    merge_candidates(merge, ball, history, tracked)
     for i in range(merge.count):
         merge.losers[i] = -1
         memory_prefetch(merge.candidates[i].cursor.purchase - PURCHASES_AHEAD)
     for i in range(merge.count):
         merge_play(merge, i, True)
+
+
+cdef inline void merge_begin(
+    Merge* merge, const int32_t* uids, int64_t users, const History* history, int64_t most
+) noexcept nogil:
+    """Begin to merge the rings of users, of at most `most` whose last purchases are newest."""
+    merge_candidates(merge, uids, users, history, most)
+    merge_play_all(merge)
 
 
 cdef inline const Candidate* merge_newest(const Merge* merge) noexcept nogil:
@@ -227,7 +233,7 @@ cdef inline void merge_latest(
     cdef const Candidate* newest
     cdef int32_t added = merge_next_added(ball, view, view_newest(view))
     window.count = 0
-    merge_begin(merge, ball, &view.state.history, tracked)
+    merge_begin(merge, ball.queue + 1, ball.end - 1, &view.state.history, tracked)
     newest = merge_newest(merge)
     while newest != NULL or added >= 0:
         if added >= 0 and (

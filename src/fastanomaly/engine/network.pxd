@@ -105,7 +105,9 @@ cdef inline list latest_with_paths(
     cdef const Candidate* newest
     cdef list found = []
     cdef dict paths = {}
-    merge_begin(&judge.search.merge, &judge.ball, &state.history, tracked)
+    merge_begin(
+        &judge.search.merge, judge.ball.queue + 1, judge.ball.end - 1, &state.history, tracked
+    )
     newest = merge_newest(&judge.search.merge)
     while newest != NULL and len(found) < tracked:
         if newest.uid not in paths:
