@@ -9,23 +9,29 @@ interface.
 cimport cython
 from libc.stdint cimport int32_t, int64_t, uint8_t, uint64_t
 
+from fastanomaly.engine.answering cimport answer_asks
 from fastanomaly.engine.arrow cimport (
     ArrowSource, array_take, schema_take, source_check, source_get_schema, source_names,
     source_release, stream_take,
 )
 from fastanomaly.engine.arrow_export cimport export_stream
 from fastanomaly.engine.batch cimport Batch, batch_bytes, batch_free
-from fastanomaly.engine.check cimport check_state
+from fastanomaly.engine.check cimport check_shard, check_state
 from fastanomaly.engine.decode cimport decode_line
+from fastanomaly.engine.evictions cimport evictions_bytes, evictions_release
 from fastanomaly.engine.feed cimport feed_single, flag_values
-from fastanomaly.engine.feed_columns cimport feed_columns
+from fastanomaly.engine.feed_columns cimport columns_valid, feed_columns
 from fastanomaly.engine.feed_frame cimport (
     FrameFeed, feed_frame, frame_feed_bytes, frame_feed_free,
 )
 from fastanomaly.engine.feed_lines cimport LineFeed, feed_lines
+from fastanomaly.engine.feed_shard cimport (
+    ShardFeed, feed_shard, shard_feed_begin, shard_feed_free,
+)
 from fastanomaly.engine.fields cimport (
     BAD_AMOUNT_UNITS, amount_of_text, rounded_amount_of_text, time_of_text,
 )
+from fastanomaly.engine.finishing cimport finish_verdicts
 from fastanomaly.engine.frame cimport frame_kept_format, frame_set_columns
 from fastanomaly.engine.grid cimport GridFlag, grid_cells, grid_free, grid_set
 from fastanomaly.engine.judge cimport Outcome, Settings
@@ -36,6 +42,7 @@ from fastanomaly.engine.memory cimport (
 from fastanomaly.engine.network cimport (
     network_amounts, network_ids, network_latest, sample_ids,
 )
+from fastanomaly.engine.packet cimport Reader, packet_bytes, reader_of
 from fastanomaly.engine.recency cimport recency_newest
 from fastanomaly.engine.reject cimport VALID, quick_reason
 from fastanomaly.engine.reject_rows cimport fault_detail, reject_rows
@@ -45,6 +52,7 @@ from fastanomaly.engine.scan_ahead cimport (
     LineBatch, ScanAhead, find_line_end, scan_ahead_begin, scan_ahead_end, scan_ahead_next,
     scan_ahead_release,
 )
+from fastanomaly.engine.shard cimport Shard, shard_begin, shard_free, shard_owner
 from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (
     judges_latencies, judges_work, memory_bytes, state_counts, workers_counts,
@@ -201,6 +209,14 @@ def end_of_lines(data, int64_t start, int64_t count):
     return start
 
 
+def check_columns(
+    const uint8_t[::1] kinds, const int64_t[::1] times_us, users, friends,
+    const int64_t[::1] amounts_units
+):
+    """Raise what `Engine.feed_columns` raises if lengths differ or a row is invalid."""
+    columns_valid(kinds, times_us, users, friends, amounts_units)
+
+
 def arrow_stream(int64_t rows, tuple columns):
     """Return a capsule ``arrow_array_stream`` of a table.
 
@@ -209,6 +225,14 @@ def arrow_stream(int64_t rows, tuple columns):
     three, each bytes or None. Nothing is checked.
     """
     return export_stream((rows, columns))
+
+
+cdef int make_secrets(uint64_t* secrets) except -1:
+    """Set the three numbers that hashing needs."""
+    random = os.urandom(24)
+    for i in range(3):
+        secrets[i] = int.from_bytes(random[8 * i:8 * i + 8], "little")
+    return 0
 
 
 @cython.final
@@ -326,9 +350,7 @@ cdef class Engine:
         bint whole_balls, bint round_amounts=False, int time_unit=0
     ):
         cdef uint64_t[3] secrets
-        random = os.urandom(24)
-        for i in range(3):
-            secrets[i] = int.from_bytes(random[8 * i:8 * i + 8], "little")
+        make_secrets(secrets)
         # Cython has zeroed the structs.
         self.reading.round_amounts = round_amounts
         self.reading.time_unit = time_unit
@@ -705,3 +727,143 @@ cdef class Engine:
         """Raise AssertionError if an invariant of the state is violated; O(state)."""
         _guard = self.guard()
         check_state(&self.state)
+
+
+@cython.final
+cdef class ShardEngine:
+    """One of K shards of a cluster: all users and friendships, but histories of some users.
+
+    Every shard is given the same batches in the same order. Each judges the purchases of its
+    own users; where it needs histories of other shards, it has packets for them.
+
+    Parameters
+    ----------
+    number, shards : int
+        Its number, from 0, and K.
+    degree, tracked, k_numerator, k_denominator : int
+        As for `Engine`.
+
+    Notes
+    -----
+    Parameters are not checked. For one thread at a time: a call while another one is running
+    raises RuntimeError. A place in the log is the number of purchases before it.
+    """
+
+    cdef Shard shard
+    cdef Settings settings
+    cdef ShardFeed scratch
+    cdef bint busy
+
+    def __cinit__(
+        self, int32_t number, int32_t shards, int32_t degree, int32_t tracked,
+        int64_t k_numerator, int64_t k_denominator
+    ):
+        cdef uint64_t[3] secrets
+        make_secrets(secrets)
+        # Cython has zeroed the structs.
+        shard_begin(&self.shard, number, shards, tracked, secrets)
+        self.settings.degree = degree
+        self.settings.tracked = tracked
+        self.settings.k_numerator = k_numerator
+        self.settings.k_denominator = k_denominator
+        shard_feed_begin(&self.scratch, shards)
+
+    def __dealloc__(self):
+        shard_feed_free(&self.scratch)
+        shard_free(&self.shard)
+
+    cdef Guard guard(self):
+        """Keep out other calls as long as the caller holds the result."""
+        if self.busy:
+            raise RuntimeError(
+                "a shard is used by one thread at a time, but another call is running"
+            )
+        cdef Guard guard = Guard.__new__(Guard)
+        guard.busy = &self.busy
+        self.busy = True
+        return guard
+
+    def feed(
+        self, int64_t seq, const uint8_t[::1] kinds, const int64_t[::1] times_us, users,
+        friends, const int64_t[::1] amounts_units, *, bint judged
+    ):
+        """Judge the own purchases of a batch if `judged`, then apply all of it.
+
+        Parameters
+        ----------
+        seq : int
+            The place where the batch begins.
+        kinds, times_us, users, friends, amounts_units
+            As for `Engine.feed_columns`; 1 to 1,024 rows, and times above -2^63.
+        judged : bool
+            Whether purchases are judged.
+
+        Returns
+        -------
+        tuple
+            The flags as the bytes of an array of (row, n, mean_cents, sd_cents), int64; the
+            packet of verdicts that need answers, or None; and by owner the packet of asks, or
+            None.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If a row is invalid, or the batch begins elsewhere; nothing was applied.
+        MemoryError
+            Call again with the same batch, and no other one: it continues where it stopped.
+        """
+        _guard = self.guard()
+        return feed_shard(
+            &self.shard, &self.settings, &self.scratch, seq, kinds, times_us, users, friends,
+            amounts_units, judged,
+        )
+
+    def answer(self, bytes asks not None):
+        """Return the answers to a packet of asks: the newest purchases as of its place.
+
+        Raises ValueError if the place is not reached yet or was released, or if the packet is
+        damaged; MemoryError changes nothing.
+        """
+        cdef Reader reader = reader_of(asks)
+        _guard = self.guard()
+        with nogil:
+            answer_asks(&self.scratch.answerer, &self.shard, &reader)
+        return packet_bytes(&self.scratch.answerer.packet, 0)
+
+    def finish(self, bytes open not None, list asks not None, list answers not None):
+        """Finish the verdicts of a packet with the answers to all asks; changes nothing.
+
+        `asks` and `answers` are by owner, None where nothing was asked. Returns the flags, the
+        packet of verdicts that still need answers, or None, and by owner what to ask then,
+        like `feed`; ValueError if packets do not fit together.
+        """
+        return finish_verdicts(&self.settings, open, asks, answers)
+
+    def release(self, int64_t seq):
+        """Drop what is only needed for answers as of places before `seq`."""
+        _guard = self.guard()
+        evictions_release(&self.shard.evictions, seq)
+
+    def owner(self, int32_t uid):
+        """Return the number of the shard that owns a user."""
+        return shard_owner(&self.shard, uid)
+
+    @property
+    def seq(self):
+        """The place that has been reached."""
+        return self.shard.state.seq
+
+    def counts(self):
+        """Return the values of `Counts`, in its order: `kept` are those of the own users."""
+        _guard = self.guard()
+        return state_counts(&self.shard.state)
+
+    def evicted(self):
+        """Return how many purchases are kept that rings have dropped, and their bytes."""
+        _guard = self.guard()
+        return self.shard.evictions.count, evictions_bytes(&self.shard.evictions)
+
+    def check(self):
+        """Raise AssertionError if an invariant of the shard is violated; O(state)."""
+        _guard = self.guard()
+        check_shard(&self.shard)

@@ -2,6 +2,7 @@
 
 from libc.stdint cimport int32_t, int64_t
 
+from fastanomaly.engine.evictions cimport Evictions
 from fastanomaly.engine.graph cimport (
     Friends, Graph, friends_have, friends_run, friends_runs, graph_owner,
 )
@@ -10,6 +11,7 @@ from fastanomaly.engine.history cimport (
 )
 from fastanomaly.engine.pool cimport POOL_SIZES, Pool, Tag, pool_block
 from fastanomaly.engine.recency cimport Chunk, Recency
+from fastanomaly.engine.shard cimport Shard, shard_owns
 from fastanomaly.engine.state cimport State
 from fastanomaly.engine.types cimport Purchase, PurchaseKey, UserKey, purchase_before
 from fastanomaly.engine.users cimport Users, key_hash, users_find, users_key
@@ -84,35 +86,35 @@ cdef inline int check_lists(Graph* graph, const Pool* pool, str name) except -1:
     return 0
 
 
-cdef inline int check_history(const History* history, int32_t users) except -1:
-    """Check that rings are in order, counted, and known to their blocks."""
-    cdef int32_t uid, count, size, block
-    cdef int64_t kept = 0
-    cdef const Tag* tag
-    cdef const Purchase* purchase
+cdef inline int32_t check_ring(const History* history, int32_t uid) except -1:
+    """Check that a ring is in order and counted, and its newest time; returns its count."""
+    cdef int32_t count = 0
     cdef PurchaseKey newer
     cdef Cursor cursor
-    for uid in range(users):
-        purchase = history_newest(history, uid, &cursor)
+    cdef const Purchase* purchase = history_newest(history, uid, &cursor)
+    check(
+        history.newest_us[uid] == (NEVER if purchase == NULL else purchase.key.time_us),
+        f"the newest time of user {uid} is not that of the last purchase",
+    )
+    while purchase != NULL:
         check(
-            history.newest_us[uid]
-            == (NEVER if purchase == NULL else purchase.key.time_us),
-            f"the newest time of user {uid} is not that of the last purchase",
+            count == 0 or purchase_before(purchase.key, newer),
+            f"the purchases of user {uid} are out of order",
         )
-        count = 0
-        while purchase != NULL:
-            check(
-                count == 0 or purchase_before(purchase.key, newer),
-                f"the purchases of user {uid} are out of order",
-            )
-            newer = purchase.key
-            count += 1
-            purchase = history_older(history, uid, &cursor)
-        check(
-            count == history.rings[uid].count <= history.tracked,
-            f"the purchase count of user {uid} is wrong",
-        )
-        kept += count
+        newer = purchase.key
+        count += 1
+        purchase = history_older(history, uid, &cursor)
+    check(
+        count == history.rings[uid].count <= history.tracked,
+        f"the purchase count of user {uid} is wrong",
+    )
+    return count
+
+
+cdef inline int check_blocks(const History* history, int64_t kept) except -1:
+    """Check that so many purchases are counted, and that rings are known to their blocks."""
+    cdef int32_t size, block
+    cdef const Tag* tag
     check(kept == history.kept, "the number of kept purchases is wrong")
     for size in range(POOL_SIZES):
         for block in range(<int32_t> history.blocks.sizes[size].count):
@@ -122,6 +124,15 @@ cdef inline int check_history(const History* history, int32_t users) except -1:
                 f"ring {block} of size {size} is not known to its owner",
             )
     return 0
+
+
+cdef inline int check_history(const History* history, int32_t users) except -1:
+    """Check all rings."""
+    cdef int64_t kept = 0
+    cdef int32_t uid
+    for uid in range(users):
+        kept += check_ring(history, uid)
+    return check_blocks(history, kept)
 
 
 cdef inline int check_recency(const Recency* recency) except -1:
@@ -149,5 +160,26 @@ cdef inline int check_state(State* state) except -1:
     check_users(&state.users)
     check_graph(&state.graph, state.users.count)
     check_history(&state.history, state.users.count)
+    check_recency(&state.recency)
+    return 0
+
+
+cdef inline int check_shard(Shard* shard) except -1:
+    """Check all parts of a shard, which has the rings of its own users only."""
+    cdef State* state = &shard.state
+    cdef const Evictions* evictions = &shard.evictions
+    cdef int64_t kept = 0, index, by = evictions.released
+    cdef int32_t uid
+    for uid in range(state.users.count):
+        if shard_owns(shard, uid):
+            kept += check_ring(&state.history, uid)
+        else:
+            check(state.history.rings[uid].count == 0, f"the ring of user {uid} is foreign")
+    check_blocks(&state.history, kept)
+    for index in range(evictions.count):
+        check(by <= evictions.items[index].by < state.seq, "evictions are out of order")
+        by = evictions.items[index].by
+    check_users(&state.users)
+    check_graph(&state.graph, state.users.count)
     check_recency(&state.recency)
     return 0

@@ -190,6 +190,31 @@ cdef inline int columns_check(const Columns* columns, RowBatch* rows) except -1:
     return 0
 
 
+cdef inline int columns_valid(
+    const uint8_t[::1] kinds, const int64_t[::1] times_us, object users, object friends,
+    const int64_t[::1] amounts_units
+) except -1:
+    """Raise what feed_columns raises if lengths differ or a row is invalid."""
+    cdef Columns columns
+    cdef RowBatch rows
+    memset(&columns, 0, sizeof(Columns))
+    memset(&rows, 0, sizeof(RowBatch))
+    columns.rows = kinds.shape[0]
+    check_lengths(
+        columns.rows, times_us.shape[0], len(users), len(friends), amounts_units.shape[0]
+    )
+    if columns.rows == 0:
+        return 0
+    try:
+        _held = columns_set(&columns, kinds, times_us, users, friends, amounts_units)
+        rows_reserve(&rows, 1)
+        columns_check(&columns, &rows)
+    finally:
+        columns_free(&columns)
+        rows_free(&rows)
+    return 0
+
+
 cdef inline tuple feed_columns(
     State* state, Settings* settings, Workers* workers, Batch* batch,
     const uint8_t[::1] kinds, const int64_t[::1] times_us, object users, object friends,

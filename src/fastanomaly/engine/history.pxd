@@ -287,6 +287,21 @@ cdef inline bint history_append(
     return True
 
 
+cdef inline const Purchase* history_displaced(
+    const History* history, int32_t uid, PurchaseKey key
+) noexcept nogil:
+    """Return the purchase that recording one with a key will drop, or NULL. O(1)."""
+    cdef Ring ring = history.rings[uid]
+    cdef const Purchase* oldest
+    if ring.count < history.tracked:
+        return NULL
+    if ring.items == NULL:
+        oldest = long_ring_oldest(&history.longs[ring.oldest])
+    else:
+        oldest = ring.items + ring.oldest
+    return NULL if purchase_before(key, oldest.key) else oldest
+
+
 cdef inline int history_record(
     History* history, int32_t uid, Purchase purchase
 ) except -1 nogil:
