@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import reference
 from reference import ReferenceDetector
 
 from fastanomaly import BEFRIEND, PURCHASE, UNFRIEND, Detector
@@ -22,6 +23,7 @@ THREADS = (1, 2, 3, 8)
 METHODS = ("auto", "ball")
 UNIT = 10**6
 EPOCH = datetime(1970, 1, 1)
+KINDS = {"purchase": PURCHASE, "befriend": BEFRIEND, "unfriend": UNFRIEND}
 NAMES = {PURCHASE: "purchase", BEFRIEND: "befriend", UNFRIEND: "unfriend"}
 ITEM_BYTES = {"int64": 8, "int32": 4, "bytes": 1, "purchase": 24}  # in saved states
 
@@ -115,6 +117,22 @@ def line_of(event):
 def text_of(events):
     """Return events as a text of lines."""
     return b"".join(line_of(event) + b"\n" for event in events)
+
+
+def events_of(log, max_line):
+    """Return the events of a log that the reference accepts, as those of batches."""
+    events = []
+    for _, line in reference.numbered_lines(log, max_line):
+        try:
+            kind, user, *rest = reference.parse_event(line, max_line)
+        except reference.Reject:
+            continue
+        if kind == "purchase":
+            amount, time_us = rest
+            events.append(buy(user, time_us, int(amount * UNIT)))
+        else:
+            events.append(Event(KINDS[kind], user, rest[0]))
+    return events
 
 
 def clean(events):

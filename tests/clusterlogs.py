@@ -30,7 +30,7 @@ def growing_log():
     """Return columns in which everything grows: users, lists, hubs, rings and long rings."""
     rng = Random(1)
     found = [befriend(0, user) for user in range(1, 90)]
-    found += [buy(user % 7, number, 1 + number) for number, user in enumerate(range(400))]
+    found += [buy(user % 7, number, 1 + number % 40) for number, user in enumerate(range(400))]
     for number in range(300):
         user = rng.randrange(7) if number % 2 else 200 + number
         found.append(buy(user, number if number % 3 else 2000, rng.randrange(1, 50)))

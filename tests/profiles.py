@@ -20,6 +20,7 @@ class Profile:
     kills_of_libraries: int  # the same, where a run imports a library that takes long
     memory_limits: int  # limits of memory that a run is tried with
     layouts: int  # of four combinations of screens and colours
+    cluster_logs: int  # logs of each kind that a cluster and one process both judge
     scale: float = 1  # factor on the number of Hypothesis examples
 
 
@@ -31,6 +32,7 @@ PROFILES = {
         kills_of_libraries=3,
         memory_limits=8,
         layouts=2,
+        cluster_logs=100,
         scale=0.5,
     ),
     "ci": Profile(
@@ -40,6 +42,7 @@ PROFILES = {
         kills_of_libraries=4,
         memory_limits=12,
         layouts=2,
+        cluster_logs=200,
     ),
     "nightly": Profile(
         random_logs=10_000,
@@ -48,6 +51,7 @@ PROFILES = {
         kills_of_libraries=600,
         memory_limits=400,
         layouts=4,
+        cluster_logs=5000,
         scale=10,
     ),
 }

@@ -4,6 +4,7 @@ from random import Random
 
 import numpy as np
 import pytest
+from allocations import failing_after
 from clusterlogs import buy, growing_log, rows
 
 from fastanomaly import PURCHASE
@@ -50,6 +51,38 @@ def test_packets_that_are_damaged():
     assert damaged > 100
     for engine in engines:
         engine.check()
+
+
+def test_a_batch_that_fails_leaves_the_state_of_its_first_events():
+    columns = growing_log()
+    before, batch = [c[:500] for c in columns], [c[500:] for c in columns]
+    seq = int((before[0] == PURCHASE).sum())
+    stages, expected = set(), None
+    for allocations in range(-1, 1000):
+        engine, prefix = (ShardEngine(0, 1, 1, 300, 0, 1) for _ in range(2))
+        for one in (engine, prefix):
+            one.feed(0, *before, judged=False)
+        already = engine.counts()
+        try:
+            with failing_after(allocations):
+                results = engine.feed(seq, *batch, judged=True)
+        except MemoryError:
+            applied = sum(engine.counts()[:3]) - sum(already[:3])
+            stages.add(applied)
+            if applied > 0:
+                prefix.feed(seq, *[column[:applied] for column in batch], judged=True)
+            assert engine.counts() == prefix.counts()
+            engine.check()
+            assert engine.feed(seq, *batch, judged=True) == expected
+        else:
+            if allocations >= 0:
+                assert results == expected
+                break
+            expected = results  # -1: none fails
+        with pytest.raises(ValueError, match="a batch at purchase"):
+            engine.feed(seq, *batch, judged=True)  # it is done
+    assert len(expected[0]) > 1000
+    assert len(stages) > 3  # it fails before, and at several events
 
 
 def by_owner(owner, packet):

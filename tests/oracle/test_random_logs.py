@@ -12,13 +12,12 @@ import reference
 from batches import METHODS, THREADS, judged_by
 from randomlogs import random_logs
 
-from fastanomaly import BEFRIEND, PURCHASE, UNFRIEND, Detector
+from fastanomaly import Detector
 from fastanomaly.runs.detection import detect
 from fastanomaly.runs.summary import Summary
 
 LOGS = profiles.current().random_logs
 CHUNK = 100
-KINDS = {"purchase": PURCHASE, "befriend": BEFRIEND, "unfriend": UNFRIEND}
 
 
 def ways(seed):
@@ -67,29 +66,13 @@ def test_agrees_with_the_reference(first_seed, tmp_path):
             assert bool(summary.diagnosis.faults()) == (expected.status == 4), which
 
 
-def events_of(log, max_line):
-    """Return the events of a log that the reference accepts, as those of batches."""
-    events = []
-    for _, line in reference.numbered_lines(log, max_line):
-        try:
-            kind, user, *rest = reference.parse_event(line, max_line)
-        except reference.Reject:
-            continue
-        if kind == "purchase":
-            amount, time_us = rest
-            events.append(batches.buy(user, time_us, int(amount * batches.UNIT)))
-        else:
-            events.append(batches.Event(KINDS[kind], user, rest[0]))
-    return events
-
-
 @pytest.mark.parametrize("first_seed", range(0, LOGS // 10, CHUNK))
 def test_columns_agree_with_the_reference(first_seed):
     for seed in range(first_seed, first_seed + CHUNK):
         logs = random_logs(seed)
         settings = logs.degree, logs.tracked, logs.sigmas
-        before = events_of(logs.batch, logs.max_line)
-        events = events_of(logs.stream, logs.max_line)
+        before = batches.events_of(logs.batch, logs.max_line)
+        events = batches.events_of(logs.stream, logs.max_line)
         simple, single = reference.ReferenceDetector(*settings), Detector(*settings, threads=1)
         batches.apply_reference(simple, before, judge=False)
         batches.apply_each(single, before, judge=False)

@@ -1,0 +1,134 @@
+"""How messages get to shards: the interface, and the way within one process."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts, payload_bytes
+
+if TYPE_CHECKING:
+    from fastanomaly.cluster.messages import Message
+    from fastanomaly.cluster.shard import Shard
+    from fastanomaly.results import Counts
+
+
+@dataclass
+class Traffic:
+    """Messages sent so far, and the bytes of what they carried, by kind of message.
+
+    Kinds are ``batch``, which counts once for each shard, ``asks``, ``answers`` and
+    ``verdicts``; ``asks again`` and ``answers again`` where the first were too short.
+    """
+
+    messages: dict[str, int] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
+
+    def count(self, message: Message) -> None:
+        """Count a message."""
+        name = type(message).__name__.lower()
+        if isinstance(message, Asks | Answers) and message.attempt > 0:
+            name += " again"
+        self.messages[name] = self.messages.get(name, 0) + 1
+        self.bytes[name] = self.bytes.get(name, 0) + payload_bytes(message)
+
+
+class Exchange(Protocol):
+    """Carries messages to shards and among them, and verdicts back.
+
+    Messages may overtake each other or arrive twice, but none may be lost.
+    """
+
+    traffic: Traffic
+    """What was sent."""
+
+    @property
+    def shards(self) -> int:
+        """K."""
+
+    def send(self, batch: Batch) -> None:
+        """Send a batch to every shard, without waiting for it."""
+
+    def poll(self) -> Sequence[Verdicts]:
+        """Return verdicts that have arrived, perhaps none."""
+
+    def wait(self) -> Sequence[Verdicts]:
+        """Return verdicts, and wait until there are some."""
+
+    def counts(self) -> list[Counts]:
+        """Return the counts of all shards, in their order."""
+
+
+class LocalExchange:
+    """Shards in one process, which take messages in the order in which they were sent.
+
+    Parameters
+    ----------
+    shards : iterable of Shard
+        By number.
+    """
+
+    def __init__(self, shards: Iterable[Shard]) -> None:
+        self.traffic = Traffic()
+        self._shards = list(shards)
+        self._queue: deque[tuple[int, Message]] = deque()
+        self._verdicts: list[Verdicts] = []
+        self._failed: set[int] = set()
+
+    @property
+    def shards(self) -> int:
+        """K."""
+        return len(self._shards)
+
+    def send(self, batch: Batch) -> None:
+        """Queue a batch for every shard."""
+        for number in range(self.shards):
+            self._post(number, batch)
+
+    def poll(self) -> list[Verdicts]:
+        """Deliver all messages, and return the verdicts.
+
+        Raises what a shard raises; the next call resumes its work.
+        """
+        self._resume_failed()
+        while self._queue:
+            self._deliver(*self._queue.popleft())
+        verdicts, self._verdicts = self._verdicts, []
+        return verdicts
+
+    def wait(self) -> list[Verdicts]:
+        """Do the same, and raise RuntimeError if there are none."""
+        verdicts = self.poll()
+        if not verdicts:
+            raise RuntimeError("no message is on its way, but verdicts are missing")
+        return verdicts
+
+    def counts(self) -> list[Counts]:
+        """Return the counts of all shards."""
+        return [shard.counts() for shard in self._shards]
+
+    def _post(self, to: int, message: Message) -> None:
+        self.traffic.count(message)
+        self._queue.append((to, message))
+
+    def _deliver(self, to: int, message: Message) -> None:
+        """Let a shard take a message, and post what it sends."""
+        self._failed.add(to)
+        self._route(self._shards[to].receive(message))
+        self._failed.remove(to)
+
+    def _resume_failed(self) -> None:
+        for number in sorted(self._failed):
+            self._route(self._shards[number].resume())
+            self._failed.remove(number)
+
+    def _route(self, messages: Iterable[Message]) -> None:
+        for message in messages:
+            if isinstance(message, Verdicts):
+                self.traffic.count(message)
+                self._verdicts.append(message)
+            elif not isinstance(message, Batch):
+                to = message.owner if isinstance(message, Asks) else message.asker
+                self._post(to, message)

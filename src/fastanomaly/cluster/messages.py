@@ -1,0 +1,98 @@
+"""What shards are sent, and send: named tuples of numbers, arrays and bytes."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple, TypeAlias
+
+
+class Batch(NamedTuple):
+    """A part of the log, which every shard gets.
+
+    Attributes
+    ----------
+    number : int
+        Batches are numbered from 0, in the order of the log.
+    seq : int
+        The place where it begins: the number of purchases before it.
+    released : int
+        The first batch of which not all verdicts are known: no shard will ask about those
+        before it.
+    columns : tuple
+        Kinds, times, users, friends and amounts, as `columns.event_columns` returns them.
+    judged : bool
+        Whether its purchases are judged.
+    """
+
+    number: int
+    seq: int
+    released: int
+    columns: tuple[Any, Any, Any, Any, Any]
+    judged: bool
+
+
+class Asks(NamedTuple):
+    """What a shard asks an owner about the purchases of a batch, all at once.
+
+    Attributes
+    ----------
+    asker, owner : int
+        The numbers of the shards.
+    batch : int
+        Asked is for histories as of the beginning of that batch.
+    attempt : int
+        0, or 1 where the first answers were too short.
+    packet : bytes
+        See engine/packet.pxd.
+    """
+
+    asker: int
+    owner: int
+    batch: int
+    attempt: int
+    packet: bytes
+
+
+class Answers(NamedTuple):
+    """The answers to `Asks`; the attributes are the same."""
+
+    asker: int
+    owner: int
+    batch: int
+    attempt: int
+    packet: bytes
+
+
+class Verdicts(NamedTuple):
+    """All verdicts of a shard on the purchases of its users in a batch.
+
+    Attributes
+    ----------
+    shard : int
+        Its number.
+    batch : int
+        The number of the batch.
+    flags : bytes
+        An array of (row of the batch, n, mean in cents, sd in cents), int64, in any order.
+    """
+
+    shard: int
+    batch: int
+    flags: bytes
+
+
+Message: TypeAlias = Batch | Asks | Answers | Verdicts
+
+
+def payload_bytes(message: Message) -> int:
+    """Return the bytes of what a message carries; ids that are not in an array as UTF-8."""
+    if isinstance(message, Batch):
+        return sum(map(_column_bytes, message.columns))
+    if isinstance(message, Verdicts):
+        return len(message.flags)
+    return len(message.packet)
+
+
+def _column_bytes(column: Any) -> int:
+    if isinstance(column, list):
+        return sum(len(str(value).encode()) for value in column)
+    return int(column.nbytes)

@@ -1,0 +1,147 @@
+"""A shard: takes messages in any order, and returns those to send."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from fastanomaly._core import ShardEngine
+from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts
+from fastanomaly.cluster.pending import PendingVerdicts
+from fastanomaly.results import Counts
+
+if TYPE_CHECKING:
+    from fastanomaly.cluster.messages import Message
+
+
+class Shard:
+    """One of K shards: all users and friendships, but the purchases of some users only.
+
+    Parameters
+    ----------
+    number, shards : int
+        Its number, from 0, and K.
+    degree, tracked : int
+        D and T.
+    sigmas : tuple of int
+        k as (numerator, denominator).
+
+    Notes
+    -----
+    It does not matter in which order messages arrive, nor whether they arrive twice: batches
+    are applied in the order of their numbers, asks wait until the shard has reached their
+    place, and what was done before is ignored. It is used by one thread at a time.
+    """
+
+    def __init__(
+        self, number: int, shards: int, degree: int, tracked: int, sigmas: tuple[int, int]
+    ) -> None:
+        self.number = number
+        self.ignored = 0
+        """How many messages had arrived before."""
+        self._engine = ShardEngine(number, shards, degree, tracked, *sigmas)
+        self._next = 0
+        self._released = 0  # the number of the first batch that may be asked about
+        self._seqs: dict[int, int] = {}  # places of the batches from there on
+        self._batches: dict[int, Batch] = {}
+        self._asks: dict[tuple[int, int, int], Asks] = {}
+        self._pending: dict[int, PendingVerdicts] = {}
+        self._outgoing: list[Message] = []
+
+    def receive(self, message: Message) -> list[Message]:
+        """Take a message, and do all that can be done now.
+
+        Parameters
+        ----------
+        message : Batch, Asks or Answers
+            Of this cluster.
+
+        Returns
+        -------
+        list of Asks, Answers and Verdicts
+            What to send: to the owner, to the asker, and to who sends the batches.
+
+        Raises
+        ------
+        MemoryError
+            The message is kept, and nothing is lost: `resume` continues.
+        ValueError
+            If a batch is not a valid part of the log, or a packet is damaged.
+        """
+        if isinstance(message, Batch):
+            self._keep_batch(message)
+        elif isinstance(message, Asks):
+            self._keep_asks(message)
+        elif isinstance(message, Answers):
+            self._keep_answers(message)
+        return self.resume()
+
+    def resume(self) -> list[Message]:
+        """Do all that can be done now, after a failure; see `receive`."""
+        while batch := self._batches.get(self._next):
+            self._apply(batch)
+            del self._batches[batch.number]
+        for key, asks in list(self._asks.items()):
+            if asks.batch <= self._next:
+                packet = self._engine.answer(asks.packet)
+                self._outgoing.append(Answers(*asks[:-1], packet))
+                del self._asks[key]
+        for number, pending in list(self._pending.items()):
+            if pending.complete:
+                made = pending.finish(self._engine)
+                self._outgoing += made
+                if isinstance(made[0], Verdicts):
+                    del self._pending[number]
+        outgoing, self._outgoing = self._outgoing, []
+        return outgoing
+
+    def _keep_batch(self, batch: Batch) -> None:
+        if batch.number < self._next or batch.number in self._batches:
+            self.ignored += 1
+        else:
+            self._batches[batch.number] = batch
+
+    def _keep_asks(self, asks: Asks) -> None:
+        key = asks.asker, asks.batch, asks.attempt
+        if asks.batch < self._released or key in self._asks:
+            self.ignored += 1  # the asker has finished that batch, or is answered soon
+        else:
+            self._asks[key] = asks
+
+    def _keep_answers(self, answers: Answers) -> None:
+        pending = self._pending.get(answers.batch)
+        if pending is None or not pending.add(answers):
+            self.ignored += 1
+
+    def _apply(self, batch: Batch) -> None:
+        """Judge and apply the next batch."""
+        self._seqs[batch.number] = batch.seq
+        self._release(batch.released)
+        flags, open_verdicts, asks = self._engine.feed(
+            batch.seq, *batch.columns, judged=batch.judged
+        )
+        self._next += 1
+        if open_verdicts is None:
+            self._outgoing.append(Verdicts(self.number, batch.number, flags))
+        else:
+            pending = PendingVerdicts(self.number, batch.number, flags, open_verdicts, asks)
+            self._pending[batch.number] = pending
+            self._outgoing += pending.asks()
+
+    def _release(self, number: int) -> None:
+        """Forget what only asks about batches before that number need."""
+        while self._released < number:
+            del self._seqs[self._released]
+            self._released += 1
+        self._engine.release(self._seqs[number])
+
+    def counts(self) -> Counts:
+        """Return its counts: without flags, and `kept` those of its own users."""
+        return Counts(*self._engine.counts())
+
+    def evicted(self) -> int:
+        """Return how many dropped purchases are kept, since they may be asked for."""
+        return self._engine.evicted()[0]
+
+    def check(self) -> None:
+        """Raise AssertionError if its state contradicts itself; costs the whole state."""
+        self._engine.check()
