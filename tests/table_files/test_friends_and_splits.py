@@ -279,3 +279,23 @@ def test_late_purchases_stay_where_they_are(tmp_path):
     write_log(tmp_path / "log", purchases)
     flags, _ = flags_of_table(tmp_path, (tmp_path / "sales.csv", None))
     assert flags == b""
+
+
+@pytest.mark.parametrize(
+    ("split", "why"),
+    [
+        ("20170613", "lies behind the last row; a number is a count of rows\n"),
+        ("2017-06-14", "lies behind the last row\n"),
+        ("100%", "lies behind the last row\n"),
+    ],
+)
+def test_a_split_behind_the_last_row_is_said(run, tmp_path, split, why):
+    rows = [{"user": "1", "amount": str(n), "timestamp": HOURS[n]} for n in range(1, 4)]
+    write_csv(tmp_path / "sales.csv", rows)
+    (tmp_path / "friends.csv").write_text(f"a,b,since\n1,2,\n1,3,{HOURS[9]}\n")
+    words = ("sales.csv", "--friends", "friends.csv", "--split")
+    for command in (("detect", "-o", "out", "-q", "-D2", "-T3"), ("sweep", "-D2", "-T3")):
+        ended = run(*command, *words, split)
+        assert ended.status == 0
+        assert f"sales.csv (judged): nothing was judged: --split {split} {why}" in ended.err
+        assert "nothing was judged" not in run(*command, *words, "2").err

@@ -163,7 +163,7 @@ def detect(
     )
     hooks = Hooks(on_read, on_notice or (lambda text: None), waiter)
     summary = Summary() if summary is None else summary
-    summary.diagnosis.name_logs(*inputs.titles)
+    summary.diagnosis.name_logs(*inputs.titles, inputs.split_at)
     summary.adjusted = job.reading.adjusted()
     with ExitStack() as stack:
         checkpoints = None

@@ -165,6 +165,8 @@ class Diagnosis:
         be too fine.
     time_unit : str or None
         That unit.
+    split : str or None
+        Where one table was split into both, if the user said so.
     """
 
     def __init__(self, batch: str = "batch log", stream: str = "stream log") -> None:
@@ -173,8 +175,9 @@ class Diagnosis:
     def __repr__(self) -> str:
         return f"Diagnosis(faults={self.faults()!r}, hints={self.hints()!r})"
 
-    def name_logs(self, batch: str, stream: str) -> None:
-        """Begin with two logs of these names."""
+    def name_logs(self, batch: str, stream: str, split: str | None = None) -> None:
+        """Begin with two logs of these names, perhaps parts of a table that is split."""
+        self.split = split
         self.batch = LogEvidence(batch)
         self.stream = LogEvidence(stream)
         self.newest_us: int | None = None
@@ -217,6 +220,12 @@ class Diagnosis:
                 f"{self.stream.path}: is also the batch log {self.batch.path}: each event "
                 "was applied twice, and purchases were judged with later ones known"
             )
+        if self.split is not None and self._nothing_judged():
+            count = "; a number is a count of rows" if self.split.isdecimal() else ""
+            found.append(
+                f"{self.stream.path}: nothing was judged: --split {self.split} lies behind "
+                f"the last row{count}"
+            )
         if (place := self.stream.parameter_line()) is not None:
             found.append(
                 f"{place}: a parameter line belongs in the batch log: the stream log's was "
@@ -233,6 +242,11 @@ class Diagnosis:
                 f"check --time-unit {self.time_unit}"
             )
         return found
+
+    def _nothing_judged(self) -> bool:
+        """Return whether history has rows, but the rest has none, not even rejected ones."""
+        history = self.batch.events or self.batch.rejected
+        return bool(history) and self.stream.events == 0 and not self.stream.rejected
 
 
 def same_file(batch: str, stream: str) -> bool:

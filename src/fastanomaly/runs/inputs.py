@@ -52,6 +52,11 @@ class Inputs(NamedTuple):
             return f"{shown(self.batch)} (history)", f"{shown(self.stream)} (judged)"
         return shown(self.batch), shown(self.stream)
 
+    @property
+    def split_at(self) -> str | None:
+        """Where the user wants one table to be split, as text."""
+        return None if self.tables.split is None else str(self.tables.split).strip()
+
     def options(self) -> dict[str, Any] | None:
         """Return what a checkpoint stores; None if both are logs."""
         if not self.batch_table and not self.stream_table:

@@ -281,7 +281,7 @@ def replay_logs(
         If an input fails while it is read.
     """
     diagnosis = diagnosis or Diagnosis()
-    diagnosis.name_logs(*inputs.titles)
+    diagnosis.name_logs(*inputs.titles, inputs.split_at)
     with ExitStack() as stack:
         how = SourceOptions(max_line)
         past, present = open_inputs(inputs, (how, how), reading)
