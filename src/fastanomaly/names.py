@@ -17,6 +17,14 @@ SERVER_SCHEMES = ("postgresql", "postgres")
 FILE_SCHEMES = ("duckdb", "sqlite")
 """The schemes of databases that are files, as in ``sqlite:shop.db?table=flags``."""
 
+DATABASE_SUFFIXES = {
+    ".db": "sqlite",
+    ".sqlite": "sqlite",
+    ".sqlite3": "sqlite",
+    ".duckdb": "duckdb",
+}
+"""By usual suffix of a database in a file, its scheme."""
+
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
 
 

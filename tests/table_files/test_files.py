@@ -326,6 +326,11 @@ REFUSED = {
     "s3://bucket/out.csv": "outputs are files or tables in databases, not URLs",
     "out.TSV": "flags are not written as .TSV: use .csv, .parquet or .arrow for a table",
     "out.arrows": "flags are not written as .arrows: ",
+    "flags.db": "flags are not written as a file of this kind: use "
+    "sqlite:flags.db?table=flags for a table in a database",
+    "flags.sqlite": "flags are not written as a file of this kind: use sqlite:flags.sqlite?",
+    "Flags.SQLITE3": "flags are not written as a file of this kind: use sqlite:Flags.SQLITE3?",
+    "flags.duckdb": "flags are not written as a file of this kind: use duckdb:flags.duckdb?",
 }
 
 

@@ -4,12 +4,13 @@ A new sink is one file here and one line in `SINKS`, `SUFFIXES` or `REJECTS`;
 docs/extending.md shows one.
 """
 
+import os
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from fastanomaly.convert import Number
 from fastanomaly.errors import UsageError
-from fastanomaly.names import Endpoint, registered, scheme_of
+from fastanomaly.names import DATABASE_SUFFIXES, Endpoint, registered, scheme_of
 from fastanomaly.waiting import Waiter
 
 if TYPE_CHECKING:
@@ -160,8 +161,14 @@ def flag_sink(path: str) -> type[FlagSink]:
     Raises
     ------
     UsageError
-        If its suffix is that of tables that are not written.
+        If its suffix is that of tables that are not written, or of databases.
     """
+    database = DATABASE_SUFFIXES.get(os.path.splitext(path)[1].lower())
+    if database and not scheme_of(path):
+        raise UsageError(
+            f"{path}: flags are not written as a file of this kind: use "
+            f"{database}:{path}?table=flags for a table in a database"
+        )
     if not scheme_of(path) and path.lower().endswith(_NOT_LINES):
         suffix = path[path.rindex(".") :]
         raise UsageError(

@@ -12,7 +12,7 @@ from fastanomaly.convert import check_reading
 from fastanomaly.databases.shown import shown
 from fastanomaly.errors import UsageError
 from fastanomaly.formats.display import suggestion
-from fastanomaly.names import COUNT_LIMIT, STANDARD
+from fastanomaly.names import COUNT_LIMIT, DATABASE_SUFFIXES, STANDARD
 from fastanomaly.tables.base import FORMATS, TableOptions, kind_of, suffix_kind
 
 FIELDS = ("user", "amount", "timestamp", "kind", "friend")
@@ -80,12 +80,6 @@ class Tables(NamedTuple):
 
 
 _DEFAULTS = Tables()._asdict()
-_DATABASE_SUFFIXES = {
-    ".db": "sqlite",
-    ".sqlite": "sqlite",
-    ".sqlite3": "sqlite",
-    ".duckdb": "duckdb",
-}
 
 
 def _json(value: Any) -> Any:
@@ -231,7 +225,7 @@ def table_kind(path: str, tables: Tables | None, alone: bool = False) -> str | N
         raise UsageError(f"{path}: no table is in this folder")
     if kind is None and alone:
         what = "standard input" if path == STANDARD else path
-        scheme = _DATABASE_SUFFIXES.get(os.path.splitext(path)[1].lower())
+        scheme = DATABASE_SUFFIXES.get(os.path.splitext(path)[1].lower())
         raise UsageError(
             f"{what}: the name does not tell what kind of table it is: "
             + (f"write {scheme}:{path}?table=NAME, or " if scheme else "")
