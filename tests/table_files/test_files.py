@@ -242,6 +242,10 @@ ERRORS = {
     "map": (["sales.csv", "--map", "usr=a"], "--map: 'usr' is no field, did you mean user?"),
     "form": (["sales.csv", "--map", "user"], "--map: 'user' is not FIELD=COLUMN"),
     "encoding": (["sales.csv", "--encoding", "x"], "--encoding: 'x' is not known"),
+    "no stream": (
+        ["sales.csv", "--encoding", "punycode"],
+        "--encoding: 'punycode' is not an encoding of files",
+    ),
     "no text": (["sales.csv", "--encoding", "rot13"], "--encoding: 'rot13' is not known"),
     "delimiter": (["sales.csv", "--delimiter", '"'], """--delimiter: '"' cannot be between"""),
     "folder": (["nothing"], "error: nothing: no table is in this folder"),
@@ -390,6 +394,25 @@ def test_rows_that_are_not_utf_8(run, tmp_path):
     assert [fields[4] for fields in rejects[:4]] == bad[:4]
     assert all(b'"id":"%b"' % one in r[4] for one, r in zip(stray, rejects[4:], strict=False))
     assert rejects[8][4] == stray[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong", "row"),
+    [
+        ("rows.jsonl", b"\xf6 ", 0),
+        ("rows.jsonl", b"\x81", 4),  # the first byte of two, at the end
+        ("rows.json", b"\xf6 ", 0),
+        ("rows.json", b"\x81", 3),
+    ],
+)
+def test_objects_that_are_not_in_their_encoding(run, tmp_path, name, wrong, row):
+    lines = [json.dumps(row) for row in ROWS]
+    content = "\n".join(lines) + "\n" if name.endswith("l") else f"[{','.join(lines)}]"
+    (tmp_path / name).write_bytes(content.replace("]", "").encode() + wrong)
+    ended = run("detect", name, "-o", "out", *OPTIONS, "--encoding", "shift_jis")
+    assert ended.status == 1
+    assert f"error: {name}, after row {row}: 'shift_jis' codec can't decode" in ended.err
+
 
 
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])

@@ -125,12 +125,21 @@ def check_tables(tables: Tables) -> Tables:
         raise UsageError(f"--delimiter: {delimiter!r} is not one ASCII character")
     if delimiter is not None and delimiter in '"\r\n':
         raise UsageError(f"--delimiter: {delimiter!r} cannot be between values")
-    try:
-        "".encode(tables.encoding)  # refuses codecs that are not of texts
-        codecs.getincrementaldecoder(tables.encoding)("replace").decode(b"")
-    except (LookupError, ValueError):
-        raise UsageError(f"--encoding: {tables.encoding!r} is not known") from None
+    _check_encoding(tables.encoding)
     return tables
+
+
+def _check_encoding(encoding: str) -> None:
+    text = "id,total\n1,2.50\n"
+    try:
+        written = text.encode(encoding)  # refuses codecs that are not of texts
+        decoder = codecs.getincrementaldecoder(encoding)("replace")
+        read = "".join(decoder.decode(bytes([byte])) for byte in written)
+        read += decoder.decode(b"", True)
+    except (LookupError, ValueError):
+        raise UsageError(f"--encoding: {encoding!r} is not known") from None
+    if read != text:  # such as punycode, which needs a whole text at once
+        raise UsageError(f"--encoding: {encoding!r} is not an encoding of files")
 
 
 def check_name(parameter: str, value: object) -> str:

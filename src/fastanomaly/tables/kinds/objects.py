@@ -123,10 +123,18 @@ class ObjectTable:
         if codecs.lookup(self._encoding).name != "utf-8":
             decoder = codecs.getincrementaldecoder(self._encoding)()
             self._encoding = "utf-8"
-        while piece := self._stream.read(_BLOCK):
+        count = 0
+        ended = False
+        while not ended:
+            piece = self._stream.read(_BLOCK)
+            ended = not piece
             if decoder is not None:
-                piece = decoder.decode(piece).encode()
+                try:
+                    piece = decoder.decode(piece, ended).encode()
+                except UnicodeError as fault:
+                    raise LogReadError(f"{self.path}, after row {count}: {fault}") from fault
             *lines, rest = (rest + piece).split(b"\n")
+            count += sum(not line.isspace() for line in lines if line)
             yield from lines
         yield rest
 
@@ -238,7 +246,7 @@ def _values_of(path: str, stream: Stream, encoding: str) -> Iterator[tuple[Any, 
             try:
                 text = text[start:] + decoder.decode(piece, final=ended)
             except UnicodeDecodeError as fault:
-                raise LogReadError(f"{path}, after row {count - 1}: {fault}") from fault
+                raise LogReadError(f"{path}, after row {max(count, 1) - 1}: {fault}") from fault
             start = 0
             continue
         yield value, text[start:end]
