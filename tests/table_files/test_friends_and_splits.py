@@ -299,3 +299,19 @@ def test_a_split_behind_the_last_row_is_said(run, tmp_path, split, why):
         assert ended.status == 0
         assert f"sales.csv (judged): nothing was judged: --split {split} {why}" in ended.err
         assert "nothing was judged" not in run(*command, *words, "2").err
+
+
+def test_purchases_of_people_without_friends(run, tmp_path):
+    rows = [{"user": "1", "amount": "9", "timestamp": time} for time in HOURS[:4]]
+    write_csv(tmp_path / "a.csv", rows)
+    write_csv(tmp_path / "b.csv", [{"kind": "purchase", **row} for row in rows])
+    (tmp_path / "friends.csv").write_text("a,b\n1,2\n")
+    said = ": nobody has friends, so nothing is flagged: give them with --friends\n"
+    options = ("-o", "out", "-D2", "-T3")
+    assert f": a.csv{said}" in run("detect", "a.csv", *options).err
+    assert f": a.csv{said}" in run("detect", "a.csv", "--split", "2", *options).err
+    assert f": a.csv and a.csv{said}" in run("sweep", "a.csv", "a.csv", *options[2:]).err
+    for words in (["a.csv", "--friends", "friends.csv"], ["b.csv"], ["a.csv", "b.csv"]):
+        ended = run("detect", *words, *options)
+        assert ended.status == 0
+        assert "nobody" not in ended.err

@@ -353,6 +353,8 @@ def open_sources(
     first = past or present
     if first is not None and friends is not None:
         first.add_notice(friends.notice)
+    if past is not None and present is not None and friends is None:
+        past.add_notice(_no_friends(opened))
     return past, present
 
 
@@ -386,9 +388,19 @@ def open_split(
         parts = Splitting(steps, split, reading, shared.position(0)["rows"])
         past = TableSource(name, shared, "", shared.blocks(parts.history()))
         present = TableSource(name, shared, "", shared.blocks(parts.judged()))
+        if friends is None:
+            notices.append(_no_friends([table]))
     for notice in notices:
         (past or present).add_notice(notice)
     return past, present
+
+
+def _no_friends(tables: list[OpenTable]) -> str:
+    """Return a notice if no table can have friendships, or ""."""
+    if any("kind" in table.columns for table in tables):
+        return ""
+    names = " and ".join(table.table.path for table in tables)
+    return f"{names}: nobody has friends, so nothing is flagged: give them with --friends"
 
 
 def _opened(stack: ExitStack, table: OpenTable) -> OpenTable:
