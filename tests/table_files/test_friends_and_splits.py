@@ -315,3 +315,24 @@ def test_purchases_of_people_without_friends(run, tmp_path):
         ended = run("detect", *words, *options)
         assert ended.status == 0
         assert "nobody" not in ended.err
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".csv.gz"])
+def test_two_files_that_may_be_meant_as_one_table(run, tmp_path, suffix):
+    row = {"user": "1", "amount": "9", "timestamp": HOURS[1]}
+    for name in ("may", "june", "other/june"):
+        path = tmp_path / f"sales/{name}{suffix}"
+        path.parent.mkdir(exist_ok=True)
+        write_csv(path, [row])
+    write_parquet(tmp_path / "sales/june.parquet", [row])
+    (tmp_path / "friends.csv").write_text("user,friend\n1,2\n")
+    may, june = f"sales/may{suffix}", f"sales/june{suffix}"
+    options = ("--friends", "friends.csv", "-D2", "-T3")
+    said = (
+        f"fastanomaly: {may} is history and {june} is judged; as one table they are a "
+        f"pattern in quotes, such as 'sales/*{suffix}'\n"
+    )
+    assert run("detect", may, june, "-o", "out", "-q", *options).err == said
+    assert said in run("sweep", may, june, *options).err
+    for other in (f"sales/other/june{suffix}", "sales/june.parquet"):
+        assert run("detect", may, other, "-o", "out", "-q", *options).err == ""

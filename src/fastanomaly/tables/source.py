@@ -11,7 +11,7 @@ from fastanomaly.errors import UsageError
 from fastanomaly.names import STANDARD, check_count
 from fastanomaly.sinks.paths import irregular
 from fastanomaly.sources.base import Progress, Rows
-from fastanomaly.tables.base import database_kind, is_database, is_url
+from fastanomaly.tables.base import COMPRESSED, database_kind, is_database, is_url
 from fastanomaly.tables.friends import Merging, read_edits
 from fastanomaly.tables.inputs import OpenTable, open_friends, open_table, row_count
 from fastanomaly.tables.moments import times_us
@@ -353,8 +353,10 @@ def open_sources(
     first = past or present
     if first is not None and friends is not None:
         first.add_notice(friends.notice)
-    if past is not None and present is not None and friends is None:
-        past.add_notice(_no_friends(opened))
+    if past is not None and present is not None:
+        past.add_notice(_two_of_a_kind(past.path, present.path))
+        if friends is None:
+            past.add_notice(_no_friends(opened))
     return past, present
 
 
@@ -393,6 +395,26 @@ def open_split(
     for notice in notices:
         (past or present).add_notice(notice)
     return past, present
+
+
+def _two_of_a_kind(batch: str, stream: str) -> str:
+    """Return a notice if two names may come from a pattern without quotes, or ""."""
+    if not os.path.isfile(batch) or not os.path.isfile(stream):
+        return ""
+    folder, name = os.path.split(batch)
+    pattern = f"*{_suffixes(name)}"
+    if (folder, _suffixes(name)) != (os.path.dirname(stream), _suffixes(stream)):
+        return ""
+    return (
+        f"{batch} is history and {stream} is judged; as one table they are a pattern in "
+        f"quotes, such as '{os.path.join(folder, pattern)}'"
+    )
+
+
+def _suffixes(path: str) -> str:
+    """Return the suffix of a file, with the one before that of compression."""
+    root, suffix = os.path.splitext(path)
+    return os.path.splitext(root)[1] + suffix if suffix.lower() in COMPRESSED else suffix
 
 
 def _no_friends(tables: list[OpenTable]) -> str:
