@@ -336,3 +336,21 @@ def test_two_files_that_may_be_meant_as_one_table(run, tmp_path, suffix):
     assert said in run("sweep", may, june, *options).err
     for other in (f"sales/other/june{suffix}", "sales/june.parquet"):
         assert run("detect", may, other, "-o", "out", "-q", *options).err == ""
+
+
+@pytest.mark.parametrize("since", ["", ",since"])
+def test_only_rejected_friendships(run, tmp_path, since):
+    wrong = ",soon" if since else ""
+    (tmp_path / "friends.csv").write_text(f"user,friend{since}\n1,1{wrong}\n2,2{wrong}\n")
+    write_csv(
+        tmp_path / "sales.csv", [{"user": "1", "amount": "9", "timestamp": HOURS[1]}] * 2
+    )
+    words = ("sales.csv", "--friends", "friends.csv", "-D2", "-T3")
+    for command in (("detect", "-o", "out"), ("sweep",)):
+        ended = run(*command, *words)
+        assert ended.status == 4
+        assert "friends.csv: no valid event in 2 rows: such as friends.csv, row 1" in ended.err
+        assert "(history)" not in ended.err
+    swapped = ("--map", "timestamp=amount,amount=timestamp")
+    ended = run("detect", "-o", "out", *words[:1], *words[3:], *swapped)
+    assert "error: sales.csv (judged): no valid event in 2 rows" in ended.err

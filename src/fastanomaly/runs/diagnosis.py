@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 HEAD = 4096
 SAMPLES = 4
 EXAMPLES = 3
+_SEVERAL = 2
 _UNLIKELY_US = 631_152_000 * 10**6  # 1990: logs in a unit are rarely older
 
 
@@ -49,6 +50,7 @@ class LogEvidence:
         self.head = b""
         self.samples: dict[str, list[Rejected]] = {}
         self.noun = "line"
+        self._tables: set[str] = set()
 
     def watch(self, blocks: Iterator[Block]) -> Iterator[Block]:
         """Yield the blocks of a log that is read from its beginning; keep its first bytes."""
@@ -72,6 +74,8 @@ class LogEvidence:
         """Count rejected lines, and keep the first ones of each reason; return the counts."""
         counts = Counter(map(attrgetter("reason"), rejected))
         self.rejected.update(counts)
+        if self.noun == "row" and len(self._tables) < _SEVERAL:
+            self._tables.update(map(attrgetter("log"), rejected))
         if all(len(self.samples.get(reason, ())) == SAMPLES for reason in counts):
             return counts
         for line in rejected:
@@ -84,6 +88,7 @@ class LogEvidence:
         """Continue with what `saved` returned in an earlier run."""
         self.events = saved.get("events")
         self.rejected.update(saved.get("rejected", {}))
+        self._tables.add(self.path)  # nobody knows any more where those rows were
 
     def saved(self) -> dict[str, Any]:
         """Return what a checkpoint stores, for JSON; nothing if it is not known."""
@@ -101,7 +106,13 @@ class LogEvidence:
         if not self.empty:
             return None
         lines = counted(self.rejected.total(), self.noun)
-        return f"{self.path}: no valid event in {lines}: {self._look()}"
+        return f"{self._place()}: no valid event in {lines}: {self._look()}"
+
+    def _place(self) -> str:
+        """Return the table in which all rejected rows are, which may be that of friends."""
+        if len(self._tables) == 1 and not self.path.startswith(tuple(self._tables)):
+            return next(iter(self._tables))
+        return self.path
 
     def hint(self) -> str | None:
         """Return what a log looks like of which most lines were rejected for one reason."""
