@@ -16,7 +16,9 @@ AMOUNTS = [
     ("50100000000000.83", "is too large: amounts are below 10^12"),
     ("1e12", "is too large: amounts are below 10^12"),
     ("1e99999999999999999999", "is too large: amounts are below 10^12"),
-    ("999999999999.9999999", "has more than six decimals: --round-amounts rounds them"),
+    ("999999999999.9999999", "has more than six decimals, and is too large when rounded"),
+    ("9999999999999999995e-7", "has more than six decimals, and is too large when rounded"),
+    ("999999999999.9999994", "has more than six decimals: --round-amounts rounds them"),
     ("1601.8312345", "has more than six decimals: --round-amounts rounds them"),
     ("25.049999999999997", "has more than six decimals: --round-amounts rounds them"),
     ("1e-7", "has more than six decimals: --round-amounts rounds them"),
@@ -53,9 +55,15 @@ AMOUNTS = [
 ]
 EPOCH = "is a number: --time-unit reads numbers of seconds since 1970 and of smaller units"
 ZONE = "has the name of a time zone: write Z or an offset such as +02:00"
+BEFORE = "is before the year 1: years are 0001 to 9999"
 OFFSET = "has an offset that is not like +02, +0200 or +02:00"
 TIMES = [
     ("2017-06-13", "is only a date: the time is missing"),
+    ("0044-03-15 12:00:00 BC", BEFORE),
+    ("0044-03-15 12:00:00.25+00 BC", BEFORE),
+    ("0044-02-30 12:00:00+05:53:28 BC", BEFORE),
+    ("12044-03-15 12:00:00 BC", BEFORE),
+    ("0044-03-15 BC", BEFORE),
     ("20170613", "is only a date, without dashes: the time is missing"),
     ("2017-06", "is only a month: day and time are missing"),
     ("11:33:02", "is only a time: the date is missing"),

@@ -83,10 +83,12 @@ _POINT = "has a point: with --decimal-comma it may only separate thousands"
 _TIMESTAMP = re.compile(
     r"([0-9]{4})-([0-9]{2})-([0-9]{2})[T ]([0-9]{2}):([0-9]{2}):([0-9]{2})(.*)", re.DOTALL
 )
+_BEFORE = "is before the year 1: years are 0001 to 9999"
 _WRONG_TIMES = _Explained(
     re.ASCII | re.DOTALL,
     (r"\s*", "is empty"),
     (r"\s.*|.*\s", "has white space around it"),
+    (r"\d{4,}-\d\d-\d\d(?: .*)? BC", _BEFORE),  # also of years beyond 9999
     (r"\d{4}-\d\d-\d\d", "is only a date: the time is missing"),
     (r"\d{8}", "is only a date, without dashes: the time is missing"),
     (r"-?\d{9,}(?:\.\d*)?", f"is a number: {_EPOCH}"),
@@ -240,6 +242,10 @@ def _wrong_number(sign: str, whole: str, fraction: str, exponent: str) -> str:
     if len(significant) + power > _AMOUNT_DIGITS:
         return "is too large: amounts are below 10^12"
     if power < -_AMOUNT_DECIMALS:
+        most = _AMOUNT_DIGITS + _AMOUNT_DECIMALS
+        nearly = len(significant) + power == _AMOUNT_DIGITS
+        if nearly and significant[:most] == "9" * most and significant[most] >= "5":
+            return "has more than six decimals, and is too large when rounded"
         return "has more than six decimals: --round-amounts rounds them"
     return ""
 
@@ -249,6 +255,8 @@ def _wrong_timestamp(value: str) -> str:
         return _FORMS["timestamp"]
     if (parts := _TIMESTAMP.fullmatch(value)) is not None:
         *numbers, end = parts.groups()
+        if end.endswith(" BC"):  # as PostgreSQL writes it
+            return _BEFORE
         return _wrong_date_or_time(*map(int, numbers)) or _wrong_end(end)
     return _WRONG_TIMES.words(value) or _other_digits(value) or _FORMS["timestamp"]
 
