@@ -49,6 +49,25 @@ def test_the_published_example(folder, run):
     assert "removing the 2 purchases marked * clears the flag" in why["html"]
 
 
+def test_the_places_in_a_table_are_rows(folder, run):
+    sales = "user,amount,timestamp\n"
+    for second, amount in enumerate(("1", "2", "1", "99", "-5")):
+        sales += f"{'bob' if amount == '99' else 'ann'},{amount},2017-06-13 11:33:0{second}\n"
+    (folder / "sales.csv").write_text(sales)
+    (folder / "friends.csv").write_text("user,friend\nann,bob\n")
+    options = ("--friends", "friends.csv", "-D", "2", "-T", "50", "-o", "report.html")
+    assert run("report", "sales.csv", *options).status == 0
+    page = (folder / "report.html").read_text()
+    data = json.loads(re.search(r'id="data">(.*?)</script>', page)[1])
+    assert (data["columns"][0]["title"], data["columns"][0]["values"]) == ("row", ["4"])
+    assert data["figures"]["amounts"]["data"][0]["text"] == ["row 4"]
+    assert data["figures"]["time"]["layout"]["xaxis"]["title"]["text"] == "row"
+    assert 'placeholder="user, row, time, amount"' in page
+    assert "<dt>Rejected rows</dt><dd>1</dd>" in page
+    assert ">Rows that are not valid events" in page
+
+
+
 def test_own_and_other_settings(folder, run):
     ended = run(*LOGS, "-D", "2", "-T", "7", "--degrees", "4", "--other-tracked", "2,9")
     assert ended.status == 0, ended.err

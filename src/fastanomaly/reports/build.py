@@ -163,9 +163,10 @@ def report(
         title,
         _subtitle(inputs, setting),
         _rule(setting),
-        _headline(result, cell, flags),
-        _charts(result, cell, flags),
+        _headline(result, cell, flags, inputs),
+        _charts(result, cell, flags, inputs),
         flags,
+        _noun(inputs),
     )
 
 
@@ -190,11 +191,20 @@ def _rule(setting: Cell) -> str:
     )
 
 
+def _noun(inputs: Inputs) -> str:
+    return "row" if inputs.stream_table else "line"
+
+
+def _are_tables(inputs: Inputs) -> bool:
+    return inputs.batch_table and inputs.stream_table
+
+
 def _headline(
-    result: SweepResult, cell: int, flags: list[Explanation]
+    result: SweepResult, cell: int, flags: list[Explanation], inputs: Inputs
 ) -> list[tuple[str, str, str]]:
     """Return name, value and remark of each of the headline figures."""
     counts = result.detector.counts
+    rejected = "Rejected rows" if _are_tables(inputs) else "Rejected lines"
     share = len(flags) / max(result.purchases, 1)
     return [
         ("Purchases judged", f"{result.purchases:,}", ""),
@@ -206,7 +216,7 @@ def _headline(
         ),
         ("Users", f"{counts.users:,}", ""),
         ("Friendships", f"{counts.friendships:,}", "at the end"),
-        ("Rejected lines", f"{result.rejected.total():,}", _adjusted(counts)),
+        (rejected, f"{result.rejected.total():,}", _adjusted(counts)),
     ]
 
 
@@ -215,22 +225,24 @@ def _adjusted(counts: Counts) -> str:
     return adjusted and f"and {adjusted}"
 
 
-def _charts(result: SweepResult, cell: int, flags: list[Explanation]) -> list[Chart]:
+def _charts(
+    result: SweepResult, cell: int, flags: list[Explanation], inputs: Inputs
+) -> list[Chart]:
     """Return the charts in the order of the page."""
     detector = result.detector
     sample = detector.sample_users(MAX_SAMPLE)
     buyers = list(dict.fromkeys(e.user for e in flags))
     degrees = min(int(result.degree[-1]), OTHER_DEGREES[-1])
     return [
-        flags_over_time(flags),
-        amounts_and_thresholds(flags),
+        flags_over_time(flags, _noun(inputs)),
+        amounts_and_thresholds(flags, _noun(inputs)),
         other_settings(result, cell),
         network_sizes(
             _users_within(detector, sample, degrees),
             _users_within(detector, buyers, degrees),
             result.cells[cell].degree,
         ),
-        rejected_lines(result.rejected),
+        rejected_lines(result.rejected, _are_tables(inputs)),
     ]
 
 

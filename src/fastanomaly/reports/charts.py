@@ -116,19 +116,20 @@ def _figure(traces: list[Any], **layout: Any) -> dict[str, Any]:
     return found
 
 
-def flags_over_time(flags: Sequence[Explanation]) -> Chart:
-    """Show the number of flags by time, or by line if a time axis cannot show them."""
+def flags_over_time(flags: Sequence[Explanation], noun: str) -> Chart:
+    """Show the number of flags by time, or by line or row if a time axis cannot show them."""
     by_time = _by_time(flags)
     positions = _times(flags) if by_time else np.array([e.line for e in flags], np.int64)
     edges = _edges(positions)
     counts = np.histogram(positions, edges)[0]
     starts = [time_text(int(e)) if by_time else f"{int(e):,}" for e in edges[:-1]]
-    axis = "time" if by_time else "line of the stream log"
+    place = "line of the stream log" if noun == "line" else "row"
+    axis = "time" if by_time else place
     caption = (
         "Flagged purchases by timestamp, UTC."
         if by_time
-        else "Flagged purchases by line of the stream log: there are too few timestamps, or "
-        "they are too close or too far apart, for a time axis."
+        else f"Flagged purchases by {place}: there are too few timestamps, or they are too "
+        "close or too far apart, for a time axis."
     )
     figure = None
     if len(flags):
@@ -179,7 +180,7 @@ def _edges(values: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.array([first + width * i for i in range(count + 1)], np.int64)
 
 
-def amounts_and_thresholds(flags: Sequence[Explanation]) -> Chart:
+def amounts_and_thresholds(flags: Sequence[Explanation], noun: str) -> Chart:
     """Show each flagged purchase as a point: threshold on the x axis, amount on the y axis."""
     drawn = sorted(range(len(flags)), key=lambda i: -(flags[i].above_units or 0))
     drawn = sorted(drawn[:MAX_POINTS])
@@ -202,7 +203,7 @@ def amounts_and_thresholds(flags: Sequence[Explanation]) -> Chart:
             name="flagged",
             customdata=drawn,
             marker={"size": 7, "opacity": 0.7 if len(drawn) < 500 else 0.35},
-            text=[f"line {flags[i].line}" for i in drawn],
+            text=[f"{noun} {flags[i].line}" for i in drawn],
             hovertemplate="%{text}: %{y:,.2f}, threshold %{x:,.2f}<extra></extra>",
         )
         equal = plotly().Scatter(
@@ -349,8 +350,9 @@ def network_sizes(
     )
 
 
-def rejected_lines(rejected: Counter[str]) -> Chart:
-    """Show how many lines were rejected, by reason."""
+def rejected_lines(rejected: Counter[str], tables: bool) -> Chart:
+    """Show how many lines were rejected, by reason; of two tables, how many rows."""
+    nouns, those = ("rows", "Rows") if tables else ("lines", "Lines of both logs")
     ordered = rejected.most_common()
     figure = None
     if ordered:
@@ -361,18 +363,18 @@ def rejected_lines(rejected: Counter[str]) -> Chart:
             text=[f"{n:,}" for _, n in ordered],
             textposition="auto",
             textangle=0,
-            hovertemplate="%{y}: %{x:,} lines<extra></extra>",
+            hovertemplate=f"%{{y}}: %{{x:,}} {nouns}<extra></extra>",
         )
         figure = _figure(
             [bar],
-            xaxis={"title": {"text": "lines"}, "rangemode": "tozero"},
+            xaxis={"title": {"text": nouns}, "rangemode": "tozero"},
             yaxis={"autorange": "reversed", "title": {"text": ""}, "automargin": True},
         )
     return Chart(
         "rejected",
-        "Rejected lines",
-        "Lines of both logs that are not valid events, by reason; they changed nothing.",
+        f"Rejected {nouns}",
+        f"{those} that are not valid events, by reason; they changed nothing.",
         figure,
-        ["reason", "lines"],
+        ["reason", nouns],
         [[reason, f"{n:,}"] for reason, n in ordered],
     )

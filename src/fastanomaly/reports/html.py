@@ -42,6 +42,7 @@ def report_page(
     figures: Iterable[tuple[str, str, str]],
     charts: Sequence[Chart],
     flags: Sequence[Explanation],
+    noun: str,
 ) -> str:
     """Return the whole page.
 
@@ -55,13 +56,15 @@ def report_page(
         In the order of the page.
     flags : sequence of Explanation
         The flagged purchases.
+    noun : {"line", "row"}
+        What they are in their log or table.
     """
     parts = files("fastanomaly.reports") / "page"
     page = (parts / "page.html").read_text("utf-8")
     data = {
         "templates": templates(),
         "figures": {chart.name: chart.figure for chart in charts if chart.figure},
-        "columns": _columns(flags),
+        "columns": _columns(flags, noun),
         "chunk": CHUNK,
     }
     style = (parts / "style.css").read_text("utf-8")
@@ -76,6 +79,7 @@ def report_page(
         "heading": escape(title),
         "subtitle": escape(subtitle),
         "figures": "".join(map(_figure, figures)),
+        "noun": noun,
         "charts": "".join(_chart(chart) for chart in charts if chart.figure),
         "footer": escape(footer),
         "unused_styles": _unused_styles(library),
@@ -137,11 +141,11 @@ def _chart(chart: Chart) -> str:
     )
 
 
-def _columns(flags: Sequence[Explanation]) -> list[dict[str, Any]]:
+def _columns(flags: Sequence[Explanation], noun: str) -> list[dict[str, Any]]:
     """Return the columns of the table of flags as text, with numeric keys to sort times."""
     times = [e.time_us or 0 for e in flags]
     return [
-        _numbers("line", [str(e.line) for e in flags]),
+        _numbers("line", [str(e.line) for e in flags]) | {"title": noun},
         {
             "name": "time",
             "title": "time (UTC)",

@@ -148,7 +148,7 @@
       if (index === 0) {
         const button = make("button", {
           type: "button", "aria-expanded": open.has(flag), "aria-controls": `why${flag}`,
-          "aria-label": `Line ${column.values[flag]}: explain`,
+          "aria-label": `${column.title === "row" ? "Row" : "Line"} ${column.values[flag]}: explain`,
         }, column.values[flag]);
         button.addEventListener("click", () => toggle(flag, row, button));
         cell.append(button);
