@@ -3,7 +3,9 @@
 import re
 import subprocess
 import sys
+from contextlib import closing
 
+import duckdb
 import pytest
 from checkout import ROOT
 from cli.commandline import PATIENCE
@@ -31,7 +33,10 @@ def run(command, folder):
 
 
 def test_the_commands(tmp_path):
-    assert run([sys.executable, "-c", code("make.py")], tmp_path) == ""
+    make = code("make.py")
+    in_duckdb = make.replace("sqlite3", "duckdb").replace("shop.db", "shop.duckdb")
+    for program in (make, in_duckdb):
+        assert run([sys.executable, "-c", program], tmp_path) == ""
     consoles = re.findall(r"```console\n(.*?)```", PAGE.read_text(), re.DOTALL)
     written = ""
     for line in "".join(consoles).splitlines():
@@ -42,6 +47,9 @@ def test_the_commands(tmp_path):
             written += f"{line}\n{run(['sh', '-c', command], tmp_path)}"
     assert written == "".join(consoles)
     assert (tmp_path / "flags.csv").exists()
+    with closing(duckdb.connect(tmp_path / "flags.duckdb")) as flags:
+        found = flags.sql('SELECT "user", amount::TEXT, mean::TEXT FROM flags').fetchall()
+    assert found == [("bob", "1601.830000", "29.10")]
 
 
 def test_the_code(tmp_path, request):
