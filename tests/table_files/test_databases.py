@@ -293,3 +293,54 @@ def test_memory_does_not_grow_with_the_rows(postgres, tmp_path):
         peaks.append(summary["peak_memory_bytes"])
     assert peaks[1] < peaks[0] + (50 << 20)
     shutil.rmtree(tmp_path / "kept", ignore_errors=True)
+
+
+@pytest.mark.parametrize("others", [[7, 8], ["ann", 8], [None, 8], [2.0, b"\xff"]])
+def test_a_float_is_no_id_whatever_the_rows_around_it(request, tmp_path, monkeypatch, others):
+    monkeypatch.chdir(tmp_path)
+    place = Place("sqlite", tmp_path, request)
+    at = {"at": "2017-06-13 11:33:02"}
+    users = [1, 2.5, *others]
+    rows = [{"customer": user, "total": "1", **at} for user in users]
+    place.write(rows, dict.fromkeys(BOUGHT.values(), ""))
+    Path("friends").write_bytes(b"")
+    judged(place.name(ORDERED), rejects="rejects")
+    found = [line.split("\t")[1:4] for line in Path("rejects").read_text().splitlines()]
+    why = "id: {} (must be a string or a whole number)"
+    assert found[0] == ["2", "wrong_type", why.format("2.5")]
+    assert (
+        found[1:2]
+        == {
+            7: [],
+            "ann": [],
+            None: [["3", "missing_field", "id: missing"]],
+            2.0: [["3", "wrong_type", why.format("2.0")]],
+        }[others[0]]
+    )
+    judged(place.name(ORDERED), checkpoint="kept", every=1, rejects="again")
+    sorted(Path("kept").glob("checkpoint-*"))[-1].unlink()
+    judged(place.name(ORDERED), checkpoint="kept", every=1, rejects="again")
+    assert Path("again").read_text() == Path("rejects").read_text()
+
+
+def test_a_float_that_an_event_does_not_need(request, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    place = Place("sqlite", tmp_path, request)
+    bought = {"kind": "purchase", "user": 1, "friend": 2.5, "amount": "1"}
+    met = {"kind": "befriend", "user": 1, "friend": 2, "amount": None}
+    rows = [{**row, "timestamp": "2017-06-13 11:33:02"} for row in (bought, met)]
+    rows.append({**rows[1], "friend": 3.5})
+    place.write(rows, dict.fromkeys(rows[0], ""))
+    Path("log").write_bytes(b"")
+    name = place.name(ORDERED)
+    summary = detect("log", name, "out", degree=1, tracked=5, rejects="rejects")
+    assert (summary.purchases, summary.befriends) == (1, 1)
+    assert "\t3\twrong_type\tid2: 3.5 (" in Path("rejects").read_text()
+    friends = Tables(friends=place.name("query=SELECT user, friend FROM events"))
+    Path("sales.csv").write_text("user,amount,timestamp\n1,1,2017-06-13 11:33:02\n")
+    detect("sales.csv", None, "out", degree=1, tracked=5, tables=friends, rejects="rejects")
+    lines = Path("rejects").read_text().splitlines()
+    assert [line.split("\t")[1:3] for line in lines] == [
+        ["1", "wrong_type"],
+        ["3", "wrong_type"],
+    ]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from fastanomaly.databases.names import DatabaseName, parse_name
 
@@ -22,6 +22,10 @@ DATABASES = {
     "sqlite": "fastanomaly.databases.sqlite:SQLite",
 }
 """By scheme, the class: module and name."""
+
+
+Floats: TypeAlias = Mapping[int, Mapping[str, float]]
+"""By index of a row and by field, values of ids that are floats."""
 
 
 class OpenError(Exception):
@@ -70,15 +74,18 @@ class Database(Protocol):
         """Return the names of the columns of the table or the query."""
         ...
 
-    def batches(self, columns: Sequence[str], size: int) -> Iterator[Any]:
+    def batches(self, columns: Mapping[str, str], size: int) -> Iterator[tuple[Any, Floats]]:
         """Yield the rows of the table or the query as Arrow record batches, in order.
+
+        Where a database has no types of columns, ids may be floats, which are no ids: they
+        are null in the batch, and come beside it.
 
         Memory is bounded. Nothing is rounded: what Arrow has no exact type for is text.
 
         Parameters
         ----------
-        columns : sequence of str
-            Those that are wanted, each once.
+        columns : mapping of str to str
+            Those that are wanted, each once, by field.
         size : int
             About as many rows, or at most, are in a batch.
         """

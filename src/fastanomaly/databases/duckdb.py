@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any
 
-from fastanomaly.databases.base import OpenError
+from fastanomaly.databases.base import Floats, OpenError
 from fastanomaly.databases.names import DatabaseName, quoted_table
 from fastanomaly.errors import UsageError, installation
 from fastanomaly.formats.flag_row import FlagRow
@@ -83,22 +83,23 @@ class DuckDB:
             return f"SELECT * FROM {quoted_table(self._name.table)}"
         return self._name.query
 
-    def batches(self, columns: Sequence[str], size: int) -> Iterator[Any]:
+    def batches(self, columns: Mapping[str, str], size: int) -> Iterator[tuple[Any, Floats]]:
         """Yield the rows with the types of Arrow that DuckDB gives them.
 
         Only whole numbers beyond 64 bits, which come as decimals, are text.
         """
         pyarrow: Any = import_module("pyarrow")
+        names = list(columns.values())
         relation = self._connection.sql(self._query())
         for batch in pyarrow.RecordBatchReader.from_stream(relation):
-            chosen = batch.select(list(columns))
+            chosen = batch.select(names)
             arrays = [
                 array.cast(pyarrow.string()) if _is_whole(pyarrow, array.type) else array
                 for array in chosen.columns
             ]
-            rows = pyarrow.record_batch(arrays, names=list(columns))
+            rows = pyarrow.record_batch(arrays, names=names)
             for start in range(0, rows.num_rows, size):
-                yield rows.slice(start, size)
+                yield rows.slice(start, size), {}
 
     def reason(self, error: Exception) -> str:
         """Return what an error says, in one line."""

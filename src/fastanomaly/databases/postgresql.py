@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
-from fastanomaly.databases.base import OpenError
+from fastanomaly.databases.base import Floats, OpenError
 from fastanomaly.databases.csv_batches import csv_batches
 from fastanomaly.databases.names import SECRETS, DatabaseName, quoted, quoted_table
 from fastanomaly.errors import UsageError, installation
@@ -102,13 +102,15 @@ class PostgreSQL:
         query = self._name.query.rstrip().removesuffix(";")
         return f"({query}\n) AS rows_of_query"  # a line end, for it may end with a comment
 
-    def batches(self, columns: Sequence[str], size: int) -> Iterator[Any]:
+    def batches(self, columns: Mapping[str, str], size: int) -> Iterator[tuple[Any, Floats]]:
         """Yield the rows as batches of texts."""
+        names = list(columns.values())
         types = {column.name: column.type_code for column in self._description()}
-        texts = ", ".join(self._text(column, types[column]) for column in columns)
+        texts = ", ".join(self._text(column, types[column]) for column in names)
         statement = f"COPY (SELECT {texts} FROM {self._rows()}) TO STDOUT (FORMAT csv)"
         with self._connection.cursor() as cursor, cursor.copy(statement.encode()) as copy:
-            yield from csv_batches(copy, columns, size)
+            for rows in csv_batches(copy, names, size):
+                yield rows, {}
 
     def _text(self, column: str, oid: int) -> str:
         """Return SQL for the text of a column as a log would have it."""

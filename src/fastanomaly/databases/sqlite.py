@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
 from typing import Any
 from urllib.parse import quote
 
-from fastanomaly.databases.base import OpenError
+from fastanomaly.databases.base import Floats, OpenError
 from fastanomaly.databases.names import DatabaseName, quoted_table
 from fastanomaly.formats.flag_row import COLUMNS, FlagRow
 
 _WAIT_SECONDS = 60  # while others have locked the file
+_IDS = ("user", "friend", "id", "id1", "id2")
 _EXACT_DIGITS = 15  # every decimal of so many digits is named by a double
 
 
@@ -86,7 +87,7 @@ class SQLite:
             return f"SELECT * FROM {quoted_table(self._name.table)}"
         return self._name.query
 
-    def batches(self, columns: Sequence[str], size: int) -> Iterator[Any]:
+    def batches(self, columns: Mapping[str, str], size: int) -> Iterator[tuple[Any, Floats]]:
         """Yield the rows; a column of a batch has one type, text unless all are numbers.
 
         Nobody waits for the reader: except in WAL mode, where writers do not wait, the result
@@ -94,7 +95,7 @@ class SQLite:
         """
         pyarrow: Any = import_module("pyarrow")
         names = self.columns()
-        chosen = [names.index(column) for column in columns]
+        chosen = [names.index(column) for column in columns.values()]
         query = self._query()
         if self.execute("PRAGMA journal_mode") != [("wal",)]:
             self.execute(f"CREATE TEMP TABLE rows_of_query AS {query}")
@@ -104,8 +105,14 @@ class SQLite:
         cursor = self._connection.execute(query)
         while rows := cursor.fetchmany(size):
             values = list(zip(*rows, strict=True))
-            arrays = [_array(pyarrow, values[index]) for index in chosen]
-            yield pyarrow.record_batch(arrays, names=list(columns))
+            floats: dict[int, dict[str, float]] = {}
+            arrays = []
+            for field, index in zip(columns, chosen, strict=True):
+                column: Sequence[Any] = values[index]
+                if field in _IDS and float in set(map(type, column)):
+                    column = _without_floats(column, field, floats)
+                arrays.append(_array(pyarrow, column))
+            yield pyarrow.record_batch(arrays, names=list(columns.values())), floats
 
     def reason(self, error: Exception) -> str:
         """Return what an error says, in one line."""
@@ -122,6 +129,16 @@ def _values(row: FlagRow) -> tuple[Any, ...]:
     exact = len(amount.replace(".", "").lstrip("0")) <= _EXACT_DIGITS
     amounts = float(amount) if exact else amount
     return user, time, amounts, int(n), float(mean), float(sd), row.excess, log, int(number)
+
+
+def _without_floats(
+    values: Sequence[Any], field: str, floats: dict[int, dict[str, float]]
+) -> list[Any]:
+    """Return values with None for floats, which are noted."""
+    for row, value in enumerate(values):
+        if isinstance(value, float):
+            floats.setdefault(row, {})[field] = value
+    return [None if isinstance(value, float) else value for value in values]
 
 
 def _array(pyarrow: Any, values: Sequence[Any]) -> Any:

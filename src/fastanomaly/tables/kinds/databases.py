@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fastanomaly.databases.base import OpenError, database_kind, identity
+import numpy as np
+
+from fastanomaly.databases.base import Floats, OpenError, database_kind, identity
 from fastanomaly.databases.names import parse_name
 from fastanomaly.errors import LogOpenError, LogReadError
+from fastanomaly.rules.rejects import Rejected
 from fastanomaly.sources.base import Progress
 from fastanomaly.tables.base import Batch, TableOptions
+from fastanomaly.tables.events import Number
+from fastanomaly.tables.kinds.objects import decided
 from fastanomaly.tables.storage.library import arrow
 
 _BATCH_ROWS = 1 << 15
@@ -54,14 +59,37 @@ class DatabaseTable:
         """Yield the rows after the first `skip` ones, as the database gives them."""
         end = 1
         try:
-            for rows in self._database.batches(list(columns.values()), _BATCH_ROWS):
+            for rows, floats in self._database.batches(columns, _BATCH_ROWS):
                 first = end
                 end += rows.num_rows
-                rest = rows.slice(max(0, skip + 1 - first))
-                if rest.num_rows:
-                    yield Batch(rest, self.path, end - rest.num_rows, end)
+                if end <= skip + 1:
+                    continue
+                batch = Batch(rows, self.path, first, end)
+                if floats:
+                    batch = _refusing(batch, columns, floats)
+                yield batch.after(skip)
         except self._database.errors as error:
             reason = self._database.reason(error)
             raise LogReadError(f"{self.path}, after row {end - 1}: {reason}") from error
 
     identity = staticmethod(identity)
+
+
+def _refusing(batch: Batch, columns: Mapping[str, str], floats: Floats) -> Batch:
+    """Return a batch whose rows are rejected that need an id which is a float."""
+    kept = np.ones(len(batch.rows), np.bool_)
+    rejected = []
+    for index, wrong in sorted(floats.items()):
+        row = batch.rows.slice(index, 1).to_pylist()[0]
+        values = {field: row[column] for field, column in columns.items()}
+        found = decided(values | {field: Number(repr(v)) for field, v in wrong.items()})
+        if not isinstance(found, dict):
+            kept[index] = False
+            before = int(kept[:index].sum())
+            rejected.append((before, Rejected(batch.log, batch.first + index, *found)))
+    places = np.flatnonzero(kept)
+    return batch._replace(
+        rows=batch.rows.take(arrow(batch.log).array(places)),
+        numbers=places + batch.first,
+        rejected=rejected,
+    )

@@ -172,7 +172,7 @@ class _Part:
                     items.append(item)
                 self._numbers.append(number)
                 return
-            value = _decided(value, row)
+            value = decided(row)
             if isinstance(value, dict):
                 self.size -= 1
                 self.add(number, {self._columns[field]: v for field, v in value.items()})
@@ -198,9 +198,7 @@ def _is_text(field: str, value: object) -> bool:
     return value is None or isinstance(value, str)
 
 
-def _decided(
-    row: dict[str, Any], values: dict[str, Any]
-) -> dict[str, Any] | tuple[str, bytes]:
+def decided(values: dict[str, Any]) -> dict[str, Any] | tuple[str, bytes]:
     """Return what becomes of a row with a value of another type.
 
     Returns why it is rejected and its text; or, if it is an event that does not need the
@@ -246,7 +244,8 @@ def _values_of(path: str, stream: Stream, encoding: str) -> Iterator[tuple[Any, 
             try:
                 text = text[start:] + decoder.decode(piece, final=ended)
             except UnicodeDecodeError as fault:
-                raise LogReadError(f"{path}, after row {max(count, 1) - 1}: {fault}") from fault
+                place = f"{path}, after row {max(count, 1) - 1}"
+                raise LogReadError(f"{place}: {fault}") from fault
             start = 0
             continue
         yield value, text[start:end]
