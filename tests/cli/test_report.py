@@ -67,7 +67,6 @@ def test_the_places_in_a_table_are_rows(folder, run):
     assert ">Rows that are not valid events" in page
 
 
-
 def test_own_and_other_settings(folder, run):
     ended = run(*LOGS, "-D", "2", "-T", "7", "--degrees", "4", "--other-tracked", "2,9")
     assert ended.status == 0, ended.err

@@ -414,7 +414,6 @@ def test_objects_that_are_not_in_their_encoding(run, tmp_path, name, wrong, row)
     assert f"error: {name}, after row {row}: 'shift_jis' codec can't decode" in ended.err
 
 
-
 @pytest.mark.parametrize("end", ["", "\n", "\r\n"])
 def test_a_header_alone_is_a_table_without_rows(run, tmp_path, end):
     (tmp_path / "sales.csv").write_text(f"user,amount,timestamp{end}", newline="")
