@@ -49,9 +49,10 @@ from fastanomaly.engine.reject_rows cimport fault_detail, reject_rows
 from fastanomaly.engine.save cimport save_state, state_arrays, state_scalars
 from fastanomaly.engine.scan cimport scan_event
 from fastanomaly.engine.scan_ahead cimport (
-    LineBatch, ScanAhead, find_line_end, scan_ahead_begin, scan_ahead_end, scan_ahead_next,
+    LineBatch, ScanAhead, scan_ahead_begin, scan_ahead_end, scan_ahead_next,
     scan_ahead_release,
 )
+from fastanomaly.engine.scan_line cimport find_line_end
 from fastanomaly.engine.shard cimport Shard, shard_begin, shard_free, shard_owner
 from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (

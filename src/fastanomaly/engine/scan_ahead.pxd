@@ -15,16 +15,12 @@ they are valid until their batch is released.
 """
 
 from libc.stdint cimport int32_t, int64_t, uint64_t
-from libc.string cimport memchr
 
 from fastanomaly.engine.known_users cimport (
     KnownUsers, known_add, known_find, known_prefetch,
 )
-from fastanomaly.engine.layout cimport (
-    LAYOUT_BYTES, Layouts, layouts_begin, layouts_learn, layouts_read,
-)
-from fastanomaly.engine.reject cimport BLANK, quick_reason
-from fastanomaly.engine.scan cimport scan_event
+from fastanomaly.engine.reject cimport BLANK
+from fastanomaly.engine.scan_line cimport Lines, line_reason, lines_begin, scan_line
 from fastanomaly.engine.threads cimport (
     pthread_cond_destroy, pthread_cond_init, pthread_cond_signal, pthread_cond_t,
     pthread_cond_wait, pthread_join, pthread_mutex_destroy, pthread_mutex_init,
@@ -60,13 +56,9 @@ cdef struct LineBatch:
     int32_t unknown_count
 
 cdef struct ScanAhead:
-    const char* text
-    int64_t size
-    int64_t max_line
-    const Reading* reading      # what is accepted
+    Lines lines
     const uint64_t* secret      # of the hash of user keys
     int64_t next_start          # of the next line to be scanned
-    Layouts layouts             # of the lines scanned so far
     KnownUsers known            # from batches that were released
     LineBatch[RING_BATCHES] batches
     # Shared by the threads, protected by the lock:
@@ -79,28 +71,13 @@ cdef struct ScanAhead:
     pthread_cond_t changed
 
 
-cdef inline int64_t find_line_end(
-    const char* text, int64_t size, int64_t start, int64_t* end
-) noexcept nogil:
-    """Set the end of the line at start, without its line end; the start of the next line."""
-    cdef const char* found = <const char*> memchr(
-        text + start, c"\n", <size_t> (size - start)
-    )
-    cdef int64_t next_start = found - text + 1 if found != NULL else size
-    end[0] = next_start - (found != NULL)
-    end[0] -= end[0] > start and text[end[0] - 1] == c"\r"
-    return next_start
-
-
 cdef inline bint note_other_line(
     ScanAhead* ahead, LineBatch* batch, int64_t start, int64_t end, int64_t line,
     int32_t before
 ) noexcept nogil:
     """Add a line that the scanner declined, unless it is blank; whether no other one fits."""
     cdef OtherLine* other = &batch.others[batch.other_count]
-    other.reason = quick_reason(
-        ahead.text + start, ahead.text + end, ahead.max_line, ahead.reading
-    )
+    other.reason = line_reason(&ahead.lines, start, end)
     if other.reason == BLANK:
         return False
     other.start = start
@@ -109,31 +86,6 @@ cdef inline bint note_other_line(
     other.before = before
     batch.other_count += 1
     return batch.other_count == BATCH_OTHERS
-
-
-cdef inline bint scan_line(
-    ScanAhead* ahead, int64_t start, Event* event, int64_t* end, int64_t* next_start
-) noexcept nogil:
-    """Scan the line at start; sets its end and the start of the next one. False to decline."""
-    cdef const char* line = ahead.text + start
-    cdef const char* found = NULL
-    # Near the end of the text, too little of it is readable, and nothing worth learning.
-    cdef bint inside = ahead.size - start >= LAYOUT_BYTES
-    if inside:
-        found = layouts_read(&ahead.layouts, line, event)
-    if found != NULL:
-        end[0] = found - ahead.text
-        next_start[0] = end[0] + 1 + (found[0] == c"\r")
-        return end[0] - start <= ahead.max_line
-    next_start[0] = find_line_end(ahead.text, ahead.size, start, end)
-    # The byte behind a line is its line end, or the NUL that ends a bytes object.
-    if end[0] - start > ahead.max_line or not scan_event(
-        line, ahead.text + end[0], ahead.reading, event
-    ):
-        return False
-    if inside:
-        layouts_learn(&ahead.layouts, line, ahead.text + end[0], event.kind)
-    return True
 
 
 cdef inline void prepare_key(ScanAhead* ahead, LineBatch* batch, UserKey* key) noexcept nogil:
@@ -174,10 +126,10 @@ cdef inline void scan_ahead_fill(ScanAhead* ahead, LineBatch* batch) noexcept no
     cdef Event* event
     remember_users(ahead, batch)
     batch.other_count = 0
-    while not full and next_start < ahead.size:
+    while not full and next_start < ahead.lines.size:
         start = next_start
         event = &batch.events[count]
-        if scan_line(ahead, start, event, &end, &next_start):
+        if scan_line(&ahead.lines, start, event, &end, &next_start):
             known_prefetch(&ahead.known, &event.user)
             if event.kind != PURCHASE:
                 known_prefetch(&ahead.known, &event.friend)
@@ -208,7 +160,7 @@ cdef inline void* scan_ahead_run(void* argument) noexcept nogil:
         if ended:
             break
         scan_ahead_fill(ahead, &ahead.batches[ahead.scanned % RING_BATCHES])
-        ended = ahead.next_start == ahead.size
+        ended = ahead.next_start == ahead.lines.size
         pthread_mutex_lock(&ahead.lock)
         ahead.scanned += 1
         ahead.stopped = ahead.stopped or ended
@@ -227,17 +179,13 @@ cdef inline void scan_ahead_begin(
     `threads` is whether a thread may be started; otherwise the caller scans. One is enough:
     scanning a batch takes half as long as applying it.
     """
-    ahead.text = text
-    ahead.size = size
-    ahead.max_line = max_line
-    ahead.reading = reading
+    lines_begin(&ahead.lines, text, size, max_line, reading)
     ahead.secret = secret
     ahead.next_start = 0
     ahead.scanned = 0
     ahead.applied = 0
     ahead.stopped = False
     ahead.threaded = False
-    layouts_begin(&ahead.layouts)
     if size >= THREAD_BYTES and threads:
         pthread_mutex_init(&ahead.lock, NULL)
         pthread_cond_init(&ahead.changed, NULL)
@@ -257,7 +205,7 @@ cdef inline LineBatch* scan_ahead_next(
     """
     cdef LineBatch* batch = NULL
     if not ahead.threaded:
-        if ahead.next_start < ahead.size:
+        if ahead.next_start < ahead.lines.size:
             batch = &ahead.batches[held]
             scan_ahead_fill(ahead, batch)
         return batch
