@@ -4,7 +4,7 @@ from random import Random
 
 import numpy as np
 
-from fastanomaly import BEFRIEND, PURCHASE
+from fastanomaly import BEFRIEND, PURCHASE, UNFRIEND
 
 START = 10**15
 
@@ -37,3 +37,23 @@ def growing_log():
         if number % 3 == 0:
             found.append(befriend(rng.randrange(90), 100 + number))
     return rows(*found)
+
+
+def crowd(rng, users, rows):
+    """Return columns of many purchases: hubs, ties, late ones, and new users anywhere."""
+    hubs, keenness = rng.choice((1, 3)), rng.choice((1, 2, 3))
+    lateness, ties = rng.choice((0, 0.2, 0.9)), rng.choice((1, 3))
+    edits = rng.choice((0.05, 0.1, 0.3))
+    found = []
+    for row in range(rows):
+        user, other = int(users * rng.random() ** hubs), rng.randrange(users)
+        if rng.random() < edits and user != other:
+            kind = UNFRIEND if rng.random() < 0.15 else BEFRIEND
+            found.append((kind, 0, user, other, 0))
+            continue
+        time = row // ties
+        if rng.random() < lateness:
+            time -= rng.randrange(rows)
+        buyer = int(users * rng.random() ** keenness)
+        found.append((PURCHASE, 10**15 + time, buyer, 0, rng.randrange(10**8)))
+    return [np.array(column) for column in zip(*found, strict=True)]

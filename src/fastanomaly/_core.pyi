@@ -1,5 +1,5 @@
 from collections.abc import Callable
-from typing import Any, Self, TypeAlias, final
+from typing import Any, Final, Self, TypeAlias, final
 
 from _typeshed import ReadableBuffer as Buffer
 
@@ -142,6 +142,24 @@ class Engine:
     def newest_us(self) -> int | None: ...
     def memory(self) -> tuple[int, int, int, int, int, int, int]: ...
     def check(self) -> None: ...
+
+@final
+class LineColumns:
+    rejected: Final[list[Rejected]]
+    def __new__(
+        cls,
+        data: Buffer,
+        *,
+        max_line: int,
+        log: str,
+        first_line: int,
+        max_rejected: int,
+    ) -> Self: ...
+    @property
+    def lines(self) -> int: ...
+    def read(
+        self, most: int
+    ) -> tuple[bool, tuple[bytes, bytes, bytes, bytes, bytes], bytes] | None: ...
 
 @final
 class ShardEngine:

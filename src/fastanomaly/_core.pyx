@@ -42,6 +42,7 @@ from fastanomaly.engine.memory cimport (
 from fastanomaly.engine.network cimport (
     network_amounts, network_ids, network_latest, sample_ids,
 )
+from fastanomaly.engine.overlay cimport BATCH_MAX
 from fastanomaly.engine.packet cimport Reader, packet_bytes, reader_of
 from fastanomaly.engine.recency cimport recency_newest
 from fastanomaly.engine.reject cimport VALID, quick_reason
@@ -52,7 +53,10 @@ from fastanomaly.engine.scan_ahead cimport (
     LineBatch, ScanAhead, scan_ahead_begin, scan_ahead_end, scan_ahead_next,
     scan_ahead_release,
 )
-from fastanomaly.engine.scan_line cimport find_line_end
+from fastanomaly.engine.scan_columns cimport (
+    ColumnScan, column_scan_columns, column_scan_fill,
+)
+from fastanomaly.engine.scan_line cimport find_line_end, lines_begin
 from fastanomaly.engine.shard cimport Shard, shard_begin, shard_free, shard_owner
 from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (
@@ -731,6 +735,87 @@ cdef class Engine:
 
 
 @cython.final
+cdef class LineColumns:
+    """Reads lines as columns of events, some rows at a time, without the GIL.
+
+    Parameters
+    ----------
+    data, max_line, log, first_line, max_rejected
+        As for `Engine.feed`; the data must not change meanwhile.
+
+    Notes
+    -----
+    For one thread at a time.
+    """
+
+    cdef ColumnScan* scan
+    cdef const uint8_t[::1] view        # keeps the data
+    cdef object log
+    cdef object failure
+    cdef int64_t first_line
+    cdef Py_ssize_t max_rejected
+    cdef bint busy
+    cdef readonly list rejected         # the lines rejected so far
+
+    def __cinit__(
+        self, data, *, int64_t max_line, log, int64_t first_line, Py_ssize_t max_rejected
+    ):
+        self.view = data
+        self.log = log
+        self.first_line = first_line
+        self.max_rejected = max_rejected
+        self.rejected = []
+        memory_zeroed(<void**> &self.scan, 1, sizeof(ColumnScan))
+        self.scan.line = first_line
+        size = self.view.shape[0]
+        lines_begin(
+            &self.scan.lines, <const char*> &self.view[0] if size > 0 else NULL, size,
+            max_line, &self.scan.reading,
+        )
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.scan)
+
+    @property
+    def lines(self):
+        """How many lines have been read."""
+        return self.scan.line - self.first_line
+
+    def read(self, int32_t most):
+        """Return the next rows, up to `most`, at most 1,024, or None if no line is left.
+
+        Returns
+        -------
+        tuple or None
+            Whether all ids are plain numbers; the columns kinds (uint8), times_us, users,
+            friends and amounts_units (int64) as bytes, where ids that are not all numbers are
+            as in engine/id_texts.pxd; and the places of the rows' lines: an array of (line
+            number, start, end), int64, the line being data[start:end].
+
+        Raises
+        ------
+        MemoryError, KeyboardInterrupt, ...
+            What failed at the next line, after the rows before it. Read no more then.
+        """
+        if self.busy:
+            raise RuntimeError("lines are read by one thread at a time")
+        cdef Guard _guard = Guard.__new__(Guard)
+        _guard.busy = &self.busy
+        self.busy = True
+        cdef list kept = []
+        if self.failure is None:
+            self.failure = column_scan_fill(
+                self.scan, min(most, <int32_t> BATCH_MAX), self.log, self.max_rejected, kept,
+                self.rejected,
+            )
+            if self.scan.count > 0:
+                return column_scan_columns(self.scan)
+        if self.failure is not None:
+            raise self.failure
+        return None
+
+
+@cython.final
 cdef class ShardEngine:
     """One of K shards of a cluster: all users and friendships, but histories of some users.
 
@@ -795,16 +880,16 @@ cdef class ShardEngine:
         seq : int
             The place where the batch begins.
         kinds, times_us, users, friends, amounts_units
-            As for `Engine.feed_columns`; 1 to 1,024 rows, and times above -2^63.
+            As for `Engine.feed_columns`; 1 to 1,024 rows, and times above -2^63. Both columns
+            of ids may be bytes, too, see engine/id_texts.pxd.
         judged : bool
             Whether purchases are judged.
 
         Returns
         -------
         tuple
-            The flags as the bytes of an array of (row, n, mean_cents, sd_cents), int64; the
-            packet of verdicts that need answers, or None; and by owner the packet of asks, or
-            None.
+            The flags as the bytes of an array of ShardFlag, see engine/packet.pxd; the packet
+            of verdicts that need answers, or None; and by owner the packet of asks, or None.
 
         Raises
         ------

@@ -454,8 +454,8 @@ class Detector:
         lines in bytes, is copied first.
         """
         max_line = check_max_line(max_line)
-        most = _check_max_rejected(max_rejected)
-        data = _joined(lines)
+        most = check_max_rejected(max_rejected)
+        data = joined_lines(lines)
         count, flags, rejected, error = self._engine.feed(
             data,
             judged=judge,
@@ -628,7 +628,7 @@ class Detector:
         from fastanomaly.frames import layout  # noqa: PLC0415 - imported late: start
         from fastanomaly.frames.result import fed_frame  # noqa: PLC0415
 
-        most = _check_max_rejected(max_rejected)
+        most = check_max_rejected(max_rejected)
         try:
             source = layout.open_frame(frame)
         except OSError as failure:  # a stream without a schema
@@ -873,7 +873,8 @@ def _check_method(method: Method) -> Method:
     return method
 
 
-def _check_max_rejected(most: int | None) -> int:
+def check_max_rejected(most: int | None) -> int:
+    """Return how many rejected lines or rows end a bulk call; ValueError if out of range."""
     if most is not None and not 1 <= most <= _MANY:
         raise ValueError(f"max_rejected: {most} is not in 1..2^62")
     return _MANY if most is None else most
@@ -885,7 +886,7 @@ def _raise_interrupt(error: BaseException) -> None:
         raise error
 
 
-def _joined(lines: Any) -> bytes | memoryview:
+def joined_lines(lines: Any) -> bytes | memoryview:
     """Return the lines as one text that cannot change while the engine reads it."""
     if isinstance(lines, bytes):
         return lines

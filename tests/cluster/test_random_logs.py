@@ -7,6 +7,7 @@ import batches
 import numpy as np
 import profiles
 import pytest
+from clusterlogs import crowd
 from deliveries import check_same, flags_bytes, seeded_cluster
 from randomlogs import random_logs
 from reference import ReferenceDetector
@@ -40,26 +41,6 @@ def test_agrees_with_one_process(first_seed):
             simple = batches.apply_reference(reference, events, judge)
             assert [(row, n) for row, n, *_ in simple] == list(zip(*found[:2], strict=True))
         check_same(cluster, single)
-
-
-def crowd(rng, users, rows):
-    """Return columns of many purchases: hubs, ties, late ones, and new users anywhere."""
-    hubs, keenness = rng.choice((1, 3)), rng.choice((1, 2, 3))
-    lateness, ties = rng.choice((0, 0.2, 0.9)), rng.choice((1, 3))
-    edits = rng.choice((0.05, 0.1, 0.3))
-    found = []
-    for row in range(rows):
-        user, other = int(users * rng.random() ** hubs), rng.randrange(users)
-        if rng.random() < edits and user != other:
-            kind = UNFRIEND if rng.random() < 0.15 else BEFRIEND
-            found.append((kind, 0, user, other, 0))
-            continue
-        time = row // ties
-        if rng.random() < lateness:
-            time -= rng.randrange(rows)
-        buyer = int(users * rng.random() ** keenness)
-        found.append((PURCHASE, 10**15 + time, buyer, 0, rng.randrange(10**8)))
-    return [np.array(column) for column in zip(*found, strict=True)]
 
 
 def compare(seed, columns, settings, options, seen):

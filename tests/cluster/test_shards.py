@@ -30,8 +30,8 @@ def users(count):
 
 
 def flags_of(message):
-    """Return the flags of verdicts."""
-    return np.frombuffer(message.flags, np.int64).reshape(-1, 4).tolist()
+    """Return the flags of verdicts, without the sums."""
+    return np.frombuffer(message.flags, np.int64).reshape(-1, 9)[:, :4].tolist()
 
 
 def test_a_ring_evicts_what_the_answer_needs():

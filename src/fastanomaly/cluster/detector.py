@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from itertools import chain
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastanomaly._core import check_columns
+from fastanomaly._core import LineColumns, check_columns
 from fastanomaly.cluster.exchange import LocalExchange
+from fastanomaly.cluster.line_rows import read_rows
 from fastanomaly.cluster.sequencer import Sequencer
 from fastanomaly.cluster.shard import Shard
 from fastanomaly.columns import event_columns
 from fastanomaly.convert import exact_sigmas
-from fastanomaly.detector import PURCHASE
+from fastanomaly.detector import PURCHASE, check_max_rejected, joined_lines
 from fastanomaly.errors import FeedError, ParameterError
-from fastanomaly.results import ColumnFlags, Counts
-from fastanomaly.rules.parameters import check_whole, whole_number
+from fastanomaly.results import ColumnFlags, Counts, Fed
+from fastanomaly.rules.parameters import (
+    MAX_LINE,
+    check_max_line,
+    check_whole,
+    whole_number,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     import numpy.typing as npt
 
     from fastanomaly.cluster.exchange import Exchange
     from fastanomaly.cluster.messages import Verdicts
+    from fastanomaly.cluster.sequencer import Table
     from fastanomaly.convert import Number
 
 MAX_SHARDS = 1024
@@ -89,6 +98,7 @@ class ClusterDetector:
             [Shard(number, count, *values) for number in range(count)]
         )
         self._sequencer = Sequencer(count)
+        self._result: Callable[[list[Any]], ColumnFlags | Fed] = _column_flags
         self._flags = 0
 
     def feed_columns(
@@ -117,34 +127,72 @@ class ClusterDetector:
             will be applied and judged; `fed` has the flags that are known, of the first rows.
             `finish` returns the others, and must be called before more is fed.
         """
-        if self._sequencer.unfinished:
-            raise RuntimeError("the last call has failed: call finish first")
         columns = event_columns(
             kinds, times_us, users, friends, amounts_units, purchase=PURCHASE, doubt=True
         )
         check_columns(*columns)
-        rows, sent, found = len(columns[0]), 0, []
-        try:
-            while sent < rows:
-                end = min(rows, sent + self._batch_events)
-                self._send(columns, sent, end, judge)
-                sent = end
-                found += self._take(self.exchange.poll())
-                while self._sequencer.unfinished >= _UNFINISHED:
-                    found += self._take(self.exchange.wait())
-            while self._sequencer.unfinished:
-                found += self._take(self.exchange.wait())
-        except Exception as error:
-            message = f"columns, {sent} rows sent: {error}"
-            raise FeedError(message, _column_flags(found), sent) from error
-        return _column_flags(found)
+        found, rows, error = self._run(self._row_parts(columns), judge, _column_flags)
+        flags = _column_flags(found)
+        if error is not None:
+            raise FeedError(f"columns, {rows} rows sent: {error}", flags, rows) from error
+        return flags
 
-    def finish(self) -> ColumnFlags:
-        """Return the flags that a call of `feed_columns` that failed has left out."""
+    def feed(
+        self,
+        lines: bytes | bytearray | memoryview | str | Iterable[bytes | str],
+        *,
+        judge: bool = True,
+        log: str = "",
+        first_line: int = 1,
+        max_line: int = MAX_LINE,
+        strict: bool = False,
+        max_rejected: int | None = None,
+    ) -> Fed:
+        """Apply the events of newline-delimited JSON; parameters are those of `Detector`.
+
+        Returns
+        -------
+        Fed
+            Flags, once all verdicts are known, and rejected lines. Shards get columns only:
+            lines stay here.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Detector.feed`; nothing has been applied.
+        FeedError
+            If reading a line or a shard failed, such as for want of memory. The events of
+            `applied` lines have been sent, and will be applied and judged; `fed` has the
+            lines rejected among them, and the flags that are known, of the first lines.
+            `finish` returns the other flags, and must be called before more is fed.
+        """
+        data = joined_lines(lines)
+        scanner = LineColumns(
+            data,
+            max_line=check_max_line(max_line),
+            log=log,
+            first_line=first_line,
+            max_rejected=1 if strict else check_max_rejected(max_rejected),
+        )
+        parts = self._line_parts(scanner, data, log)
+        found, count, error = self._run(parts, judge, _line_flags)
+        rejected = scanner.rejected
+        if error is None:
+            return Fed(scanner.lines, list(chain(*found)), rejected)
+        sent = [line for line in rejected if line.line < first_line + count]
+        where = f"{log}, " if log else ""
+        message = f"{where}{count} lines sent: {error}"
+        raise FeedError(message, Fed(count, list(chain(*found)), sent), count) from error
+
+    def finish(self) -> ColumnFlags | Fed:
+        """Return the flags that a call that failed has left out.
+
+        After `feed_columns`, they are `ColumnFlags`; after `feed`, a `Fed` without lines.
+        """
         found = []
         while self._sequencer.unfinished:
             found += self._take(self.exchange.wait())
-        return _column_flags(found)
+        return self._result(found)
 
     @property
     def counts(self) -> Counts:
@@ -154,18 +202,64 @@ class ClusterDetector:
             flags=self._flags, kept=sum(counts.kept for counts in shards)
         )
 
-    def _send(self, columns: tuple[Any, ...], start: int, end: int, judge: bool) -> None:
-        """Send some rows as the next batch."""
-        kinds, times_us, users, friends, amounts_units = (
-            column[start:end] for column in columns
-        )
-        self.exchange.send(
-            self._sequencer.batch(
-                (kinds, times_us, users, friends, amounts_units),
-                int((kinds == PURCHASE).sum()),
-                start,
-                judged=judge,
+    def _row_parts(self, columns: tuple[Any, Any, Any, Any, Any]) -> Iterator[_Part]:
+        """Yield batches of the rows of columns."""
+        for start in range(0, len(columns[0]), self._batch_events):
+            end = min(len(columns[0]), start + self._batch_events)
+            kinds, times_us, users, friends, amounts_units = (
+                column[start:end] for column in columns
             )
+            part = kinds, times_us, users, friends, amounts_units
+            yield _Part(part, partial(_moved, start), end)
+
+    def _line_parts(
+        self, scanner: LineColumns, data: bytes | memoryview, log: str
+    ) -> Iterator[_Part]:
+        """Yield batches of the events of lines; raises _ReadError."""
+        while True:
+            try:
+                rows = read_rows(scanner, data, log, self._batch_events)
+            except Exception as error:
+                raise _ReadError(scanner.lines) from error
+            if rows is None:
+                return
+            yield _Part(rows.columns, rows.flags, scanner.lines)
+
+    def _run(
+        self,
+        parts: Iterator[_Part],
+        judge: bool,
+        result: Callable[[list[Any]], ColumnFlags | Fed],
+    ) -> tuple[list[Any], int, BaseException | None]:
+        """Send parts, and take the flags, as far as nothing fails.
+
+        Returns the flags by batch, the rows or lines that were sent, and what failed, or
+        None. `result` makes of flags what `finish` returns.
+        """
+        if self._sequencer.unfinished:
+            raise RuntimeError("the last call has failed: call finish first")
+        self._result = result
+        sent, found = 0, []
+        try:
+            for part in parts:
+                self._send(part, judge)
+                sent = part.end
+                found += self._take(self.exchange.poll())
+                while self._sequencer.unfinished >= _UNFINISHED:
+                    found += self._take(self.exchange.wait())
+            while self._sequencer.unfinished:
+                found += self._take(self.exchange.wait())
+        except _ReadError as error:
+            return found, error.lines, error.__cause__
+        except Exception as error:
+            return found, sent, error
+        return found, sent, None
+
+    def _send(self, part: _Part, judge: bool) -> None:
+        """Send a part as the next batch."""
+        purchases = int((part.columns[0] == PURCHASE).sum())
+        self.exchange.send(
+            self._sequencer.batch(part.columns, purchases, part.make_flags, judged=judge)
         )
 
     def _take(self, arrived: Sequence[Verdicts]) -> list[Any]:
@@ -177,11 +271,38 @@ class ClusterDetector:
         return released
 
 
+class _Part(NamedTuple):
+    """What is sent as a batch."""
+
+    columns: tuple[Any, Any, Any, Any, Any]
+    make_flags: Callable[[Table], Any]  # see `Sequencer.batch`
+    end: int  # how many rows or lines there are up to its end
+
+
+class _ReadError(Exception):
+    """Reading has failed, for its cause, after so many lines: all events in them were sent."""
+
+    def __init__(self, lines: int) -> None:
+        super().__init__(lines)
+        self.lines = lines
+
+
+def _moved(first_row: int, table: Table) -> Table:
+    """Return the flags of a batch with the rows of the whole columns."""
+    flags = table[:, :4]
+    flags[:, 0] += first_row
+    return flags
+
+
 def _column_flags(tables: list[Any]) -> ColumnFlags:
     import numpy as np  # noqa: PLC0415 - imported late: it slows the start
 
     table = np.concatenate([np.empty((0, 4), np.int64), *tables])
     return ColumnFlags(*table.T.copy())
+
+
+def _line_flags(found: list[Any]) -> Fed:
+    return Fed(0, list(chain(*found)), [])
 
 
 def _in_range(name: str, value: int, most: int) -> int:

@@ -18,7 +18,8 @@ class Batch(NamedTuple):
         The first batch of which not all verdicts are known: no shard will ask about those
         before it.
     columns : tuple
-        Kinds, times, users, friends and amounts, as `columns.event_columns` returns them.
+        Kinds, times, users, friends and amounts, as `columns.event_columns` returns them; or
+        both columns of ids as bytes, see engine/id_texts.pxd.
     judged : bool
         Whether its purchases are judged.
     """
@@ -72,7 +73,8 @@ class Verdicts(NamedTuple):
     batch : int
         The number of the batch.
     flags : bytes
-        An array of (row of the batch, n, mean in cents, sd in cents), int64, in any order.
+        An array of ShardFlag, see engine/packet.pxd, in any order: row of the batch, n, mean
+        and sd in cents, and the sums.
     """
 
     shard: int
@@ -95,4 +97,6 @@ def payload_bytes(message: Message) -> int:
 def _column_bytes(column: Any) -> int:
     if isinstance(column, list):
         return sum(len(str(value).encode()) for value in column)
+    if isinstance(column, bytes):
+        return len(column)
     return int(column.nbytes)

@@ -6,7 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from fastanomaly.cluster.messages import Batch, Verdicts
 
+FLAG_WORDS = 9  # of ShardFlag, see engine/packet.pxd
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     import numpy as np
     import numpy.typing as npt
 
@@ -28,7 +32,7 @@ class Sequencer:
         self._seq = 0
         self._complete = 0  # batches whose flags have been released
         self._verdicts: dict[int, dict[int, bytes]] = {}
-        self._first_rows: dict[int, int] = {}
+        self._makers: dict[int, Callable[[Table], Any]] = {}
 
     @property
     def unfinished(self) -> int:
@@ -39,7 +43,7 @@ class Sequencer:
         self,
         columns: tuple[Any, Any, Any, Any, Any],
         purchases: int,
-        first_row: int,
+        make_flags: Callable[[Table], Any],
         *,
         judged: bool,
     ) -> Batch:
@@ -51,14 +55,14 @@ class Sequencer:
             Its columns.
         purchases : int
             How many of its rows are purchases.
-        first_row : int
-            What to add to the rows of its flags.
+        make_flags : callable
+            Makes its flags from the table that `release` describes.
         judged : bool
             Whether purchases are judged.
         """
         batch = Batch(self._number, self._seq, self._complete, columns, judged)
         self._verdicts[self._number] = {}
-        self._first_rows[self._number] = first_row
+        self._makers[self._number] = make_flags
         self._number += 1
         self._seq += purchases
         return batch
@@ -68,19 +72,19 @@ class Sequencer:
         if verdicts.batch in self._verdicts:
             self._verdicts[verdicts.batch].setdefault(verdicts.shard, verdicts.flags)
 
-    def release(self) -> list[Table]:
+    def release(self) -> list[Any]:
         """Return the flags of each batch that is complete, and all before it.
 
-        Each is an array of (row, n, mean in cents, sd in cents), in the order of the rows.
+        They are made from a table of int64: row of the batch, n, mean in cents, sd in cents,
+        and the words of both sums, in the order of the rows.
         """
         import numpy as np  # noqa: PLC0415 - imported late: it slows the start
 
         released = []
         while len(self._verdicts.get(self._complete, ())) == self._shards:
-            flags = b"".join(self._verdicts.pop(self._complete).values())
-            table = np.frombuffer(flags, np.int64).reshape(-1, 4)
-            table = table[np.argsort(table[:, 0])]
-            table[:, 0] += self._first_rows.pop(self._complete)
-            released.append(table)
+            flags = b"".join(self._verdicts[self._complete].values())
+            table = np.frombuffer(flags, np.int64).reshape(-1, FLAG_WORDS)
+            released.append(self._makers[self._complete](table[np.argsort(table[:, 0])]))
+            del self._verdicts[self._complete], self._makers[self._complete]
             self._complete += 1
         return released

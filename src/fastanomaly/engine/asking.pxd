@@ -9,11 +9,10 @@ Asked are the members whose newest purchases are among the newest T of the netwo
 ring can have one of the latest T.
 """
 
-from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t
+from libc.stdint cimport INT64_MAX, INT64_MIN, int32_t, int64_t, uint64_t
 
 from fastanomaly.engine.ball cimport Ball, ball_begin
 from fastanomaly.engine.batch cimport Batch
-from fastanomaly.engine.columns cimport ColumnFlag
 from fastanomaly.engine.history cimport NEVER
 from fastanomaly.engine.judge cimport Judge, Settings, judge_free, judge_reserve
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_zeroed
@@ -21,8 +20,8 @@ from fastanomaly.engine.merge cimport (
     Candidate, Merge, merge_begin, merge_newest, merge_next_added, merge_take,
 )
 from fastanomaly.engine.packet cimport (
-    Ask, AsksHead, Open, OpenHead, Packet, packet_append, packet_append_uid, packet_extend,
-    packet_free, packet_pad,
+    Ask, AsksHead, Open, OpenHead, Packet, ShardFlag, packet_append, packet_append_uid,
+    packet_extend, packet_free, packet_pad,
 )
 from fastanomaly.engine.purchase_list cimport (
     PurchaseList, TimeHeap, list_append, times_add, times_oldest, times_reserve,
@@ -38,7 +37,7 @@ cdef struct Asker:              # the scratch memory and the results of a batch
     TimeHeap latest             # the members' newest times
     PurchaseList found          # the purchases that are known, newest first
     Packet own                  # uids of the members whose rings are here
-    Packet flags                # an array of ColumnFlag
+    Packet flags                # an array of ShardFlag
     Packet open
     Packet* asks                # by owner
     int64_t* starts             # by owner: where the current ask begins, or -1
@@ -96,17 +95,22 @@ cdef inline int asker_reserve(
 
 
 cdef inline int flags_add(
-    Packet* flags, int64_t row, int64_t n, const Verdict* verdict
+    Packet* flags, int64_t row, const Sums* sums, const Verdict* verdict
 ) except -1 nogil:
     """Append a flag, if the verdict is one."""
-    cdef ColumnFlag flag
+    cdef ShardFlag flag
     if not verdict.anomalous:
         return 0
     flag.row = row
-    flag.n = n
+    flag.n = sums.n
     flag.mean_cents = verdict.mean_cents
     flag.sd_cents = verdict.sd_cents
-    return packet_append(flags, &flag, sizeof(ColumnFlag))
+    flag.total[0] = <uint64_t> sums.total
+    flag.total[1] = <uint64_t> (sums.total >> 64)
+    flag.squares[0] = <uint64_t> sums.squares_low
+    flag.squares[1] = <uint64_t> (sums.squares_low >> 64)
+    flag.squares[2] = sums.squares_high
+    return packet_append(flags, &flag, sizeof(ShardFlag))
 
 
 cdef inline int judge_list(
@@ -122,7 +126,7 @@ cdef inline int judge_list(
     verdict_on(
         &sums, amount_units, settings.k_numerator, settings.k_denominator, &verdict
     )
-    return flags_add(flags, row, sums.n, &verdict)
+    return flags_add(flags, row, &sums, &verdict)
 
 
 cdef inline int64_t list_since(const PurchaseList* found, int64_t tracked) noexcept nogil:
@@ -297,7 +301,7 @@ cdef inline int asker_judge(
     verdict_on(
         &sums, event.amount_units, settings.k_numerator, settings.k_denominator, &verdict
     )
-    return flags_add(&asker.flags, place, sums.n, &verdict)
+    return flags_add(&asker.flags, place, &sums, &verdict)
 
 
 cdef inline int asker_judge_all(

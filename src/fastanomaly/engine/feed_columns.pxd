@@ -9,6 +9,7 @@ from fastanomaly.engine.columns cimport (
     ColumnFlag, Columns, Digits, columns_first_invalid, columns_read, row_valid,
 )
 from fastanomaly.engine.feed cimport feed_begin, feed_gather, feed_until_flagged
+from fastanomaly.engine.id_texts cimport keys_of_id_texts
 from fastanomaly.engine.judge cimport Outcome, Settings
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
 from fastanomaly.engine.overlay cimport BATCH_MAX
@@ -165,6 +166,10 @@ cdef inline list columns_set(
     columns.kinds = &kinds[0]
     columns.times_us = &times_us[0]
     columns.amounts_units = &amounts_units[0]
+    if isinstance(users, bytes):
+        keys_of_id_texts("users", users, kinds, &columns.user_keys)
+        keys_of_id_texts("friends", friends, kinds, &columns.friend_keys)
+        return [users, friends]
     if isinstance(users, list):
         user_texts = keys_of_column("users", users, kinds, &columns.user_keys)
         friend_texts = keys_of_column("friends", friends, kinds, &columns.friend_keys)

@@ -116,6 +116,11 @@ cdef inline tuple shard_results(const Asker* asker, bint judged):
     )
 
 
+cdef inline int64_t ids_length(object ids, int64_t rows) except -1:
+    """Return the length of a column of ids; as bytes, it is checked when it is read."""
+    return rows if isinstance(ids, bytes) else len(ids)
+
+
 cdef inline tuple feed_shard(
     Shard* shard, const Settings* settings, ShardFeed* feed, int64_t seq,
     const uint8_t[::1] kinds, const int64_t[::1] times_us, object users, object friends,
@@ -129,7 +134,8 @@ cdef inline tuple feed_shard(
     memset(&columns, 0, sizeof(Columns))
     columns.rows = kinds.shape[0]
     check_lengths(
-        columns.rows, times_us.shape[0], len(users), len(friends), amounts_units.shape[0]
+        columns.rows, times_us.shape[0], ids_length(users, columns.rows),
+        ids_length(friends, columns.rows), amounts_units.shape[0],
     )
     if not 1 <= columns.rows <= BATCH_MAX:
         raise ValueError(f"a batch has 1 to {<int> BATCH_MAX} rows, not {columns.rows}")

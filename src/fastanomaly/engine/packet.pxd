@@ -6,13 +6,14 @@ multiples of 8, in the byte order of the machine.
     asks        AsksHead, then for each ask: Ask, its members' uids (int32, padded)
     answers     AnswersHead, then for each ask, in the same order: Answer, its purchases
     open        OpenHead, then for each verdict that waits for answers: Open, its purchases
+    flags       an array of ShardFlag
 
 Purchases are in descending order of their keys: the newest first.
 A packet comes from elsewhere: a reader that runs out of bytes raises ValueError.
 """
 
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
-from libc.stdint cimport int32_t, int64_t
+from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
@@ -45,6 +46,14 @@ cdef struct Open:               # a verdict that waits for answers
     int64_t amount_units
     int64_t count               # of purchases known so far
     int64_t row
+
+cdef struct ShardFlag:
+    int64_t row                 # of the batch
+    int64_t n
+    int64_t mean_cents
+    int64_t sd_cents
+    uint64_t[2] total           # words of the sums, the lowest first
+    uint64_t[3] squares
 
 cdef struct Packet:             # being written
     char* bytes
