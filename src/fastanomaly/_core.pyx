@@ -58,6 +58,7 @@ from fastanomaly.engine.scan_columns cimport (
 )
 from fastanomaly.engine.scan_line cimport find_line_end, lines_begin
 from fastanomaly.engine.shard cimport Shard, shard_begin, shard_free, shard_owner
+from fastanomaly.engine.shard_statistics cimport shard_memory
 from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (
     judges_latencies, judges_work, memory_bytes, state_counts, workers_counts,
@@ -943,6 +944,11 @@ cdef class ShardEngine:
         """Return the values of `Counts`, in its order: `kept` are those of the own users."""
         _guard = self.guard()
         return state_counts(&self.shard.state)
+
+    def memory(self):
+        """Return the values of `Memory`, in its order."""
+        _guard = self.guard()
+        return shard_memory(&self.shard, &self.scratch)
 
     def evicted(self):
         """Return how many purchases are kept that rings have dropped, and their bytes."""

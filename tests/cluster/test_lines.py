@@ -221,6 +221,16 @@ def test_the_last_line_of_what_stops_early():
     assert cluster.feed(b"\n\nx") == Detector(1, 2).feed(b"\n\nx")
 
 
+def test_sums_beyond_128_bits():
+    largest = "999999999999.999999"
+    text = [lines.befriend("1", "2"), *[lines.purchase("1", largest)] * 400]
+    text += [lines.purchase("1", 0), lines.purchase("2", largest)]
+    expected = Detector(1, 1000, 0).feed(text)
+    assert expected.flags[0].squares > 2**128
+    for shards in (1, 2, 3):
+        assert ClusterDetector(1, 1000, 0, shards=shards).feed(text) == expected
+
+
 @pytest.mark.parametrize(
     ("given", "options", "error", "message"),
     [

@@ -6,6 +6,7 @@ user's purchases are kept by one shard. docs/cluster.md describes who asks whom,
 
 from fastanomaly.cluster.detector import ClusterDetector
 from fastanomaly.cluster.exchange import Exchange, LocalExchange, Traffic
+from fastanomaly.cluster.memory import ClusterMemory
 from fastanomaly.cluster.messages import Answers, Asks, Batch, Message, Verdicts
 from fastanomaly.cluster.shard import Shard
 
@@ -14,6 +15,7 @@ __all__ = [
     "Asks",
     "Batch",
     "ClusterDetector",
+    "ClusterMemory",
     "Exchange",
     "LocalExchange",
     "Message",

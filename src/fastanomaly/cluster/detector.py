@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from fastanomaly._core import LineColumns, check_columns
 from fastanomaly.cluster.exchange import LocalExchange
 from fastanomaly.cluster.line_rows import read_rows
+from fastanomaly.cluster.memory import ClusterMemory
 from fastanomaly.cluster.sequencer import Sequencer
 from fastanomaly.cluster.shard import Shard
 from fastanomaly.columns import event_columns
@@ -201,6 +202,20 @@ class ClusterDetector:
         return shards[0]._replace(
             flags=self._flags, kept=sum(counts.kept for counts in shards)
         )
+
+    def memory(self) -> ClusterMemory:
+        """Return the bytes in use, by shard and purpose; costs as `Detector.memory`, K times.
+
+        Users, friendships and the recency log are in every shard, purchases in one.
+
+        Examples
+        --------
+        >>> from fastanomaly.cluster import ClusterDetector
+        >>> memory = ClusterDetector(degree=1, tracked=50, shards=3).memory()
+        >>> len(memory.shards), memory.total == sum(one.total for one in memory.shards)
+        (3, True)
+        """
+        return ClusterMemory(self.exchange.memory())
 
     def _row_parts(self, columns: tuple[Any, Any, Any, Any, Any]) -> Iterator[_Part]:
         """Yield batches of the rows of columns."""

@@ -12,7 +12,7 @@ from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts, payload
 if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Message
     from fastanomaly.cluster.shard import Shard
-    from fastanomaly.results import Counts
+    from fastanomaly.results import Counts, Memory
 
 
 @dataclass
@@ -59,6 +59,9 @@ class Exchange(Protocol):
 
     def counts(self) -> list[Counts]:
         """Return the counts of all shards, in their order."""
+
+    def memory(self) -> list[Memory]:
+        """Return the memory of all shards, in their order."""
 
 
 class LocalExchange:
@@ -108,6 +111,10 @@ class LocalExchange:
     def counts(self) -> list[Counts]:
         """Return the counts of all shards."""
         return [shard.counts() for shard in self._shards]
+
+    def memory(self) -> list[Memory]:
+        """Return the memory of all shards."""
+        return [shard.memory() for shard in self._shards]
 
     def _post(self, to: int, message: Message) -> None:
         self.traffic.count(message)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from fastanomaly._core import ShardEngine
 from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts
 from fastanomaly.cluster.pending import PendingVerdicts
-from fastanomaly.results import Counts
+from fastanomaly.results import Counts, Memory
 
 if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Message
@@ -137,6 +137,13 @@ class Shard:
     def counts(self) -> Counts:
         """Return its counts: without flags, and `kept` those of its own users."""
         return Counts(*self._engine.counts())
+
+    def memory(self) -> Memory:
+        """Return the bytes that its engine has allocated; messages kept are not counted.
+
+        Purchases include those that were dropped, but may be asked for.
+        """
+        return Memory(*self._engine.memory())
 
     def evicted(self) -> int:
         """Return how many dropped purchases are kept, since they may be asked for."""

@@ -97,21 +97,32 @@ cdef inline int64_t state_bytes_by_user(const State* state) noexcept nogil:
     )
 
 
-cdef inline tuple memory_bytes(
-    const State* state, const Workers* workers, int64_t other_bytes
+cdef inline tuple state_memory(
+    const State* state, const Judge* judge, int64_t other_purchases, int64_t scratch,
+    int64_t judges
 ):
     """Return (users, texts of ids, friendships, purchases, recency log, scratch, judges).
 
-    O(hubs). Scratch memory is that of the first judge, and `other_bytes`; judges are the
-    others, with all that they have.
+    O(hubs). Users include the arrays by uid of a judge, purchases the `other_purchases`.
+    """
+    return (
+        state_bytes_by_user(state) + judge_bytes_by_user(judge), state.users.texts_capacity,
+        graph_bytes(&state.graph), history_bytes(&state.history) + other_purchases,
+        recency_bytes(&state.recency), scratch, judges,
+    )
+
+
+cdef inline tuple memory_bytes(
+    const State* state, const Workers* workers, int64_t other_bytes
+):
+    """Return the values of Memory, in its order; see state_memory.
+
+    Scratch memory is that of the first judge, and `other_bytes`; judges are the others, with
+    all that they have.
     """
     cdef const Judge* first = &workers.first
     cdef int64_t others = 0
     cdef int32_t i
     for i in range(1, judge_count(workers)):
         others += judge_bytes_by_user(judge_of(workers, i)) + judge_bytes(judge_of(workers, i))
-    return (
-        state_bytes_by_user(state) + judge_bytes_by_user(first), state.users.texts_capacity,
-        graph_bytes(&state.graph), history_bytes(&state.history),
-        recency_bytes(&state.recency), judge_bytes(first) + other_bytes, others,
-    )
+    return state_memory(state, first, 0, judge_bytes(first) + other_bytes, others)
