@@ -177,6 +177,13 @@ cdef inline Chunk* recency_last(const Recency* recency) noexcept nogil:
     return recency.chunks[recency.chunk_count - 1]
 
 
+cdef inline void recency_count(Recency* recency) noexcept nogil:
+    """Count one more entry; beyond the bound the oldest one is dropped."""
+    recency.count += 1
+    if recency.count > RECENCY_BOUND:
+        recency_drop_oldest(recency)
+
+
 cdef inline Chunk* recency_end(const Recency* recency, PurchaseKey key) noexcept nogil:
     """Return the last chunk, if a purchase with that key belongs, and fits, at its end."""
     cdef Chunk* last = recency_last(recency)
@@ -194,9 +201,7 @@ cdef inline void recency_append(
     """Insert a purchase at the end of the last chunk; O(1), see recency_push."""
     chunk_set(last, last.end, purchase, uid)
     last.end += 1
-    recency.count += 1
-    if recency.count > RECENCY_BOUND:
-        recency_drop_oldest(recency)
+    recency_count(recency)
 
 
 cdef inline void recency_push(
@@ -212,9 +217,7 @@ cdef inline void recency_push(
         recency_append(recency, last, purchase, uid)
         return
     recency_insert(recency, purchase[0], uid)
-    recency.count += 1
-    if recency.count > RECENCY_BOUND:
-        recency_drop_oldest(recency)
+    recency_count(recency)
 
 
 cdef inline const PurchaseKey* recency_newest(const Recency* recency) noexcept nogil:

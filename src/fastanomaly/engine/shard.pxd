@@ -17,8 +17,7 @@ from fastanomaly.engine.evictions cimport (
 from fastanomaly.engine.history cimport history_displaced, history_record
 from fastanomaly.engine.recency cimport recency_push, recency_reserve
 from fastanomaly.engine.state cimport (
-    State, state_add_user, state_befriend, state_begin, state_find, state_forget_users,
-    state_free, state_unfriend,
+    State, state_befriend, state_begin, state_free, state_intern_buyer, state_unfriend,
 )
 from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, Event, Purchase, UserKey
 
@@ -97,17 +96,8 @@ cdef inline int shard_record(
     Shard* shard, const UserKey* buyer, int64_t time_us, int64_t amount_units
 ) except -1 nogil:
     """Record a purchase of the user with a hashed key; a failure changes nothing."""
-    cdef State* state = &shard.state
-    cdef int32_t known = state.users.count
-    cdef int32_t uid = state_find(state, buyer)
-    if uid >= 0:
-        return shard_record_of(shard, uid, time_us, amount_units)
-    try:
-        shard_record_of(shard, state_add_user(state, buyer), time_us, amount_units)
-        known = state.users.count
-    finally:
-        state_forget_users(state, known)
-    return 0
+    cdef int32_t uid = state_intern_buyer(&shard.state, buyer)
+    return shard_record_of(shard, uid, time_us, amount_units)
 
 
 cdef inline int shard_apply(Shard* shard, const Event* event) except -1 nogil:

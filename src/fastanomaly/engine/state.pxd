@@ -87,6 +87,19 @@ cdef inline int32_t state_intern(State* state, const UserKey* key) except -1 nog
     return uid if uid >= 0 else state_add_user(state, key)
 
 
+cdef inline int32_t state_intern_buyer(State* state, const UserKey* key) except -1 nogil:
+    """Return the uid of a buyer with a hashed key, who is added if new.
+
+    Recording a first purchase cannot fail then, so that nobody has to be forgotten.
+    """
+    cdef int32_t uid = state_find(state, key)
+    if uid >= 0:
+        return uid
+    recency_reserve(&state.recency)
+    history_reserve_first(&state.history)
+    return state_add_user(state, key)
+
+
 cdef inline void state_forget_users(State* state, int32_t count) noexcept nogil:
     """Undo adding all users but the first `count`, who must have no friends or purchases."""
     while state.users.count > count:
@@ -123,13 +136,7 @@ cdef inline int state_record(
     State* state, const UserKey* buyer, int64_t time_us, int64_t amount_units
 ) except -1 nogil:
     """Record a purchase of the user with a hashed key; see above."""
-    cdef int32_t uid = state_find(state, buyer)
-    if uid < 0:
-        # Nothing may fail once the user has been added.
-        recency_reserve(&state.recency)
-        history_reserve_first(&state.history)
-        uid = state_add_user(state, buyer)
-    return state_record_of(state, uid, time_us, amount_units)
+    return state_record_of(state, state_intern_buyer(state, buyer), time_us, amount_units)
 
 
 cdef inline int state_befriend(
