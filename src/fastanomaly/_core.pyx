@@ -258,6 +258,14 @@ cdef class Guard:
         self.busy[0] = False
 
 
+cdef inline Guard guard_of(bint* busy):
+    """Mark what `busy` belongs to, which must be idle, as in use."""
+    cdef Guard guard = Guard.__new__(Guard)
+    guard.busy = busy
+    busy[0] = True
+    return guard
+
+
 @cython.final
 cdef class FrameSource:
     """A table of another library, through the Arrow C interfaces; it can be read once.
@@ -391,10 +399,7 @@ cdef class Engine:
     cdef Guard guard(self):
         """Keep out other calls as long as the caller holds the result."""
         self.check_idle()
-        cdef Guard guard = Guard.__new__(Guard)
-        guard.busy = &self.busy
-        self.busy = True
-        return guard
+        return guard_of(&self.busy)
 
     # -- parameters --------------------------------------------------------------------
 
@@ -800,10 +805,8 @@ cdef class LineColumns:
         """
         if self.busy:
             raise RuntimeError("lines are read by one thread at a time")
-        cdef Guard _guard = Guard.__new__(Guard)
-        _guard.busy = &self.busy
-        self.busy = True
         cdef list kept = []
+        _guard = guard_of(&self.busy)
         if self.failure is None:
             self.failure = column_scan_fill(
                 self.scan, min(most, <int32_t> BATCH_MAX), self.log, self.max_rejected, kept,
@@ -865,10 +868,7 @@ cdef class ShardEngine:
             raise RuntimeError(
                 "a shard is used by one thread at a time, but another call is running"
             )
-        cdef Guard guard = Guard.__new__(Guard)
-        guard.busy = &self.busy
-        self.busy = True
-        return guard
+        return guard_of(&self.busy)
 
     def feed(
         self, int64_t seq, const uint8_t[::1] kinds, const int64_t[::1] times_us, users,
