@@ -1,6 +1,7 @@
 """Clusters whose messages are late, overtake each other and arrive twice, by a seed."""
 
 from collections import Counter
+from functools import partial
 from random import Random
 
 from fastanomaly.cluster import Asks, Batch, ClusterDetector, LocalExchange
@@ -12,13 +13,13 @@ class SeededExchange(LocalExchange):
     `patience` is how many of a hundred polls deliver nothing. `seen` counts what happened.
     """
 
-    def __init__(self, shards, seed):
-        super().__init__(shards)
+    def __init__(self, make_shard, shards, *, seed):
+        super().__init__(make_shard, shards)
         self.rng = Random(seed)
         self.patience = self.rng.choice((0, 50, 95))
         self.newest_first = self.rng.random() < 0.3
         self.seen = Counter()
-        self.last_batch = [-1] * len(shards)
+        self.last_batch = [-1] * shards
 
     def poll(self):
         if self.rng.randrange(100) < self.patience:
@@ -58,9 +59,8 @@ class SeededExchange(LocalExchange):
 
 def seeded_cluster(seed, *settings, **options):
     """Return a cluster that a SeededExchange connects."""
-    return ClusterDetector(
-        *settings, make_exchange=lambda shards: SeededExchange(shards, seed), **options
-    )
+    make_exchange = partial(SeededExchange, seed=seed)
+    return ClusterDetector(*settings, make_exchange=make_exchange, **options)
 
 
 def shards_of(cluster):

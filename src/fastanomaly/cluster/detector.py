@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     import numpy.typing as npt
 
-    from fastanomaly.cluster.exchange import Exchange
+    from fastanomaly.cluster.exchange import Exchange, MakeShard
     from fastanomaly.cluster.messages import Verdicts
     from fastanomaly.cluster.sequencer import Table
     from fastanomaly.convert import Number
@@ -51,8 +51,9 @@ class ClusterDetector:
     batch_events : int, default 256
         How many rows shards get at once, 1 to 1,024.
     make_exchange : callable, optional
-        Called with a list of K shards, returns the `Exchange` that runs them; by default a
-        `LocalExchange`, which runs them in this process.
+        Called with a callable that makes the shard of a number, and with K; returns the
+        `Exchange` that runs the shards. By default a `LocalExchange`, which runs them in this
+        process.
 
     Raises
     ------
@@ -90,14 +91,18 @@ class ClusterDetector:
         *,
         shards: int = 2,
         batch_events: int = 256,
-        make_exchange: Callable[[list[Shard]], Exchange] = LocalExchange,
+        make_exchange: Callable[[MakeShard, int], Exchange] = LocalExchange,
     ) -> None:
-        values = check_whole("D", degree), check_whole("T", tracked), exact_sigmas(sigmas)
         count = _in_range("shards", shards, MAX_SHARDS)
-        self._batch_events = _in_range("batch_events", batch_events, MAX_BATCH_EVENTS)
-        self.exchange: Exchange = make_exchange(
-            [Shard(number, count, *values) for number in range(count)]
+        make_shard = partial(
+            Shard,
+            shards=count,
+            degree=check_whole("D", degree),
+            tracked=check_whole("T", tracked),
+            sigmas=exact_sigmas(sigmas),
         )
+        self._batch_events = _in_range("batch_events", batch_events, MAX_BATCH_EVENTS)
+        self.exchange: Exchange = make_exchange(make_shard, count)
         self._sequencer = Sequencer(count)
         self._result: Callable[[list[Any]], ColumnFlags | Fed] = _column_flags
         self._flags = 0

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts, payload_bytes
 
@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Message
     from fastanomaly.cluster.shard import Shard
     from fastanomaly.results import Counts, Memory
+
+MakeShard: TypeAlias = "Callable[[int], Shard]"
+"""Makes the shard of a number; it can be pickled."""
 
 
 @dataclass
@@ -69,13 +72,15 @@ class LocalExchange:
 
     Parameters
     ----------
-    shards : iterable of Shard
-        By number.
+    make_shard : callable
+        Makes the shard of a number.
+    shards : int
+        K.
     """
 
-    def __init__(self, shards: Iterable[Shard]) -> None:
+    def __init__(self, make_shard: MakeShard, shards: int) -> None:
         self.traffic = Traffic()
-        self._shards = list(shards)
+        self._shards = [make_shard(number) for number in range(shards)]
         self._queue: deque[tuple[int, Message]] = deque()
         self._verdicts: list[Verdicts] = []
         self._failed: set[int] = set()
