@@ -21,6 +21,8 @@ class Profile:
     memory_limits: int  # limits of memory that a run is tried with
     layouts: int  # of four combinations of screens and colours
     cluster_logs: int  # logs of each kind that a cluster and one process both judge
+    ray_logs: int  # the same, with shards on Ray, where a process starts for each shard
+    ray_kills: int  # kills of their processes
     scale: float = 1  # factor on the number of Hypothesis examples
 
 
@@ -33,6 +35,8 @@ PROFILES = {
         memory_limits=8,
         layouts=2,
         cluster_logs=100,
+        ray_logs=5,
+        ray_kills=3,
         scale=0.5,
     ),
     "ci": Profile(
@@ -43,6 +47,8 @@ PROFILES = {
         memory_limits=12,
         layouts=2,
         cluster_logs=200,
+        ray_logs=5,
+        ray_kills=3,
     ),
     "nightly": Profile(
         random_logs=10_000,
@@ -52,6 +58,8 @@ PROFILES = {
         memory_limits=400,
         layouts=4,
         cluster_logs=5000,
+        ray_logs=60,
+        ray_kills=60,
         scale=10,
     ),
 }

@@ -9,6 +9,7 @@
      +-- OutputError (OSError)        an output cannot be created or written
      +-- FeedError                    a bulk call ended early; it has the results so far
      +-- StrictError                  a line was rejected in a strict run
+     +-- ClusterError                 a shard is lost, or does not answer
     Stopped (BaseException)           SIGINT or SIGTERM, like KeyboardInterrupt
 
 Errors in a single value passed to `Detector` are plain ValueError and TypeError. Messages
@@ -69,6 +70,10 @@ class FeedError(FastanomalyError):
 
 class StrictError(FastanomalyError):
     """A line was rejected in a strict run; the message names it."""
+
+
+class ClusterError(FastanomalyError):
+    """A shard of a cluster that is lost or does not answer; the message says which."""
 
 
 class Stopped(BaseException):

@@ -200,6 +200,10 @@ class ClusterDetector:
             found += self._take(self.exchange.wait())
         return self._result(found)
 
+    def close(self) -> None:
+        """End the shards; the detector cannot be used after that."""
+        self.exchange.close()
+
     @property
     def counts(self) -> Counts:
         """Events applied, and what is stored now."""

@@ -37,6 +37,12 @@ class Traffic:
         self.messages[name] = self.messages.get(name, 0) + 1
         self.bytes[name] = self.bytes.get(name, 0) + payload_bytes(message)
 
+    def add(self, other: Traffic) -> None:
+        """Add what was counted elsewhere."""
+        for name, count in other.messages.items():
+            self.messages[name] = self.messages.get(name, 0) + count
+            self.bytes[name] = self.bytes.get(name, 0) + other.bytes[name]
+
 
 class Exchange(Protocol):
     """Carries messages to shards and among them, and verdicts back.
@@ -44,8 +50,9 @@ class Exchange(Protocol):
     Messages may overtake each other or arrive twice, but none may be lost.
     """
 
-    traffic: Traffic
-    """What was sent."""
+    @property
+    def traffic(self) -> Traffic:
+        """What was sent."""
 
     @property
     def shards(self) -> int:
@@ -66,6 +73,9 @@ class Exchange(Protocol):
     def memory(self) -> list[Memory]:
         """Return the memory of all shards, in their order."""
 
+    def close(self) -> None:
+        """End the shards; nothing is called after that."""
+
 
 class LocalExchange:
     """Shards in one process, which take messages in the order in which they were sent.
@@ -79,11 +89,16 @@ class LocalExchange:
     """
 
     def __init__(self, make_shard: MakeShard, shards: int) -> None:
-        self.traffic = Traffic()
+        self._traffic = Traffic()
         self._shards = [make_shard(number) for number in range(shards)]
         self._queue: deque[tuple[int, Message]] = deque()
         self._verdicts: list[Verdicts] = []
         self._failed: set[int] = set()
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was sent."""
+        return self._traffic
 
     @property
     def shards(self) -> int:
@@ -121,8 +136,13 @@ class LocalExchange:
         """Return the memory of all shards."""
         return [shard.memory() for shard in self._shards]
 
+    def close(self) -> None:
+        """Free the shards."""
+        self._shards.clear()
+        self._queue.clear()
+
     def _post(self, to: int, message: Message) -> None:
-        self.traffic.count(message)
+        self._traffic.count(message)
         self._queue.append((to, message))
 
     def _deliver(self, to: int, message: Message) -> None:
@@ -139,7 +159,7 @@ class LocalExchange:
     def _route(self, messages: Iterable[Message]) -> None:
         for message in messages:
             if isinstance(message, Verdicts):
-                self.traffic.count(message)
+                self._traffic.count(message)
                 self._verdicts.append(message)
             elif not isinstance(message, Batch):
                 to = message.owner if isinstance(message, Asks) else message.asker

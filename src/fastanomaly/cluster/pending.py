@@ -45,11 +45,11 @@ class PendingVerdicts:
         self._answers: list[bytes | None] = [None] * len(asks)
 
     def asks(self) -> list[Asks]:
-        """Return what to ask now."""
+        """Return what is asked and has not been answered."""
         return [
             Asks(self._shard, owner, self._batch, self._attempt, packet)
             for owner, packet in enumerate(self._asks)
-            if packet is not None
+            if packet is not None and self._answers[owner] is None
         ]
 
     def add(self, answers: Answers) -> bool:
@@ -67,7 +67,7 @@ class PendingVerdicts:
             for asked, answered in zip(self._asks, self._answers, strict=True)
         )
 
-    def finish(self, engine: ShardEngine) -> list[Asks | Verdicts]:
+    def finish(self, engine: ShardEngine) -> list[Asks] | Verdicts:
         """Finish the verdicts, once complete: returns them, or what has to be asked again.
 
         A MemoryError changes nothing.
@@ -75,7 +75,7 @@ class PendingVerdicts:
         flags, open_verdicts, asks = engine.finish(self._open, self._asks, self._answers)
         self._flags += flags
         if open_verdicts is None:
-            return [Verdicts(self._shard, self._batch, self._flags)]
+            return Verdicts(self._shard, self._batch, self._flags)
         self._attempt += 1
         self._await(open_verdicts, asks)
-        return [*self.asks()]
+        return self.asks()

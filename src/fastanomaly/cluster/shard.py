@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING
 
 from fastanomaly._core import ShardEngine
@@ -36,15 +37,17 @@ class Shard:
         self, number: int, shards: int, degree: int, tracked: int, sigmas: tuple[int, int]
     ) -> None:
         self.number = number
+        self.next = 0
+        """The number of the next batch to be applied."""
         self.ignored = 0
         """How many messages had arrived before."""
         self._engine = ShardEngine(number, shards, degree, tracked, *sigmas)
-        self._next = 0
         self._released = 0  # the number of the first batch that may be asked about
         self._seqs: dict[int, int] = {}  # places of the batches from there on
         self._batches: dict[int, Batch] = {}
         self._asks: dict[tuple[int, int, int], Asks] = {}
         self._pending: dict[int, PendingVerdicts] = {}
+        self._finished: dict[int, Verdicts] = {}
         self._outgoing: list[Message] = []
 
     def receive(self, message: Message) -> list[Message]:
@@ -77,25 +80,35 @@ class Shard:
 
     def resume(self) -> list[Message]:
         """Do all that can be done now, after a failure; see `receive`."""
-        while batch := self._batches.get(self._next):
+        while batch := self._batches.get(self.next):
             self._apply(batch)
             del self._batches[batch.number]
         for key, asks in list(self._asks.items()):
-            if asks.batch <= self._next:
+            if asks.batch <= self.next:
                 packet = self._engine.answer(asks.packet)
                 self._outgoing.append(Answers(*asks[:-1], packet))
                 del self._asks[key]
         for number, pending in list(self._pending.items()):
             if pending.complete:
                 made = pending.finish(self._engine)
-                self._outgoing += made
-                if isinstance(made[0], Verdicts):
+                if isinstance(made, Verdicts):
+                    self._finish(made)
                     del self._pending[number]
+                else:
+                    self._outgoing += made
         outgoing, self._outgoing = self._outgoing, []
         return outgoing
 
+    def repeat(self) -> list[Message]:
+        """Return what was sent, but may have been lost.
+
+        These are asks without answers, and verdicts on batches that may not be complete.
+        """
+        asks = [pending.asks() for pending in self._pending.values()]
+        return [*self._finished.values(), *chain.from_iterable(asks)]
+
     def _keep_batch(self, batch: Batch) -> None:
-        if batch.number < self._next or batch.number in self._batches:
+        if batch.number < self.next or batch.number in self._batches:
             self.ignored += 1
         else:
             self._batches[batch.number] = batch
@@ -119,18 +132,24 @@ class Shard:
         flags, open_verdicts, asks = self._engine.feed(
             batch.seq, *batch.columns, judged=batch.judged
         )
-        self._next += 1
+        self.next += 1
         if open_verdicts is None:
-            self._outgoing.append(Verdicts(self.number, batch.number, flags))
+            self._finish(Verdicts(self.number, batch.number, flags))
         else:
             pending = PendingVerdicts(self.number, batch.number, flags, open_verdicts, asks)
             self._pending[batch.number] = pending
             self._outgoing += pending.asks()
 
+    def _finish(self, verdicts: Verdicts) -> None:
+        """Send verdicts, and keep them until the batch is complete."""
+        self._finished[verdicts.batch] = verdicts
+        self._outgoing.append(verdicts)
+
     def _release(self, number: int) -> None:
         """Forget what only asks about batches before that number need."""
         while self._released < number:
             del self._seqs[self._released]
+            self._finished.pop(self._released, None)
             self._released += 1
         self._engine.release(self._seqs[number])
 

@@ -1,0 +1,58 @@
+"""Connecting to a Ray cluster, or starting one on this machine."""
+
+from __future__ import annotations
+
+import logging
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from fastanomaly.errors import UsageError, installation
+from fastanomaly.processors import available_processors
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOCAL = "local"
+NAMESPACE = "fastanomaly"
+
+
+@contextmanager
+def connected(address: str, shards: int) -> Iterator[None]:
+    """Connect to Ray as long as the context lasts; it runs no new cluster in another one.
+
+    Parameters
+    ----------
+    address : str
+        ``local`` to start Ray on this machine, or where it runs: HOST:PORT of its head, or
+        ``auto`` for the one that was started on this machine.
+    shards : int
+        K: a local cluster has room for so many, however many processors there are.
+
+    Raises
+    ------
+    UsageError
+        If Ray is not installed or does not answer, or this process is connected already.
+    """
+    try:
+        import ray  # noqa: PLC0415 - an extra
+    except ImportError as error:
+        message = f"--cluster: needs Ray, which is missing; {installation('cluster')}"
+        raise UsageError(message) from error
+    if ray.is_initialized():
+        raise UsageError(f"{address}: this process is already connected to a Ray cluster")
+    room = max(shards, available_processors()) if address == LOCAL else None
+    try:
+        ray.init(
+            address=address,
+            namespace=NAMESPACE,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            num_cpus=room,
+        )
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        reason = str(error).partition("\n")[0]
+        raise UsageError(f"{address}: cannot connect to Ray: {reason}") from error
+    try:
+        yield
+    finally:
+        ray.shutdown()

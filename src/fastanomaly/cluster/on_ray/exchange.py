@@ -1,0 +1,276 @@
+"""Messages between this process and the actors of Ray that run the shards."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+
+from fastanomaly._version import __version__
+from fastanomaly.cluster.exchange import Traffic
+from fastanomaly.cluster.messages import payload_bytes
+from fastanomaly.cluster.on_ray.actor import ShardActor
+from fastanomaly.cluster.on_ray.kept import KeptBatches
+from fastanomaly.errors import ClusterError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from fastanomaly.cluster.exchange import MakeShard
+    from fastanomaly.cluster.messages import Batch, Verdicts
+    from fastanomaly.results import Counts, Memory
+
+LOST_AFTER_SECONDS = 300.0
+_QUIET_SECONDS = 2.0  # without any verdict: what was sent may be lost
+_RETRY_SECONDS = 0.1
+_SHIPMENT_BYTES = 256 * 1024
+_INLINE_BYTES = 64 * 1024  # Ray sends small values with the call, without its object store
+
+
+class RayExchange:
+    """Shards that run as actors of Ray, to which this process is connected.
+
+    Parameters
+    ----------
+    make_shard : callable
+        Makes the shard of a number.
+    shards : int
+        K.
+    lost_after : float, default 300
+        How many seconds a shard may give no sign before it is taken for lost.
+    on_notice : callable, optional
+        Called with text that the operator should know, such as that a shard has restarted.
+
+    Raises
+    ------
+    UsageError
+        If a machine of the cluster has another version of fastanomaly.
+    ClusterError
+        If the cluster has no room for all shards within `lost_after` seconds.
+
+    Notes
+    -----
+    Shards send asks and answers to each other, and verdicts come here. Ray restarts the
+    process of a shard that ends, perhaps on another machine; the shard then gets the batches
+    again that it needs. If nothing arrives for two seconds, all send again what may be lost.
+    """
+
+    def __init__(
+        self,
+        make_shard: MakeShard,
+        shards: int,
+        *,
+        lost_after: float = LOST_AFTER_SECONDS,
+        on_notice: Callable[[str], object] | None = None,
+    ) -> None:
+        self._lost_after = lost_after
+        self._on_notice = on_notice or (lambda text: None)
+        self._kept = KeptBatches()
+        self._unsent: list[Batch] = []
+        self._unsent_bytes = 0
+        self._batches_sent = Traffic()
+        self._failed: set[int] = set()
+        self._arrived: list[Verdicts] = []
+        run = uuid4().hex[:8]
+        self._actors: list[Any] = [
+            ray.remote(ShardActor)
+            .options(
+                name=f"fastanomaly {run} shard {number} of {shards}",
+                num_cpus=1,
+                max_restarts=-1,
+                max_task_retries=0,
+                scheduling_strategy="SPREAD",
+            )
+            .remote(make_shard, number)
+            for number in range(shards)
+        ]
+        self._begin()
+        self._takes = {actor.take.remote(): n for n, actor in enumerate(self._actors)}
+
+    @property
+    def shards(self) -> int:
+        """K."""
+        return len(self._actors)
+
+    @property
+    def traffic(self) -> Traffic:
+        """What was sent, without what processes have sent that have ended since."""
+        total = Traffic()
+        for one in [self._batches_sent, *self._call_all("traffic")]:
+            total.add(one)
+        return total
+
+    def close(self) -> None:
+        """End the shards."""
+        for actor in self._actors:
+            ray.kill(actor)
+
+    # -- sending and receiving -----------------------------------------------------------
+
+    def send(self, batch: Batch) -> None:
+        """Send a batch to every shard; small ones are sent together."""
+        self._kept.add(batch)
+        self._unsent.append(batch)
+        self._unsent_bytes += payload_bytes(batch)
+        if self._unsent_bytes >= _SHIPMENT_BYTES:
+            self._ship_unsent()
+
+    def poll(self) -> list[Verdicts]:
+        """Return verdicts that have arrived, perhaps none; raises what a shard raises."""
+        self._resume_failed()
+        return [] if self._unsent else self._collect(0)
+
+    def wait(self) -> list[Verdicts]:
+        """Send all batches, and wait for verdicts.
+
+        Raises what a shard raises; ClusterError if there are none for too long.
+        """
+        self._ship_unsent()
+        self._resume_failed()
+        lost_at = time.monotonic() + self._lost_after
+        while not (verdicts := self._collect(_QUIET_SECONDS)):
+            if time.monotonic() > lost_at:
+                raise ClusterError(f"no verdict for {self._lost_after:g} s")
+            for number in range(self.shards):
+                self._renew(number)
+        return verdicts
+
+    def counts(self) -> list[Counts]:
+        """Return the counts of all shards."""
+        return self._call_all("counts")
+
+    def memory(self) -> list[Memory]:
+        """Return the memory of all shards."""
+        return self._call_all("memory")
+
+    def _ship_unsent(self) -> None:
+        """Send the batches that wait to every shard."""
+        if not self._unsent:
+            return
+        for batch in self._unsent:
+            for _ in self._actors:
+                self._batches_sent.count(batch)
+        self._ship(self._unsent, self._actors)
+        self._unsent = []
+        self._unsent_bytes = 0
+
+    @staticmethod
+    def _ship(batches: list[Batch], actors: Sequence[Any]) -> None:
+        size = sum(map(payload_bytes, batches))
+        shipment = batches if size <= _INLINE_BYTES else ray.put(batches)
+        for actor in actors:
+            actor.receive.remote(shipment)
+
+    def _resume_failed(self) -> None:
+        """Let shards go on that have raised."""
+        while self._failed:
+            self._actors[self._failed.pop()].receive.remote([])
+
+    def _collect(self, seconds: float) -> list[Verdicts]:
+        """Return the verdicts that have arrived; waits for the first ones.
+
+        Raises what a shard raises; verdicts that have arrived are returned next time.
+        """
+        ready, _ = ray.wait(list(self._takes), num_returns=1, timeout=seconds)
+        if ready:
+            ready, _ = ray.wait(list(self._takes), num_returns=len(self._takes), timeout=0)
+        for take in ready:
+            number = self._takes.pop(take)
+            try:
+                self._arrived += ray.get(take)
+            except RayActorError:
+                self._on_notice(f"{self._name(number)}: its process has ended or is cut off")
+                self._recover(number)
+            except RayTaskError as error:
+                self._failed.add(number)
+                self._take(number)
+                raise error.cause from error
+            else:
+                self._take(number)
+        verdicts, self._arrived = self._arrived, []
+        return verdicts
+
+    def _take(self, number: int) -> None:
+        """Ask a shard for its next verdicts."""
+        self._takes[self._actors[number].take.remote()] = number
+
+    # -- shards that begin, restart or lose messages -------------------------------------
+
+    def _begin(self) -> None:
+        """Wait until all shards have a process, and begin."""
+        for number, actor in enumerate(self._actors):
+            version = self._persist(number, actor.version.remote)
+            if version != __version__:
+                raise UsageError(
+                    f"{self._name(number)}: fastanomaly {version} is installed there, and "
+                    f"{__version__} here"
+                )
+        for number, actor in enumerate(self._actors):
+            self._persist(number, partial(actor.begin.remote, self._actors))
+
+    def _recover(self, number: int) -> None:
+        """Bring a shard back whose process could not be reached; the others repeat asks."""
+        self._renew(number)
+        for other, actor in enumerate(self._actors):
+            if other != number:
+                actor.repeat.remote()
+
+    def _renew(self, number: int) -> None:
+        """Let a shard repeat what may be lost, and send it the batches that it lacks."""
+        actor = self._actors[number]
+        # First, so that what is repeated is given to a call whose result is awaited.
+        for take in [take for take, taker in self._takes.items() if taker == number]:
+            del self._takes[take]
+        self._take(number)
+        first = self._persist(number, actor.repeat.remote)
+        if first is None:
+            first = self._persist(number, partial(actor.begin.remote, self._actors))
+            self._on_notice(f"{self._name(number)}: has restarted")
+        for batches in self._kept.since(first, _SHIPMENT_BYTES, self._name(number)):
+            self._ship(batches, [actor])
+
+    def _persist(self, number: int, call: Callable[[], Any]) -> Any:
+        """Call a shard until it answers; raises ClusterError if that takes too long."""
+        lost_at = time.monotonic() + self._lost_after
+        while True:
+            left = lost_at - time.monotonic()
+            try:
+                return ray.get(call(), timeout=max(left, 0))
+            except RayActorError as error:
+                reason = str(error).partition("\n")[0]
+            except GetTimeoutError:
+                reason = self._room()
+            except RayTaskError as error:
+                raise error.cause from error
+            if left <= 0:
+                silent = f"does not answer for {self._lost_after:g} s"
+                raise ClusterError(f"{self._name(number)}: {silent}: {reason}")
+            time.sleep(_RETRY_SECONDS)
+
+    def _call_all(self, method: str) -> list[Any]:
+        """Return what a method of each shard returns, called at the same time."""
+        calls = [getattr(actor, method).remote() for actor in self._actors]
+        found = []
+        for number, call in enumerate(calls):
+            value = None
+            with suppress(RayActorError, GetTimeoutError):
+                value = ray.get(call, timeout=_QUIET_SECONDS)
+            while value is None:
+                self._recover(number)
+                value = self._persist(number, getattr(self._actors[number], method).remote)
+            found.append(value)
+        return found
+
+    def _name(self, number: int) -> str:
+        return f"shard {number} of {self.shards}"
+
+    @staticmethod
+    def _room() -> str:
+        """Return what the cluster has room for, as far as it is known."""
+        processors = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
+        return f"the cluster has {processors:g} processors, and each shard takes one"

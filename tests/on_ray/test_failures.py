@@ -1,0 +1,116 @@
+"""Processes of shards that end, are stopped or run out of memory."""
+
+import os
+import signal
+from random import Random
+from threading import Thread
+from time import sleep
+
+import profiles
+import pytest
+from clusterlogs import crowd
+from deliveries import flags_bytes
+from on_ray.rayclusters import kill, process_of, ray_cluster
+
+from fastanomaly import Detector, FeedError
+from fastanomaly.errors import ClusterError
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+KILLS = profiles.current().ray_kills
+
+
+class Killer(Thread):
+    """Kills processes of shards at random moments, as long as the context lasts."""
+
+    def __init__(self, cluster, rng):
+        super().__init__()
+        self.cluster, self.rng = cluster, rng
+        self.kills, self.ended = 0, False
+
+    def run(self):
+        while not self.ended:
+            sleep(self.rng.random() * 3)
+            process = process_of(self.cluster, self.rng.randrange(3))
+            if process is not None and not self.ended:
+                kill(process)
+                self.kills += 1
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, *_):
+        self.ended = True
+        self.join()
+
+
+def test_shards_are_killed_at_random_moments():
+    kills = rounds = 0
+    notices = []
+    while kills < KILLS:
+        rounds += 1
+        rng = Random(rounds)
+        columns = crowd(rng, 300, 20_000)
+        settings = 1 + rounds % 3, 20, 1
+        single = Detector(*settings)
+        with ray_cluster(*settings, shards=3, notices=notices) as cluster:
+            cluster.exchange._kept.saved(0)  # as if an empty snapshot had been made
+            with Killer(cluster, rng) as killer:
+                for start in range(0, 20_000, 2000):
+                    part = [column[start : start + 2000] for column in columns]
+                    expected = single.feed_columns(*part)
+                    assert flags_bytes(cluster.feed_columns(*part)) == flags_bytes(expected)
+                    sleep(0.2 * rng.random())
+            assert cluster.counts == single.counts
+            kills += killer.kills
+    assert any(notice.endswith("has restarted") for notice in notices)
+
+
+def test_a_shard_that_cannot_be_rebuilt():
+    columns = crowd(Random(1), 300, 4000)
+    with ray_cluster(2, 20, 1, shards=3) as cluster:
+        cluster.feed_columns(*columns)
+        kill(process_of(cluster, 1))
+        with pytest.raises(FeedError, match="shard 1 of 3: is lost") as caught:
+            cluster.feed_columns(*columns)
+        assert isinstance(caught.value.__cause__, ClusterError)
+
+
+def test_a_shard_that_does_not_answer():
+    columns = crowd(Random(1), 300, 4000)
+    with ray_cluster(2, 20, 1, shards=3, lost_after=3) as cluster:
+        process = process_of(cluster, 1)
+        os.kill(process, signal.SIGSTOP)
+        try:
+            with pytest.raises(FeedError, match=r"shard 1 of 3: does not answer for 3 s"):
+                cluster.feed_columns(*columns)
+        finally:
+            os.kill(process, signal.SIGCONT)
+
+
+def test_a_shard_that_is_slow_for_a_while():
+    columns = crowd(Random(1), 300, 4000)
+    single = Detector(2, 20, 1)
+    with ray_cluster(2, 20, 1, shards=3) as cluster:
+        process = process_of(cluster, 1)
+        os.kill(process, signal.SIGSTOP)
+
+        def go_on():
+            sleep(5)
+            os.kill(process, signal.SIGCONT)
+
+        thread = Thread(target=go_on)
+        thread.start()
+        found = cluster.feed_columns(*columns)
+        thread.join()
+        assert flags_bytes(found) == flags_bytes(single.feed_columns(*columns))
+        assert cluster.counts == single.counts
+
+
+def test_room_for_too_few_shards():
+    message = "does not answer for 2 s: the cluster has 5 processors, and each shard takes one"
+    with (
+        pytest.raises(ClusterError, match=message),
+        ray_cluster(2, 20, shards=6, lost_after=2),
+    ):
+        pass

@@ -1,0 +1,49 @@
+"""Shards on Ray give the flags of one process, to the byte."""
+
+from random import Random
+
+import profiles
+import pytest
+from clusterlogs import crowd
+from deliveries import flags_bytes
+from on_ray.rayclusters import ray_cluster
+from randomlogs import random_logs
+
+from fastanomaly import Detector
+
+pytestmark = pytest.mark.usefixtures("local_ray")
+LOGS = profiles.current().ray_logs
+SHARDS = (1, 2, 3, 5)
+BATCHES = (1, 7, 100, 1000)
+
+
+@pytest.mark.parametrize("seed", range(LOGS))
+def test_columns(seed):
+    rng = Random(seed)
+    columns = crowd(rng, rng.choice((30, 300)), 3000)
+    settings = 1 + seed % 5, rng.choice((3, 20, 300)), 0
+    single = Detector(*settings)
+    options = {"shards": rng.choice(SHARDS), "batch_events": rng.choice(BATCHES)}
+    with ray_cluster(*settings, **options) as cluster:
+        for start in range(0, 3000, 1100):
+            part = [column[start : start + 1100] for column in columns]
+            expected = single.feed_columns(*part)
+            assert flags_bytes(cluster.feed_columns(*part)) == flags_bytes(expected)
+        assert cluster.counts == single.counts
+        memory = cluster.memory()
+        assert len(memory.shards) == options["shards"]
+        assert all(shard.total > 0 for shard in memory.shards)
+        traffic = cluster.exchange.traffic
+        assert traffic.messages["verdicts"] == traffic.messages["batch"]
+
+
+@pytest.mark.parametrize("seed", range(LOGS))
+def test_lines(seed):
+    logs = random_logs(seed)
+    settings = logs.degree, logs.tracked, logs.sigmas
+    single = Detector(*settings)
+    with ray_cluster(*settings, shards=3, batch_events=7) as cluster:
+        for log, judge in ((logs.batch, False), (logs.stream, True)):
+            options = {"judge": judge, "log": "log", "max_line": logs.max_line}
+            assert cluster.feed(log, **options) == single.feed(log, **options)
+        assert cluster.counts == single.counts
