@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from fastanomaly.cluster.shard import Shard
     from fastanomaly.results import Counts, Memory
 
+_ROUNDS, _ROUND_SECONDS = 200, 0.01
+
 
 class ShardActor:
     """A shard in a process of its own, which sends asks and answers to the others itself.
@@ -111,13 +113,26 @@ class ShardActor:
         verdicts, self._verdicts = self._verdicts, []
         return verdicts
 
-    async def counts(self) -> Counts | None:
-        """Return the counts of the shard; None if it has not begun."""
-        return None if self._shard is None else self._shard.counts()
+    async def counts(self, batches: int) -> Counts | None:
+        """Return the counts of the shard after so many batches; None if it lacks some."""
+        shard = await self._reached(batches)
+        return None if shard is None else shard.counts()
 
-    async def memory(self) -> Memory | None:
-        """Return the memory of the shard; None if it has not begun."""
-        return None if self._shard is None else self._shard.memory()
+    async def memory(self, batches: int) -> Memory | None:
+        """Return the memory of the shard after so many batches; None if it lacks some."""
+        shard = await self._reached(batches)
+        return None if shard is None else shard.memory()
+
+    async def _reached(self, batches: int) -> Shard | None:
+        """Return the shard once it has applied so many batches; None if they do not come.
+
+        Calls may overtake each other.
+        """
+        for _ in range(_ROUNDS):
+            if self._shard is not None and self._shard.next >= batches:
+                return self._shard
+            await asyncio.sleep(_ROUND_SECONDS)
+        return None
 
     async def traffic(self) -> Traffic:
         """Return what this process has sent."""

@@ -101,8 +101,9 @@ class RayExchange:
     def traffic(self) -> Traffic:
         """What was sent, without what processes have sent that have ended since."""
         total = Traffic()
-        for one in [self._batches_sent, *self._call_all("traffic")]:
-            total.add(one)
+        total.add(self._batches_sent)
+        for number, actor in enumerate(self._actors):
+            total.add(self._persist(number, actor.traffic.remote))
         return total
 
     def close(self) -> None:
@@ -184,13 +185,12 @@ class RayExchange:
             try:
                 self._arrived += ray.get(take)
             except RayActorError:
-                self._on_notice(f"{self._name(number)}: its process has ended or is cut off")
                 self._recover(number)
             except RayTaskError as error:
                 self._failed.add(number)
                 self._take(number)
                 raise error.cause from error
-            else:
+            if number not in self._takes.values():
                 self._take(number)
         verdicts, self._arrived = self._arrived, []
         return verdicts
@@ -223,10 +223,7 @@ class RayExchange:
     def _renew(self, number: int) -> None:
         """Let a shard repeat what may be lost, and send it the batches that it lacks."""
         actor = self._actors[number]
-        # First, so that what is repeated is given to a call whose result is awaited.
-        for take in [take for take, taker in self._takes.items() if taker == number]:
-            del self._takes[take]
-        self._take(number)
+        self._take(number)  # the call before may have been lost
         first = self._persist(number, actor.repeat.remote)
         if first is None:
             first = self._persist(number, partial(actor.begin.remote, self._actors))
@@ -253,16 +250,21 @@ class RayExchange:
             time.sleep(_RETRY_SECONDS)
 
     def _call_all(self, method: str) -> list[Any]:
-        """Return what a method of each shard returns, called at the same time."""
-        calls = [getattr(actor, method).remote() for actor in self._actors]
+        """Return what a method of each shard returns once it has applied all batches."""
+        batches = self._kept.end
+        lost_at = time.monotonic() + self._lost_after
+        calls = [getattr(actor, method).remote(batches) for actor in self._actors]
         found = []
         for number, call in enumerate(calls):
             value = None
             with suppress(RayActorError, GetTimeoutError):
-                value = ray.get(call, timeout=_QUIET_SECONDS)
+                value = ray.get(call, timeout=2 * _QUIET_SECONDS)
             while value is None:
+                if time.monotonic() > lost_at:
+                    raise ClusterError(f"{self._name(number)}: lacks batches")
                 self._recover(number)
-                value = self._persist(number, getattr(self._actors[number], method).remote)
+                again = partial(getattr(self._actors[number], method).remote, batches)
+                value = self._persist(number, again)
             found.append(value)
         return found
 

@@ -21,16 +21,20 @@ class KeptBatches:
     ----------
     bytes : int
         What their columns have, together.
+    end : int
+        The number of the next batch.
     """
 
     def __init__(self) -> None:
         self.bytes = 0
+        self.end = 0
         self._batches: deque[Batch] = deque()
         self._saved: int | None = None
 
     def add(self, batch: Batch) -> None:
         """Keep the next batch, and forget those that nobody needs any more."""
         self._batches.append(batch)
+        self.end = batch.number + 1
         self.bytes += payload_bytes(batch)
         self._forget(batch.released if self._saved is None else self._saved)
 
