@@ -35,7 +35,8 @@ from fastanomaly.engine.finishing cimport finish_verdicts
 from fastanomaly.engine.frame cimport frame_kept_format, frame_set_columns
 from fastanomaly.engine.grid cimport GridFlag, grid_cells, grid_free, grid_set
 from fastanomaly.engine.judge cimport Outcome, Settings
-from fastanomaly.engine.load cimport load_state
+from fastanomaly.engine.load cimport Loading, load_state, whole_loading
+from fastanomaly.engine.load_shard cimport load_parts, load_shard, load_shard_parts
 from fastanomaly.engine.memory cimport (
     PyMem_RawFree, memory_fail_after, memory_resize, memory_zeroed,
 )
@@ -634,7 +635,7 @@ cdef class Engine:
         A kind is int64, bytes, int32, or purchase, which is three int64.
         """
         self.check_idle()
-        return state_arrays(&self.state)
+        return state_arrays(&self.state, False)
 
     def scalars(self):
         """Return the values of the state that are not in its arrays, for `load`."""
@@ -645,7 +646,7 @@ cdef class Engine:
         """Write all arrays to an open file, each with its checksum; raises OSError."""
         _guard = self.guard()
         with nogil:
-            save_state(&self.state, fd)
+            save_state(&self.state, fd, False)
 
     def load(self, scalars, next_array):
         """Fill an empty engine with a saved state.
@@ -653,8 +654,19 @@ cdef class Engine:
         `scalars` are those of `scalars`; `next_array()` returns the next array as bytes.
         Raises ValueError if it is not a valid state; do not use the engine after that.
         """
+        cdef Loading loading = whole_loading()
         _guard = self.guard()
-        load_state(&self.state, scalars, next_array)
+        load_state(&self.state, &loading, scalars, next_array)
+
+    def load_parts(self, int32_t parts, scalars, next_array):
+        """Fill an empty engine with the saved states of all shards of a cluster.
+
+        Like `load`; `next_array` returns the arrays of the first shard that an engine has,
+        and then, of each other shard, `purchase_counts` and `purchases`.
+        """
+        cdef Loading loading = whole_loading()
+        _guard = self.guard()
+        load_parts(&self.state, &loading, parts, scalars, next_array)
 
     # -- queries -----------------------------------------------------------------------
 
@@ -930,6 +942,45 @@ cdef class ShardEngine:
         """Drop what is only needed for answers as of places before `seq`."""
         _guard = self.guard()
         evictions_release(&self.shard.evictions, seq)
+
+    def arrays(self):
+        """Return (name, kind, items) of each array that `save` writes, see `Engine.arrays`.
+
+        They are those of an `Engine`, in which users of other shards have no purchases, and
+        if there are several shards, `newest_us`.
+        """
+        _guard = self.guard()
+        return state_arrays(&self.shard.state, self.shard.shards > 1)
+
+    def scalars(self):
+        """Return the values of the state that are not in its arrays, for `load`.
+
+        They are the same in all shards.
+        """
+        _guard = self.guard()
+        return state_scalars(&self.shard.state)
+
+    def save(self, int fd):
+        """Write all arrays to an open file, each with its checksum; raises OSError.
+
+        All verdicts must be finished: what rings have dropped is not saved.
+        """
+        _guard = self.guard()
+        with nogil:
+            save_state(&self.shard.state, fd, self.shard.shards > 1)
+
+    def load(self, scalars, next_array):
+        """Fill an empty shard with the saved state of this shard, see `Engine.load`."""
+        _guard = self.guard()
+        load_shard(&self.shard, scalars, next_array)
+
+    def load_parts(self, int32_t parts, scalars, next_array):
+        """Fill an empty shard with what is its own of the states of so many other shards.
+
+        See `Engine.load_parts`; the state of an `Engine` is one part.
+        """
+        _guard = self.guard()
+        load_shard_parts(&self.shard, parts, scalars, next_array)
 
     def owner(self, int32_t uid):
         """Return the number of the shard that owns a user."""

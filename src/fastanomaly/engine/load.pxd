@@ -3,6 +3,9 @@
 Nothing is trusted: whatever the arrays hold, the result is a state that events could have
 made, or a ValueError that says what is wrong. O(size of the state), expected. After an
 error the state is incomplete and must not be used.
+
+The purchases of a cluster are in several files, one of each shard, which are read one after
+another. All other arrays are the same in all of them, and are read from the first.
 """
 
 from libc.stdint cimport int32_t, int64_t
@@ -10,10 +13,13 @@ from libc.string cimport memcpy
 
 from fastanomaly.engine.columns cimport AMOUNT_LIMIT
 from fastanomaly.engine.graph cimport Graph, friends_prefetch, graph_befriend
-from fastanomaly.engine.history cimport History, Ring, history_record, ring_take
+from fastanomaly.engine.history cimport (
+    NEVER, History, Ring, history_record, ring_take,
+)
 from fastanomaly.engine.memory cimport memory_prefetch
 from fastanomaly.engine.pool cimport POOL_ITEMS, pool_reserve, size_of
 from fastanomaly.engine.recency cimport RECENCY_BOUND, Recency, recency_push, recency_reserve
+from fastanomaly.engine.shard cimport owner_of
 from fastanomaly.engine.state cimport State, state_intern, state_reserve_users
 from fastanomaly.engine.types cimport (
     BEFRIEND, PURCHASE, UNFRIEND, Purchase, UserKey, purchase_before,
@@ -22,6 +28,16 @@ from fastanomaly.engine.users cimport NUMBER_LIMIT, key_hash, key_of_text
 
 cdef enum:
     COUNTED_LIMIT = 0x4000000000000000      # 2^62: more events than can ever be applied
+
+cdef struct Part:               # the users whom a shard owns; all, if it is the only one
+    int32_t number
+    int32_t shards
+
+cdef struct Loading:            # what is read
+    Part kept                   # whose rings are kept
+    Part file                   # whose rings are in the file
+    int64_t seq                 # of the next purchase
+    int64_t earliest_us         # no purchase is before it
 
 cdef extern from "Python.h":
     object PyUnicode_DecodeUTF8(const char* text, Py_ssize_t length, const char* errors)
@@ -86,10 +102,19 @@ cdef inline int load_graph(
     return 0
 
 
-cdef inline bint purchase_valid(const Purchase* purchase, int64_t seq) noexcept nogil:
-    """Return whether a purchase is in range; `seq` is that of the next purchase."""
+cdef inline bint part_has(const Part* part, int32_t uid) noexcept nogil:
+    """Return whether a user's ring is in a part."""
+    return owner_of(uid, part.shards) == part.number
+
+
+cdef inline bint purchase_valid(
+    const Loading* loading, const Purchase* purchase
+) noexcept nogil:
+    """Return whether a purchase is in range."""
     return (
-        0 <= purchase.amount_units < <int64_t> AMOUNT_LIMIT and 0 <= purchase.key.seq < seq
+        0 <= purchase.amount_units < <int64_t> AMOUNT_LIMIT
+        and 0 <= purchase.key.seq < loading.seq
+        and purchase.key.time_us >= loading.earliest_us
     )
 
 
@@ -112,25 +137,39 @@ cdef inline int load_ring(
     return 0
 
 
-cdef inline int load_history(
-    History* history, int32_t users, const int32_t* counts, const Purchase* purchases,
-    int64_t size, int64_t seq
+cdef inline int check_purchases(
+    const Loading* loading, int32_t uid, const Purchase* newest_first, int32_t count
 ) except -1:
-    """Fill the rings; `seq` is that of the next purchase."""
-    cdef int32_t uid, i
+    """Raise ValueError unless a user can have these purchases."""
+    cdef int32_t i
+    for i in range(count):
+        if not purchase_valid(loading, &newest_first[i]):
+            return load_error(f"a purchase of user {uid} is out of range")
+        if i > 0 and not purchase_before(newest_first[i].key, newest_first[i - 1].key):
+            return load_error(f"the purchases of user {uid} are out of order")
+    return 0
+
+
+cdef inline int load_history(
+    History* history, const Loading* loading, int32_t users, const int32_t* counts,
+    const Purchase* purchases, int64_t size
+) except -1:
+    """Fill the rings that are kept, and set `newest_us` of all users with purchases."""
+    cdef int32_t uid
     cdef int64_t used = 0
     for uid in range(users):
         if not 0 <= counts[uid] <= min(size - used, <int64_t> history.tracked):
             return load_error(f"invalid number of purchases of user {uid}: {counts[uid]}")
-        for i in range(counts[uid]):
-            if not purchase_valid(&purchases[used + i], seq):
-                return load_error(f"a purchase of user {uid} is out of range")
-            if i > 0 and not purchase_before(
-                purchases[used + i].key, purchases[used + i - 1].key
-            ):
-                return load_error(f"the purchases of user {uid} are out of order")
-        if counts[uid] > 0:
+        if counts[uid] == 0:
+            continue
+        check_purchases(loading, uid, purchases + used, counts[uid])
+        if not part_has(&loading.file, uid):
+            return load_error(f"the purchases of user {uid} are another shard's")
+        if history.rings[uid].count > 0 or history.newest_us[uid] != NEVER:
+            return load_error(f"user {uid} has purchases twice")
+        if part_has(&loading.kept, uid):
             load_ring(history, uid, purchases + used, counts[uid])
+        history.newest_us[uid] = purchases[used].key.time_us
         used += counts[uid]
     if used != size:
         return load_error(f"{size} purchases listed, but {used} used")
@@ -138,8 +177,8 @@ cdef inline int load_history(
 
 
 cdef inline int load_recency(
-    Recency* recency, int32_t users, const int32_t* uids, const Purchase* purchases,
-    int64_t size, int64_t seq, bint truncated
+    Recency* recency, const Loading* loading, int32_t users, const int32_t* uids,
+    const Purchase* purchases, int64_t size, bint truncated
 ) except -1:
     """Fill the recency log; `truncated` is whether it ever dropped a purchase."""
     cdef int64_t i
@@ -148,7 +187,7 @@ cdef inline int load_recency(
             f"the recency log has {size} purchases, at most {RECENCY_BOUND} are possible"
         )
     for i in range(size):
-        if not 0 <= uids[i] < users or not purchase_valid(&purchases[i], seq):
+        if not 0 <= uids[i] < users or not purchase_valid(loading, &purchases[i]):
             return load_error(f"purchase {i} of the recency log is out of range")
         if i > 0 and not purchase_before(purchases[i - 1].key, purchases[i].key):
             return load_error("the recency log is out of order")
@@ -207,29 +246,55 @@ cdef inline int load_users(State* state, const int64_t[::1] names, bytes texts) 
     return 0
 
 
-cdef inline int load_state(State* state, object scalars, object next_array) except -1:
-    """Fill an empty state; `next_array` returns the next array as bytes when called."""
+cdef inline int load_purchases(
+    State* state, const Loading* loading, object next_array
+) except -1:
+    """Read the purchases of a file; `next_array` returns the next array when called."""
+    cdef const int32_t[::1] counts = array_view(next_array(), "i")
+    cdef bytes purchases = next_array()
+    check_counts(counts, state.users.count)
+    return load_history(
+        &state.history, loading, state.users.count, first_of(counts),
+        <const Purchase*> <const char*> purchases,
+        len(purchases) // <int64_t> sizeof(Purchase),
+    )
+
+
+cdef inline Loading whole_loading() noexcept nogil:
+    """Return what is read into the state of a single process, from one file."""
+    cdef Loading loading
+    loading.kept.number = 0
+    loading.kept.shards = 1
+    loading.file = loading.kept
+    loading.earliest_us = NEVER
+    return loading
+
+
+cdef inline int load_state(
+    State* state, Loading* loading, object scalars, object next_array
+) except -1:
+    """Fill an empty state; `next_array` returns the next array as bytes when called.
+
+    Sets `loading.seq`.
+    """
     cdef const int32_t[::1] counts, uids
     cdef bytes purchases
     cdef int32_t users
     names, texts = array_view(next_array(), "q"), next_array()
     load_scalars(state, scalars)
+    loading.seq = state.seq
     load_users(state, names, texts)
     users = state.users.count
     counts, uids = array_view(next_array(), "i"), array_view(next_array(), "i")
     check_counts(counts, users)
     load_graph(&state.graph, users, first_of(counts), first_of(uids), uids.shape[0])
-    counts, purchases = array_view(next_array(), "i"), next_array()
-    check_counts(counts, users)
-    load_history(
-        &state.history, users, first_of(counts), <const Purchase*> <const char*> purchases,
-        len(purchases) // <int64_t> sizeof(Purchase), state.seq,
-    )
+    load_purchases(state, loading, next_array)
     uids, purchases = array_view(next_array(), "i"), next_array()
     if len(purchases) != uids.shape[0] * <int64_t> sizeof(Purchase):
         raise ValueError("the arrays of the recency log differ in length")
     load_recency(
-        &state.recency, users, first_of(uids), <const Purchase*> <const char*> purchases,
-        uids.shape[0], state.seq, scalars["recency_truncated"],
+        &state.recency, loading, users, first_of(uids),
+        <const Purchase*> <const char*> purchases, uids.shape[0],
+        scalars["recency_truncated"],
     )
     return 0

@@ -191,23 +191,37 @@ cdef inline int save_recency(ArrayWriter* writer, const Recency* recency) except
     return array_writer_end_array(writer)
 
 
-cdef inline int save_state(const State* state, int fd) except -1 nogil:
-    """Write all arrays to an open file, in the order of state_arrays; raises OSError."""
+cdef inline int save_newest(
+    ArrayWriter* writer, const History* history, int32_t users
+) except -1 nogil:
+    """Write the time of each user's newest purchase."""
+    array_writer_put(writer, history.newest_us, users * <int64_t> sizeof(int64_t))
+    return array_writer_end_array(writer)
+
+
+cdef inline int save_state(const State* state, int fd, bint newest) except -1 nogil:
+    """Write all arrays to an open file, in the order of state_arrays; raises OSError.
+
+    `newest` is whether `newest_us` is written: it does not follow from the rings of a shard.
+    """
     cdef ArrayWriter writer
+    cdef int32_t users = state.users.count
     array_writer_begin(&writer, fd)
     try:
         save_users(&writer, &state.users)
-        save_graph(&writer, &state.graph, state.users.count)
-        save_history(&writer, &state.history, state.users.count)
+        save_graph(&writer, &state.graph, users)
+        save_history(&writer, &state.history, users)
         save_recency(&writer, &state.recency)
+        if newest:
+            save_newest(&writer, &state.history, users)
     finally:
         array_writer_end(&writer)
     return 0
 
 
-cdef inline list state_arrays(const State* state):
+cdef inline list state_arrays(const State* state, bint newest):
     """Return (name, kind, items) of each array that save_state writes, in that order."""
-    return [
+    arrays = [
         ("user_names", "int64", state.users.count),
         ("user_texts", "bytes", state.users.texts_used),
         ("friend_counts", "int32", state.users.count),
@@ -217,6 +231,9 @@ cdef inline list state_arrays(const State* state):
         ("recency_users", "int32", state.recency.count),
         ("recency_purchases", "purchase", state.recency.count),
     ]
+    if newest:
+        arrays.append(("newest_us", "int64", state.users.count))
+    return arrays
 
 
 cdef inline dict state_scalars(const State* state):

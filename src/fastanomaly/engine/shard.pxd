@@ -42,14 +42,19 @@ cdef inline void shard_free(Shard* shard) noexcept nogil:
     evictions_free(&shard.evictions)
 
 
-cdef inline int32_t shard_owner(const Shard* shard, int32_t uid) noexcept nogil:
-    """Return the number of the shard that owns a user: all shards say the same."""
+cdef inline int32_t owner_of(int32_t uid, int32_t shards) noexcept nogil:
+    """Return the number of the shard, of so many, that owns a user."""
     cdef uint32_t hash = <uint32_t> uid
     # The finaliser of MurmurHash3: neighbours are spread evenly.
     hash = (hash ^ (hash >> 16)) * <uint32_t> 0x85EBCA6B
     hash = (hash ^ (hash >> 13)) * <uint32_t> 0xC2B2AE35
     hash ^= hash >> 16
-    return <int32_t> (<uint64_t> hash * <uint64_t> shard.shards >> 32)
+    return <int32_t> (<uint64_t> hash * <uint64_t> shards >> 32)
+
+
+cdef inline int32_t shard_owner(const Shard* shard, int32_t uid) noexcept nogil:
+    """Return the number of the shard that owns a user: all shards say the same."""
+    return owner_of(uid, shard.shards)
 
 
 cdef inline bint shard_owns(const Shard* shard, int32_t uid) noexcept nogil:
