@@ -265,3 +265,10 @@ def exact_sigmas(value: Number) -> tuple[int, int]:
         )
     divisor = gcd(units, UNITS)
     return units // divisor, UNITS // divisor
+
+
+def decimal_sigmas(numerator: int, denominator: int) -> "Decimal":
+    """Return k as a decimal number, from what `exact_sigmas` returns."""
+    from decimal import Decimal  # noqa: PLC0415 - imported late: it slows the start
+
+    return Decimal(f"{numerator * 1000 // denominator}e-3").normalize()

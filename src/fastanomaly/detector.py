@@ -13,10 +13,12 @@ from fastanomaly.convert import (
     Reading,
     TimeUnit,
     check_reading,
+    decimal_sigmas,
     exact_sigmas,
     exact_units,
 )
 from fastanomaly.errors import FeedError, ParameterError
+from fastanomaly.names import is_url
 from fastanomaly.processors import available_processors
 from fastanomaly.results import (
     ColumnFlags,
@@ -172,10 +174,7 @@ class Detector:
     @property
     def sigmas(self) -> Decimal:
         """The exact k; it can be set like the degree."""
-        from decimal import Decimal  # noqa: PLC0415
-
-        numerator, denominator = self._sigmas
-        return Decimal(f"{numerator * 1000 // denominator}e-3").normalize()
+        return decimal_sigmas(*self._sigmas)
 
     @sigmas.setter
     def sigmas(self, sigmas: Number) -> None:
@@ -257,12 +256,13 @@ class Detector:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Detector:
-        """Read a detector from a file that `save` or a checkpoint wrote.
+        """Read a detector from a file that `save` or a checkpoint wrote, or a cluster's folder.
 
         Parameters
         ----------
         path : str or path-like
-            The file.
+            The file; or a snapshot of `ClusterDetector`, or the folder of its snapshots, of
+            which the newest one that is whole is read. Either may be at a URL.
 
         Returns
         -------
@@ -272,9 +272,15 @@ class Detector:
         Raises
         ------
         CheckpointError
-            If the file is truncated, altered, of a newer format or something else.
+            If the file is truncated, altered, of a newer format or something else, or no
+            snapshot is whole.
         OSError
             If it cannot be read.
+
+        Warns
+        -----
+        UserWarning
+            If a snapshot is damaged, and the one before it is read.
 
         Examples
         --------
@@ -287,8 +293,11 @@ class Detector:
         ...     Detector.load(file.name).network("ann")
         ['bob']
         """
-        with open(path, "rb") as file:
-            return read_detector(os.fspath(path), file, cls)[0]
+        name = os.fsdecode(path)
+        if os.path.isdir(name) or is_url(name):
+            return _read_snapshot(name, cls)
+        with open(name, "rb") as file:
+            return read_detector(name, file, cls)[0]
 
     def _header(self, **more: object) -> dict[str, Any]:
         """Return what the header of a state file says of this detector, and more."""
@@ -301,7 +310,7 @@ class Detector:
                 "method": self.method,
                 **self._reading.options(),
             },
-            "counts": _without_zeros(self.counts),
+            "counts": without_zeros(self.counts),
         }
 
     def __repr__(self) -> str:
@@ -831,25 +840,44 @@ def read_detector(
     name: str, file: BinaryIO, kind: type[Detector] = Detector
 ) -> tuple[Detector, dict[str, Any]]:
     """Read a detector from an open file, and the file's header; see `load`."""
+    from fastanomaly.snapshots.parts import check_whole_state  # noqa: PLC0415
     from fastanomaly.state_file import read_state  # noqa: PLC0415 - imported late: start
 
     made: list[Detector] = []
 
     def make(header: dict[str, Any]) -> Engine:
-        values = header["detector"]
-        made.append(
-            kind(
-                values["degree"],
-                values["tracked"],
-                values["sigmas"],
-                method=values["method"],
-                **{name: values[name] for name in Reading._fields if name in values},
-            )
-        )
+        check_whole_state(name, header)
+        made.append(_empty(kind, header["detector"]))
         return made[0]._engine
 
     header = read_state(name, file, make)
     return made[0], header
+
+
+def _empty(kind: type[Detector], values: dict[str, Any]) -> Detector:
+    """Return an empty detector with the parameters that a header has."""
+    return kind(
+        values["degree"],
+        values["tracked"],
+        values["sigmas"],
+        method=values["method"],
+        **{name: values[name] for name in Reading._fields if name in values},
+    )
+
+
+def _read_snapshot(path: str, kind: type[Detector]) -> Detector:
+    """Read a detector from a snapshot, the newest one of a folder, or a file at a URL."""
+    from warnings import warn  # noqa: PLC0415 - rarely needed
+
+    from fastanomaly.snapshots.parts import load_whole  # noqa: PLC0415
+    from fastanomaly.snapshots.reading import Saved, read_newest  # noqa: PLC0415
+
+    def read(saved: Saved) -> Detector:
+        detector = _empty(kind, saved.members["detector"])
+        load_whole(detector._engine, saved.files, flags=saved.members["state"]["flags"])
+        return detector
+
+    return read_newest(path, read, warn)
 
 
 def _unpickled(data: bytes) -> Detector:
@@ -858,7 +886,7 @@ def _unpickled(data: bytes) -> Detector:
     return read_detector("pickle", io.BytesIO(data))[0]
 
 
-def _without_zeros(counts: Counts) -> dict[str, int]:
+def without_zeros(counts: Counts) -> dict[str, int]:
     """Return counts by name; counts of adjusted values only if there are some."""
     return {
         name: count

@@ -1,4 +1,4 @@
-"""What `Detector` needs of an engine. The compiled one is `fastanomaly._core.Engine`."""
+"""What `Detector` and clusters need of an engine; the compiled ones are in `_core`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,23 @@ if TYPE_CHECKING:
     from fastanomaly.rules.rejects import Rejected
 
 
-class Engine(Protocol):
+class Saveable(Protocol):
+    """What can be written to the file of a state, and read from it."""
+
+    def arrays(self) -> Sequence[tuple[str, str, int]]: ...
+
+    def scalars(self) -> dict[str, int]: ...
+
+    def save(self, fd: int) -> None: ...
+
+    def load(self, scalars: dict[str, int], next_array: Callable[[], bytes]) -> None: ...
+
+    def load_parts(
+        self, parts: int, scalars: dict[str, int], next_array: Callable[[], bytes]
+    ) -> None: ...
+
+
+class Engine(Saveable, Protocol):
     """Applies events to a state and judges purchases.
 
     An engine is used by one thread at a time: a second call raises RuntimeError. User ids
@@ -82,14 +98,6 @@ class Engine(Protocol):
         list[Rejected],
         BaseException | None,
     ]: ...
-
-    def arrays(self) -> Sequence[tuple[str, str, int]]: ...
-
-    def scalars(self) -> dict[str, int]: ...
-
-    def save(self, fd: int) -> None: ...
-
-    def load(self, scalars: dict[str, int], take: Callable[[], bytes]) -> None: ...
 
     def latest(
         self, user: str | int, degree: int, tracked: int

@@ -82,6 +82,12 @@ def scheme_of(name: str) -> str:
     return scheme[1] if scheme else ""
 
 
+def is_url(name: str) -> bool:
+    """Return whether a name is a URL such as ``s3://bucket/table.parquet``."""
+    scheme = _SCHEME.match(name)
+    return scheme is not None and name.startswith("//", scheme.end())
+
+
 def file_of(name: str) -> str:
     """Return the path of the file that a name leads to; names of no files unchanged."""
     if scheme_of(name) in FILE_SCHEMES:

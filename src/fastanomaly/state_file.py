@@ -8,18 +8,19 @@ from __future__ import annotations
 import os
 import struct
 import zlib
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import orjson
 
 from fastanomaly._version import __version__
-from fastanomaly.errors import CheckpointError
+from fastanomaly.errors import CheckpointError, ParameterError, UsageError
 from fastanomaly.names import check_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator, Sequence
 
-    from fastanomaly.engine_protocol import Engine
+    from fastanomaly.engine_protocol import Saveable
 
 MAGIC = b"fastanomaly ckpt"
 FORMAT = 1
@@ -27,6 +28,8 @@ FORMAT = 1
 _START = struct.Struct("<16sIIQ")  # magic, format, the header's CRC-32 and length
 _LARGEST_HEADER = 1 << 26
 _ITEM_BYTES = {"int64": 8, "int32": 4, "bytes": 1, "purchase": 24}
+_NEWEST = "newest_us"  # only in files of shards
+_PURCHASES = ("purchase_counts", "purchases")
 
 # What format 1 calls the members of a run's state, by their names in the program.
 _RUN_NAMES = {
@@ -37,7 +40,7 @@ _RUN_NAMES = {
 _SOURCE_NAMES = {"position": "place"}
 
 
-def write_state(fd: int, engine: Engine, header: dict[str, Any]) -> None:
+def write_state(fd: int, engine: Saveable, header: dict[str, Any]) -> None:
     """Write an engine's state.
 
     Parameters
@@ -54,8 +57,7 @@ def write_state(fd: int, engine: Engine, header: dict[str, Any]) -> None:
     OSError
         If it cannot be written.
     """
-    if "run" in header:
-        header = {**header, "run": _run_renamed(header["run"], _RUN_NAMES, _SOURCE_NAMES)}
+    header = with_file_names(header)
     arrays = []
     offset = 0
     for name, kind, items in engine.arrays():
@@ -112,15 +114,11 @@ def read_header(name: str, file: BinaryIO) -> dict[str, Any]:
             f"{name}: {'truncated' if size < whole else 'altered'}: "
             f"{size} bytes instead of {whole}"
         )
-    if isinstance(header.get("run"), dict):
-        header["run"] = _run_renamed(
-            header["run"], *map(_inverse, (_RUN_NAMES, _SOURCE_NAMES))
-        )
-    return header
+    return without_file_names(header)
 
 
 def read_state(
-    name: str, file: BinaryIO, make: Callable[[dict[str, Any]], Engine]
+    name: str, file: BinaryIO, make: Callable[[dict[str, Any]], Saveable]
 ) -> dict[str, Any]:
     """Read a state into a new engine.
 
@@ -146,21 +144,123 @@ def read_state(
         If it cannot be read.
     """
     header = read_header(name, file)
-    try:
-        arrays = header["arrays"]
+    with _impossible(lambda: name):
         engine = make(header)
-        own = [(own_name, kind) for own_name, kind, _ in engine.arrays()]
-        if [(array["name"], array["kind"]) for array in arrays] != own:
-            raise CheckpointError(f"{name}: altered: other arrays than those of its format")
-        _check_sizes(arrays, header["arrays_bytes"])
-        rest = iter(arrays)
+        rest = iter(_arrays(name, header, [array[:2] for array in engine.arrays()]))
         engine.load(header["state"], lambda: _read_array(name, file, next(rest)))
+    return header
+
+
+def read_parts(
+    engine: Saveable,
+    names: Sequence[str],
+    open_file: Callable[[str], BinaryIO],
+    check: Callable[[int, dict[str, Any]], object],
+    **scalars: int,
+) -> None:
+    """Read a state whose purchases are spread over files into an empty engine.
+
+    Parameters
+    ----------
+    engine : Saveable
+        It takes those purchases that it keeps.
+    names : sequence of str
+        The files, by number of the shard that wrote them.
+    open_file : callable
+        Opens a file.
+    check : callable
+        Called with each number and header; raises CheckpointError.
+    **scalars
+        Values of the state that differ from those in the files.
+
+    Raises
+    ------
+    CheckpointError, OSError
+        As `read_state`; the engine must not be used then.
+    """
+    parts = _Parts(engine, names, open_file, check)
+    arrays = parts.arrays()
+    try:
+        with _impossible(lambda: parts.name):
+            state = {**parts.first_header()["state"], **scalars}
+            engine.load_parts(len(names), state, lambda: next(arrays))
+    finally:
+        arrays.close()
+
+
+class _Parts:
+    """Reads files one after another: of the first all arrays, of others the purchases."""
+
+    def __init__(
+        self,
+        engine: Saveable,
+        names: Sequence[str],
+        open_file: Callable[[str], BinaryIO],
+        check: Callable[[int, dict[str, Any]], object],
+    ) -> None:
+        self.name = names[0]  # of the file that is being read
+        self._names = names
+        self._open = open_file
+        self._check = check
+        self._kinds = [array[:2] for array in engine.arrays() if array[0] != _NEWEST]
+
+    def first_header(self) -> dict[str, Any]:
+        with self._open(self.name) as file:
+            return read_header(self.name, file)
+
+    def arrays(self) -> Iterator[bytes]:
+        first: dict[str, Any] = {}
+        for number, name in enumerate(self._names):
+            self.name = name
+            with self._open(name) as file:
+                header = read_header(name, file)
+                self._check(number, header)
+                first = first or header
+                kinds = [*self._kinds]
+                if len(header["arrays"]) > len(kinds):
+                    kinds.append((_NEWEST, "int64"))
+                arrays = _arrays(name, header, kinds)
+                if _common(header) != _common(first):
+                    raise CheckpointError(f"{name}: not of the same state as {self._names[0]}")
+                for array in arrays[: len(self._kinds)]:
+                    if number == 0 or array["name"] in _PURCHASES:
+                        yield _read_array(name, file, array)
+                    else:
+                        file.seek(_array_bytes(array), os.SEEK_CUR)
+
+
+def _common(header: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what is the same in the headers of all shards."""
+    items = [array["items"] for array in header["arrays"] if array["name"] != "purchases"]
+    return header["state"], items
+
+
+@contextmanager
+def _impossible(name: Callable[[], str]) -> Iterator[None]:
+    """Raise CheckpointError instead of what an altered file makes engines raise."""
+    try:
+        yield
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        if isinstance(error, CheckpointError):
+        if isinstance(error, UsageError) and not isinstance(error, ParameterError):
             raise
         what = f"{type(error).__name__}: {error}"
-        raise CheckpointError(f"{name}: altered: impossible state: {what}") from error
-    return header
+        raise CheckpointError(f"{name()}: altered: impossible state: {what}") from error
+
+
+def _arrays(
+    name: str, header: dict[str, Any], kinds: Sequence[tuple[str, str]]
+) -> list[dict[str, Any]]:
+    """Return the list of arrays, which must have these names and kinds."""
+    arrays: list[dict[str, Any]] = header["arrays"]
+    if [(array["name"], array["kind"]) for array in arrays] != kinds:
+        raise CheckpointError(f"{name}: altered: other arrays than those of its format")
+    _check_sizes(arrays, header["arrays_bytes"])
+    return arrays
+
+
+def _array_bytes(array: dict[str, Any]) -> int:
+    """Return how many bytes an array has in the file, with its checksum."""
+    return _padded(_count(array["items"]) * _ITEM_BYTES[array["kind"]]) + 8
 
 
 def _check_sizes(arrays: list[dict[str, Any]], whole: int) -> None:
@@ -172,7 +272,7 @@ def _check_sizes(arrays: list[dict[str, Any]], whole: int) -> None:
     for array in arrays:
         if array["offset"] != offset:
             raise ValueError(f"offset of {array['name']}: {array['offset']!r:.40}")
-        offset += _padded(_count(array["items"]) * _ITEM_BYTES[array["kind"]]) + 8
+        offset += _array_bytes(array)
     if offset != whole:
         raise ValueError(f"arrays of {offset} bytes instead of {whole}")
 
@@ -205,6 +305,21 @@ def _padded(size: int) -> int:
 def name_in_file(name: str) -> str:
     """Return what a member of a run's state, or of a log's in it, is called in files."""
     return (_RUN_NAMES | _SOURCE_NAMES).get(name, name)
+
+
+def with_file_names(members: dict[str, Any]) -> dict[str, Any]:
+    """Return members of a header in which those of ``run`` have their names in files."""
+    if "run" not in members:
+        return members
+    return {**members, "run": _run_renamed(members["run"], _RUN_NAMES, _SOURCE_NAMES)}
+
+
+def without_file_names(members: dict[str, Any]) -> dict[str, Any]:
+    """Undo `with_file_names`."""
+    if not isinstance(members.get("run"), dict):
+        return members
+    names = map(_inverse, (_RUN_NAMES, _SOURCE_NAMES))
+    return {**members, "run": _run_renamed(members["run"], *names)}
 
 
 def _run_renamed(

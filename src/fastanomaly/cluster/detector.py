@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
+from warnings import warn
 
 from fastanomaly._core import LineColumns, check_columns
 from fastanomaly.cluster.exchange import LocalExchange
 from fastanomaly.cluster.line_rows import read_rows
 from fastanomaly.cluster.memory import ClusterMemory
+from fastanomaly.cluster.saving import check_saved, write_cluster
 from fastanomaly.cluster.sequencer import Sequencer
 from fastanomaly.cluster.shard import Shard
 from fastanomaly.columns import event_columns
@@ -23,6 +26,7 @@ from fastanomaly.rules.parameters import (
     check_whole,
     whole_number,
 )
+from fastanomaly.snapshots.reading import read_newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,8 +37,10 @@ if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Verdicts
     from fastanomaly.cluster.sequencer import Table
     from fastanomaly.convert import Number
+    from fastanomaly.snapshots.reading import Saved
 
 MAX_SHARDS = 1024
+_SHARDS = 2
 MAX_BATCH_EVENTS = 1024
 _UNFINISHED = 64  # batches on their way at most: bounds the memory for their answers
 
@@ -89,23 +95,111 @@ class ClusterDetector:
         tracked: int | str,
         sigmas: Number = 3,
         *,
-        shards: int = 2,
+        shards: int = _SHARDS,
         batch_events: int = 256,
         make_exchange: Callable[[MakeShard, int], Exchange] = LocalExchange,
     ) -> None:
+        values = check_whole("D", degree), check_whole("T", tracked), exact_sigmas(sigmas)
         count = _in_range("shards", shards, MAX_SHARDS)
         make_shard = partial(
-            Shard,
-            shards=count,
-            degree=check_whole("D", degree),
-            tracked=check_whole("T", tracked),
-            sigmas=exact_sigmas(sigmas),
+            Shard, shards=count, degree=values[0], tracked=values[1], sigmas=values[2]
         )
+        self._parameters = values
         self._batch_events = _in_range("batch_events", batch_events, MAX_BATCH_EVENTS)
         self.exchange: Exchange = make_exchange(make_shard, count)
         self._sequencer = Sequencer(count)
         self._result: Callable[[list[Any]], ColumnFlags | Fed] = _column_flags
         self._flags = 0
+        self._good = ""  # the last snapshot that is known to be whole
+
+    def save(self, path: str | os.PathLike[str], **more: object) -> None:
+        """Write a snapshot: a folder with a file of each shard.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The folder of snapshots, or its URL, such as ``s3://bucket/shop`` (extra
+            `remote`). It is created if needed, and used by one cluster at a time. The
+            snapshot before is kept in it, and older ones are removed.
+        **more
+            Further members of the snapshot's manifest, for JSON.
+
+        Raises
+        ------
+        RuntimeError
+            If the last call has failed: call `finish` first.
+        OSError
+            If it cannot be written; snapshots before are as they were.
+        UsageError
+            If what writes to the URL is not installed.
+
+        Notes
+        -----
+        Costs the whole state; each shard writes its own part. docs/checkpoints.md describes
+        the files.
+        """
+        self._check_finished()
+        self._good = write_cluster(
+            self.exchange, os.fspath(path), self._parameters, self.counts, self._good, **more
+        )
+
+    @classmethod
+    def load(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        shards: int | None = None,
+        batch_events: int = 256,
+        make_exchange: Callable[[list[Shard]], Exchange] = LocalExchange,
+        notice: Callable[[str], object] = warn,
+    ) -> ClusterDetector:
+        """Make a cluster of a snapshot, or of what a `Detector` or a run has saved.
+
+        Parameters
+        ----------
+        path : str or path-like
+            The folder of snapshots, of which the newest one that is whole is read, or a
+            single one; or a file that `Detector.save` or a checkpoint wrote. Or its URL.
+        shards : int, optional
+            K; by default, that of the snapshot, and 2 for a detector's file.
+        batch_events, make_exchange
+            As for `ClusterDetector`.
+        notice : callable, optional
+            Called with text if a snapshot is damaged and the one before it is read; by
+            default, that is a UserWarning.
+
+        Returns
+        -------
+        ClusterDetector
+            It continues as the saved one would have, with its counts.
+
+        Raises
+        ------
+        CheckpointError
+            If there is no snapshot, or none is whole, or the file is not.
+        UsageError
+            If a detector was saved with options that clusters do not have.
+        OSError
+            If a file cannot be read.
+
+        Examples
+        --------
+        >>> import tempfile
+        >>> from fastanomaly.cluster import ClusterDetector
+        >>> detector = ClusterDetector(degree=1, tracked=50, shards=3)
+        >>> with tempfile.TemporaryDirectory() as folder:
+        ...     detector.save(folder)
+        ...     ClusterDetector.load(folder, shards=5).exchange.shards
+        5
+        """
+        return read_cluster(
+            os.fspath(path),
+            cls,
+            notice=notice,
+            shards=shards,
+            batch_events=batch_events,
+            make_exchange=make_exchange,
+        )[0]
 
     def feed_columns(
         self,
@@ -260,8 +354,7 @@ class ClusterDetector:
         Returns the flags by batch, the rows or lines that were sent, and what failed, or
         None. `result` makes of flags what `finish` returns.
         """
-        if self._sequencer.unfinished:
-            raise RuntimeError("the last call has failed: call finish first")
+        self._check_finished()
         self._result = result
         sent, found = 0, []
         try:
@@ -279,6 +372,10 @@ class ClusterDetector:
             return found, sent, error
         return found, sent, None
 
+    def _check_finished(self) -> None:
+        if self._sequencer.unfinished:
+            raise RuntimeError("the last call has failed: call finish first")
+
     def _send(self, part: _Part, judge: bool) -> None:
         """Send a part as the next batch."""
         purchases = int((part.columns[0] == PURCHASE).sum())
@@ -293,6 +390,34 @@ class ClusterDetector:
         released = self._sequencer.release()
         self._flags += sum(map(len, released))
         return released
+
+
+def read_cluster(
+    path: str,
+    kind: type[ClusterDetector] = ClusterDetector,
+    *,
+    notice: Callable[[str], object],
+    shards: int | None,
+    **options: Any,
+) -> tuple[ClusterDetector, dict[str, Any]]:
+    """Make a cluster of what was saved, see `ClusterDetector.load`.
+
+    Returns it, and the members of the manifest or of the file's header.
+    """
+
+    def read(saved: Saved) -> tuple[ClusterDetector, dict[str, Any]]:
+        members = saved.members
+        check_saved(saved)
+        values = (members["detector"][name] for name in ("degree", "tracked", "sigmas"))
+        count = members.get("shards", _SHARDS) if shards is None else shards
+        made = kind(*values, shards=count, **options)
+        made.exchange.load(saved.files)
+        made._sequencer = Sequencer(count, members["state"]["seq"])
+        made._flags = members["state"]["flags"]
+        made._good = saved.path
+        return made, members
+
+    return read_newest(path, read, notice)
 
 
 class _Part(NamedTuple):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts, payload_bytes
 
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Message
     from fastanomaly.cluster.shard import Shard
     from fastanomaly.results import Counts, Memory
+    from fastanomaly.snapshots.parts import StateFiles
 
 MakeShard: TypeAlias = "Callable[[int], Shard]"
 """Makes the shard of a number; it can be pickled."""
@@ -72,6 +73,18 @@ class Exchange(Protocol):
 
     def memory(self) -> list[Memory]:
         """Return the memory of all shards, in their order."""
+
+    def save(self, folder: str, header: dict[str, Any]) -> list[dict[str, Any]]:
+        """Have all shards write their files, see `Shard.save`; what that returns, in order.
+
+        All verdicts on all batches have been returned.
+        """
+
+    def load(self, files: StateFiles) -> None:
+        """Have all shards read a state, see `Shard.load`; messages on their way are dropped.
+
+        Batches are numbered from 0 again.
+        """
 
     def close(self) -> None:
         """End the shards; nothing is called after that."""
@@ -135,6 +148,18 @@ class LocalExchange:
     def memory(self) -> list[Memory]:
         """Return the memory of all shards."""
         return [shard.memory() for shard in self._shards]
+
+    def save(self, folder: str, header: dict[str, Any]) -> list[dict[str, Any]]:
+        """Have one shard after another write its file."""
+        return [shard.save(folder, header) for shard in self._shards]
+
+    def load(self, files: StateFiles) -> None:
+        """Have one shard after another read a state."""
+        self._queue.clear()
+        self._verdicts.clear()
+        self._failed.clear()
+        for shard in self._shards:
+            shard.load(files)
 
     def close(self) -> None:
         """Free the shards."""

@@ -24,12 +24,14 @@ class Sequencer:
     ----------
     shards : int
         K: a batch is complete when so many shards have given their verdicts.
+    seq : int, default 0
+        The place where the first batch begins: the number of purchases before it.
     """
 
-    def __init__(self, shards: int) -> None:
+    def __init__(self, shards: int, seq: int = 0) -> None:
         self._shards = shards
         self._number = 0
-        self._seq = 0
+        self._seq = seq
         self._complete = 0  # batches whose flags have been released
         self._verdicts: dict[int, dict[int, bytes]] = {}
         self._makers: dict[int, Callable[[Table], Any]] = {}

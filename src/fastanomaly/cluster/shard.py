@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastanomaly._core import ShardEngine
 from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts
 from fastanomaly.cluster.pending import PendingVerdicts
 from fastanomaly.results import Counts, Memory
+from fastanomaly.snapshots.parts import load_part, save_part
 
 if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Message
+    from fastanomaly.snapshots.parts import StateFiles
 
 
 class Shard:
@@ -37,11 +39,17 @@ class Shard:
         self, number: int, shards: int, degree: int, tracked: int, sigmas: tuple[int, int]
     ) -> None:
         self.number = number
-        self.next = 0
-        """The number of the next batch to be applied."""
         self.ignored = 0
         """How many messages had arrived before."""
-        self._engine = ShardEngine(number, shards, degree, tracked, *sigmas)
+        self._shards = shards
+        self._parameters = degree, tracked, *sigmas
+        self._begin(ShardEngine(number, shards, *self._parameters))
+
+    def _begin(self, engine: ShardEngine) -> None:
+        """Begin with a state, before any message."""
+        self._engine = engine
+        self.next = 0
+        """The number of the next batch to be applied."""
         self._released = 0  # the number of the first batch that may be asked about
         self._seqs: dict[int, int] = {}  # places of the batches from there on
         self._batches: dict[int, Batch] = {}
@@ -152,6 +160,48 @@ class Shard:
             self._finished.pop(self._released, None)
             self._released += 1
         self._engine.release(self._seqs[number])
+
+    def save(self, folder: str, header: dict[str, Any]) -> dict[str, Any]:
+        """Write its state to its file of a snapshot.
+
+        Parameters
+        ----------
+        folder : str
+            The snapshot's folder, a path or URL.
+        header : dict
+            Members of the file's header, for JSON, among them ``token``.
+
+        Returns
+        -------
+        dict
+            For `snapshots.writing.write_snapshot`.
+
+        Raises
+        ------
+        RuntimeError
+            If verdicts or batches are not finished.
+        OSError
+            If it cannot be written.
+        """
+        if self._pending or self._batches or self._outgoing:
+            raise RuntimeError(f"shard {self.number} has not finished: it cannot be saved")
+        return save_part(self._engine, folder, self.number, self._shards, header)
+
+    def load(self, files: StateFiles) -> None:
+        """Take what is its own of a saved state, and forget all else.
+
+        The next batch is number 0, at the saved place.
+
+        Raises
+        ------
+        CheckpointError
+            If a file is missing, damaged, or not of this snapshot; nothing has changed.
+        OSError, MemoryError
+            Nothing has changed either.
+        """
+        engine = ShardEngine(self.number, self._shards, *self._parameters)
+        load_part(engine, self.number, self._shards, files)
+        self._begin(engine)
 
     def counts(self) -> Counts:
         """Return its counts: without flags, and `kept` those of its own users."""

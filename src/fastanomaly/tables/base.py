@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from typing import Any, NamedTuple, Protocol
 
-from fastanomaly.names import FILE_SCHEMES, SERVER_SCHEMES
+from fastanomaly.names import FILE_SCHEMES, SERVER_SCHEMES, is_url
 from fastanomaly.rules.rejects import Rejected
 from fastanomaly.sources.base import SOURCES, Progress
 
@@ -228,12 +228,6 @@ def files_within(folder: str) -> list[str]:
         folders[:] = [name for name in folders if not name.startswith((".", "_"))]
         found += [os.path.join(here, name) for name in files if name[0] not in "._"]
     return sorted(found)
-
-
-def is_url(path: str) -> bool:
-    """Return whether a name is a URL such as ``s3://bucket/table.parquet``."""
-    scheme = _SCHEME.match(path)
-    return scheme is not None and path.startswith("//", scheme.end())
 
 
 def database_kind(path: str) -> type[Database]:

@@ -8,10 +8,10 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastanomaly.errors import UsageError
-from fastanomaly.names import STANDARD, check_count
+from fastanomaly.names import STANDARD, check_count, is_url
 from fastanomaly.sinks.paths import irregular
 from fastanomaly.sources.base import Progress, Rows
-from fastanomaly.tables.base import COMPRESSED, database_kind, is_database, is_url
+from fastanomaly.tables.base import COMPRESSED, database_kind, is_database
 from fastanomaly.tables.friends import Merging, read_edits
 from fastanomaly.tables.inputs import OpenTable, open_friends, open_table, row_count
 from fastanomaly.tables.moments import times_us

@@ -7,7 +7,7 @@ from typing import Any
 from fastanomaly.errors import LogOpenError, UsageError, installation
 
 
-def _file_system(path: str) -> tuple[Any, str]:
+def file_system(path: str) -> tuple[Any, str]:
     """Return what reads a URL, and the file's name there.
 
     Raises
@@ -41,11 +41,11 @@ def expand_url(path: str) -> list[str]:
     """
     if path.startswith(("http:", "https:")) or not any(c in path for c in "*?["):
         return [path]
-    system, name = _file_system(path)
+    system, name = file_system(path)
     try:
         found = sorted(system.glob(name))
     except Exception as error:  # each driver has its own kinds
-        raise LogOpenError(f"{path}: {_reason(error)}") from error
+        raise LogOpenError(f"{path}: {driver_reason(error)}") from error
     if not found:
         raise LogOpenError(f"{path}: no file matches")
     return [system.unstrip_protocol(name) for name in found]
@@ -61,14 +61,14 @@ def open_url(path: str) -> Any:
     UsageError
         If what reads it is not installed.
     """
-    system, name = _file_system(path)
+    system, name = file_system(path)
     try:
         return system.open(name, "rb")
     except Exception as error:  # each driver has its own kinds, such as of credentials
-        raise LogOpenError(f"{path}: {_reason(error)}") from error
+        raise LogOpenError(f"{path}: {driver_reason(error)}") from error
 
 
-def _reason(error: Exception) -> str:
+def driver_reason(error: Exception) -> str:
     """Return what a driver says; its type where that says more, as for missing credentials."""
     if isinstance(error, FileNotFoundError):
         return "No such file"

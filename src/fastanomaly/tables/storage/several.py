@@ -8,7 +8,8 @@ from contextlib import suppress
 
 from fastanomaly.errors import LogReadError
 from fastanomaly.sources.base import Progress
-from fastanomaly.tables.base import Batch, Table, is_url
+from fastanomaly.names import is_url
+from fastanomaly.tables.base import Batch, Table
 
 
 class SeveralTables:
