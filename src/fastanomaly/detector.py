@@ -256,7 +256,7 @@ class Detector:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Detector:
-        """Read a detector from a file that `save` or a checkpoint wrote, or a cluster's folder.
+        """Read a detector from what `save`, a checkpoint or a cluster has written.
 
         Parameters
         ----------

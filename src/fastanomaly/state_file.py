@@ -18,7 +18,7 @@ from fastanomaly.errors import CheckpointError, ParameterError, UsageError
 from fastanomaly.names import check_count
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
     from fastanomaly.engine_protocol import Saveable
 
@@ -208,7 +208,7 @@ class _Parts:
         with self._open(self.name) as file:
             return read_header(self.name, file)
 
-    def arrays(self) -> Iterator[bytes]:
+    def arrays(self) -> Generator[bytes, None, None]:
         first: dict[str, Any] = {}
         for number, name in enumerate(self._names):
             self.name = name

@@ -83,7 +83,8 @@ class Exchange(Protocol):
     def load(self, files: StateFiles) -> None:
         """Have all shards read a state, see `Shard.load`; messages on their way are dropped.
 
-        Batches are numbered from 0 again.
+        Batches are numbered from 0 again. If one fails, others may have read it: only `load`
+        may be called then.
         """
 
     def close(self) -> None:

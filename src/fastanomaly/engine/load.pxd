@@ -143,6 +143,8 @@ cdef inline int check_purchases(
     """Raise ValueError unless a user can have these purchases."""
     cdef int32_t i
     for i in range(count):
+        if newest_first[i].key.time_us < loading.earliest_us:
+            return load_error(f"user {uid} has a purchase at -2^63, which shards cannot have")
         if not purchase_valid(loading, &newest_first[i]):
             return load_error(f"a purchase of user {uid} is out of range")
         if i > 0 and not purchase_before(newest_first[i].key, newest_first[i - 1].key):

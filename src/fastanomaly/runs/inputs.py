@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from fastanomaly.convert import Reading
 from fastanomaly.databases.shown import shown
 from fastanomaly.errors import ParameterError, UsageError
-from fastanomaly.names import STANDARD
+from fastanomaly.names import STANDARD, is_url
 from fastanomaly.runs.first_line import take_parameters
 from fastanomaly.sources.base import Source, SourceOptions, open_source, source_kind
-from fastanomaly.tables.base import is_database, is_url
+from fastanomaly.tables.base import is_database
 from fastanomaly.tables.reading import Tables, check_name, check_tables, table_kind
 from fastanomaly.tables.storage.library import arrow
 

@@ -8,8 +8,8 @@ import tempfile
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol
 
-from fastanomaly.sinks.replacing import flush_folder, replace_file
 from fastanomaly.names import is_url
+from fastanomaly.sinks.replacing import flush_folder, replace_file
 from fastanomaly.tables.storage.remote import driver_reason, file_system
 
 if TYPE_CHECKING:
@@ -71,7 +71,9 @@ def open_folder(path: str) -> Folder:
         If fsspec or its driver for the URL is not installed.
     """
     system, name = _located(path)
-    return LocalFolder(os.path.abspath(name)) if system is None else RemoteFolder(path, system, name)
+    if system is None:
+        return LocalFolder(os.path.abspath(name))
+    return RemoteFolder(path, system, name)
 
 
 def open_file(path: str) -> BinaryIO:

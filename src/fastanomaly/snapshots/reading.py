@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from fastanomaly.errors import CheckpointError
@@ -94,14 +95,14 @@ def _candidates(path: str) -> Iterator[Callable[[], Saved]]:
     """Yield what reads manifests or headers, newest first."""
     folder = open_folder(path)
     if not folder.exists():
-        yield lambda: _of_file(path)
+        yield partial(_of_file, path)
     elif is_written(folder):
-        yield lambda: _of_snapshot(folder)
+        yield partial(_of_snapshot, folder)
     else:
         for number in reversed(snapshot_numbers(folder)):
             snapshot = folder.child(snapshot_name(number))
             if is_written(snapshot):
-                yield lambda snapshot=snapshot: _of_snapshot(snapshot)
+                yield partial(_of_snapshot, snapshot)
 
 
 def _of_snapshot(folder: Folder) -> Saved:

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 
 from fastanomaly.errors import LogReadError
-from fastanomaly.sources.base import Progress
 from fastanomaly.names import is_url
+from fastanomaly.sources.base import Progress
 from fastanomaly.tables.base import Batch, Table
 
 
