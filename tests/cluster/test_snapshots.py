@@ -1,6 +1,7 @@
 """What continues from a snapshot gives what the cluster gives that never stopped."""
 
 import json
+from functools import partial
 from random import Random
 
 import batches
@@ -23,9 +24,8 @@ SHARDS = (1, 2, 3, 5)
 
 def load(path, seed, **options):
     """Return a cluster, of what was saved, that a SeededExchange connects."""
-    return ClusterDetector.load(
-        path, make_exchange=lambda shards: SeededExchange(shards, seed), **options
-    )
+    make_exchange = partial(SeededExchange, seed=seed)
+    return ClusterDetector.load(path, make_exchange=make_exchange, **options)
 
 
 def moved(rng, detector, path, seed):

@@ -150,7 +150,7 @@ class ClusterDetector:
         *,
         shards: int | None = None,
         batch_events: int = 256,
-        make_exchange: Callable[[list[Shard]], Exchange] = LocalExchange,
+        make_exchange: Callable[[MakeShard, int], Exchange] = LocalExchange,
         notice: Callable[[str], object] = warn,
     ) -> ClusterDetector:
         """Make a cluster of a snapshot, or of what a `Detector` or a run has saved.
@@ -411,7 +411,11 @@ def read_cluster(
         values = (members["detector"][name] for name in ("degree", "tracked", "sigmas"))
         count = members.get("shards", _SHARDS) if shards is None else shards
         made = kind(*values, shards=count, **options)
-        made.exchange.load(saved.files)
+        try:
+            made.exchange.load(saved.files)
+        except BaseException:
+            made.close()
+            raise
         made._sequencer = Sequencer(count, members["state"]["seq"])
         made._flags = members["state"]["flags"]
         made._good = saved.path

@@ -80,6 +80,9 @@ class Exchange(Protocol):
         All verdicts on all batches have been returned.
         """
 
+    def saved(self, files: StateFiles) -> None:
+        """Note that what `save` has written is a whole snapshot: shards can start from it."""
+
     def load(self, files: StateFiles) -> None:
         """Have all shards read a state, see `Shard.load`; messages on their way are dropped.
 
@@ -153,6 +156,9 @@ class LocalExchange:
     def save(self, folder: str, header: dict[str, Any]) -> list[dict[str, Any]]:
         """Have one shard after another write its file."""
         return [shard.save(folder, header) for shard in self._shards]
+
+    def saved(self, files: StateFiles) -> None:
+        """Do nothing: shards in this process do not start again."""
 
     def load(self, files: StateFiles) -> None:
         """Have one shard after another read a state."""

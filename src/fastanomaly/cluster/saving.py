@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from fastanomaly.convert import Reading, decimal_sigmas
 from fastanomaly.detector import without_zeros
 from fastanomaly.errors import UsageError
+from fastanomaly.snapshots.folders import open_folder
+from fastanomaly.snapshots.parts import StateFiles
 from fastanomaly.snapshots.writing import write_snapshot
 
 if TYPE_CHECKING:
@@ -51,10 +53,17 @@ def write_cluster(
         "counts": without_zeros(counts),
     }
 
-    def save(folder: str, token: str) -> list[dict[str, Any]]:
-        return exchange.save(folder, {**members, "token": token})
+    written: list[StateFiles] = []
 
-    return write_snapshot(path, save, {**more, **members}, good)
+    def save(folder: str, token: str) -> list[dict[str, Any]]:
+        parts = exchange.save(folder, {**members, "token": token})
+        file = open_folder(folder).file
+        written.append(StateFiles(tuple(file(part["name"]) for part in parts), token))
+        return parts
+
+    target = write_snapshot(path, save, {**more, **members}, good)
+    exchange.saved(*written)
+    return target
 
 
 def check_saved(saved: Saved) -> None:

@@ -43,14 +43,14 @@ class Shard:
         """How many messages had arrived before."""
         self._shards = shards
         self._parameters = degree, tracked, *sigmas
-        self._begin(ShardEngine(number, shards, *self._parameters))
+        self._begin(ShardEngine(number, shards, *self._parameters), 0)
 
-    def _begin(self, engine: ShardEngine) -> None:
-        """Begin with a state, before any message."""
+    def _begin(self, engine: ShardEngine, first: int) -> None:
+        """Begin with a state, before the batch of a number and any other message."""
         self._engine = engine
-        self.next = 0
+        self.next = first
         """The number of the next batch to be applied."""
-        self._released = 0  # the number of the first batch that may be asked about
+        self._released = first  # the number of the first batch that may be asked about
         self._seqs: dict[int, int] = {}  # places of the batches from there on
         self._batches: dict[int, Batch] = {}
         self._asks: dict[tuple[int, int, int], Asks] = {}
@@ -187,10 +187,15 @@ class Shard:
             raise RuntimeError(f"shard {self.number} has not finished: it cannot be saved")
         return save_part(self._engine, folder, self.number, self._shards, header)
 
-    def load(self, files: StateFiles) -> None:
+    def load(self, files: StateFiles, first: int = 0) -> None:
         """Take what is its own of a saved state, and forget all else.
 
-        The next batch is number 0, at the saved place.
+        Parameters
+        ----------
+        files : StateFiles
+            Where it is.
+        first : int, default 0
+            The number of the batch that begins at the saved place.
 
         Raises
         ------
@@ -201,7 +206,7 @@ class Shard:
         """
         engine = ShardEngine(self.number, self._shards, *self._parameters)
         load_part(engine, self.number, self._shards, files)
-        self._begin(engine)
+        self._begin(engine, first)
 
     def counts(self) -> Counts:
         """Return its counts: without flags, and `kept` those of its own users."""

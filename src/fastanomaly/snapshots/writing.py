@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from errno import ENOENT
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly.snapshots.folders import open_folder
@@ -82,6 +83,10 @@ def _write(
     """Write the files of a snapshot, and then its manifest."""
     token = os.urandom(_TOKEN_BYTES).hex()
     files = save(target.path, token)
+    there = target.names()
+    for file in files:
+        if file["name"] not in there:
+            raise OSError(ENOENT, "not there: do all machines share the folder?", file["name"])
     states = [file.pop("state") for file in files]
     if any(state != states[0] for state in states):
         raise RuntimeError(f"{target.path}: the shards are at different places")

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Message
     from fastanomaly.cluster.shard import Shard
     from fastanomaly.results import Counts, Memory
+    from fastanomaly.snapshots.parts import StateFiles
 
 _ROUNDS, _ROUND_SECONDS = 200, 0.01
 
@@ -61,16 +62,32 @@ class ShardActor:
         """Return the number of its process."""
         return os.getpid()
 
-    async def begin(self, peers: Sequence[Any]) -> int:
-        """Make the shard, which will send messages to these actors, by number of the shard.
+    async def begin(self, peers: Sequence[Any], files: StateFiles | None, first: int) -> bool:
+        """Make the shard, empty or of a saved state; messages before are forgotten.
 
-        Returns the number of the batch that it needs first.
+        Parameters
+        ----------
+        peers : sequence
+            The actors to which it will send messages, by number of the shard.
+        files : StateFiles or None
+            The saved state.
+        first : int
+            The number of the batch that it needs first.
+
+        Returns
+        -------
+        bool
+            True.
         """
+        self._shard = None
         self._peers = peers
-        self._shard = self._make_shard(self._number)
         self._verdicts.clear()
         self._failure = None
-        return self._shard.next
+        shard = self._make_shard(self._number)
+        if files is not None:
+            shard.load(files, first)
+        self._shard = shard
+        return True
 
     async def receive(self, messages: Sequence[Message]) -> None:
         """Take messages, and send what follows from them; without any, go on after a failure.
@@ -117,6 +134,13 @@ class ShardActor:
         """Return the counts of the shard after so many batches; None if it lacks some."""
         shard = await self._reached(batches)
         return None if shard is None else shard.counts()
+
+    async def save(
+        self, batches: int, folder: str, header: dict[str, Any]
+    ) -> dict[str, Any] | None:
+        """Write a part of a snapshot after so many batches; None if it lacks some."""
+        shard = await self._reached(batches)
+        return None if shard is None else shard.save(folder, header)
 
     async def memory(self, batches: int) -> Memory | None:
         """Return the memory of the shard after so many batches; None if it lacks some."""

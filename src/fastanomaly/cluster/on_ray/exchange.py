@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -24,8 +23,10 @@ if TYPE_CHECKING:
     from fastanomaly.cluster.exchange import MakeShard
     from fastanomaly.cluster.messages import Batch, Verdicts
     from fastanomaly.results import Counts, Memory
+    from fastanomaly.snapshots.parts import StateFiles
 
 LOST_AFTER_SECONDS = 300.0
+KEPT_BYTES = 1 << 28
 _QUIET_SECONDS = 2.0  # without any verdict: what was sent may be lost
 _RETRY_SECONDS = 0.1
 _SHIPMENT_BYTES = 256 * 1024
@@ -70,7 +71,8 @@ class RayExchange:
     ) -> None:
         self._lost_after = lost_after
         self._on_notice = on_notice or (lambda text: None)
-        self._kept = KeptBatches()
+        self._kept = KeptBatches(KEPT_BYTES)
+        self._files: StateFiles | None = None
         self._unsent: list[Batch] = []
         self._unsent_bytes = 0
         self._batches_sent = Traffic()
@@ -89,7 +91,8 @@ class RayExchange:
             .remote(make_shard, number)
             for number in range(shards)
         ]
-        self._begin()
+        self._check_versions()
+        self._begin_all()
         self._takes = {actor.take.remote(): n for n, actor in enumerate(self._actors)}
 
     @property
@@ -149,6 +152,21 @@ class RayExchange:
         """Return the memory of all shards."""
         return self._call_all("memory")
 
+    def save(self, folder: str, header: dict[str, Any]) -> list[dict[str, Any]]:
+        """Have all shards write their files at the same time."""
+        return self._call_all("save", folder, header)
+
+    def saved(self, files: StateFiles) -> None:
+        """Note a snapshot from which shards can begin: batches before are forgotten."""
+        self._files = files
+        self._kept.saved()
+
+    def load(self, files: StateFiles) -> None:
+        """Have all shards read a state at the same time."""
+        self._files = files
+        self._kept.restart()
+        self._begin_all()
+
     def _ship_unsent(self) -> None:
         """Send the batches that wait to every shard."""
         if not self._unsent:
@@ -201,8 +219,8 @@ class RayExchange:
 
     # -- shards that begin, restart or lose messages -------------------------------------
 
-    def _begin(self) -> None:
-        """Wait until all shards have a process, and begin."""
+    def _check_versions(self) -> None:
+        """Wait until all shards have a process, with this version of fastanomaly."""
         for number, actor in enumerate(self._actors):
             version = self._persist(number, actor.version.remote)
             if version != __version__:
@@ -210,8 +228,27 @@ class RayExchange:
                     f"{self._name(number)}: fastanomaly {version} is installed there, and "
                     f"{__version__} here"
                 )
-        for number, actor in enumerate(self._actors):
-            self._persist(number, partial(actor.begin.remote, self._actors))
+
+    def _begin_all(self) -> None:
+        """Let all shards begin, at the same time."""
+        calls = [actor.begin.remote(*self._beginning()) for actor in self._actors]
+        for number, call in enumerate(calls):
+            if self._value(call, self._lost_after) is None:
+                self._begin(number)
+
+    def _begin(self, number: int) -> None:
+        """Let a shard begin that has no state."""
+        if self._kept.start is None:
+            raise ClusterError(
+                f"{self._name(number)}: is lost, and was sent more than "
+                f"{KEPT_BYTES / 1e6:,.0f} MB since the last snapshot: take snapshots more "
+                "often, see --checkpoint and --every"
+            )
+        self._persist(number, partial(self._actors[number].begin.remote, *self._beginning()))
+
+    def _beginning(self) -> tuple[list[Any], StateFiles | None, int]:
+        """Return the arguments of `ShardActor.begin`."""
+        return self._actors, self._files, self._kept.start or 0
 
     def _recover(self, number: int) -> None:
         """Bring a shard back whose process could not be reached; the others repeat asks."""
@@ -226,9 +263,10 @@ class RayExchange:
         self._take(number)  # the call before may have been lost
         first = self._persist(number, actor.repeat.remote)
         if first is None:
-            first = self._persist(number, partial(actor.begin.remote, self._actors))
+            self._begin(number)
+            first = self._kept.start
             self._on_notice(f"{self._name(number)}: has restarted")
-        for batches in self._kept.since(first, _SHIPMENT_BYTES, self._name(number)):
+        for batches in self._kept.since(first, _SHIPMENT_BYTES):
             self._ship(batches, [actor])
 
     def _persist(self, number: int, call: Callable[[], Any]) -> Any:
@@ -249,24 +287,35 @@ class RayExchange:
                 raise ClusterError(f"{self._name(number)}: {silent}: {reason}")
             time.sleep(_RETRY_SECONDS)
 
-    def _call_all(self, method: str) -> list[Any]:
+    def _call_all(self, method: str, *arguments: object) -> list[Any]:
         """Return what a method of each shard returns once it has applied all batches."""
         batches = self._kept.end
         lost_at = time.monotonic() + self._lost_after
-        calls = [getattr(actor, method).remote(batches) for actor in self._actors]
+        calls = [
+            partial(getattr(actor, method).remote, batches, *arguments)
+            for actor in self._actors
+        ]
+        first_calls = [call() for call in calls]
         found = []
-        for number, call in enumerate(calls):
-            value = None
-            with suppress(RayActorError, GetTimeoutError):
-                value = ray.get(call, timeout=2 * _QUIET_SECONDS)
+        for number, first_call in enumerate(first_calls):
+            value = self._value(first_call, self._lost_after)
             while value is None:
                 if time.monotonic() > lost_at:
                     raise ClusterError(f"{self._name(number)}: lacks batches")
                 self._recover(number)
-                again = partial(getattr(self._actors[number], method).remote, batches)
-                value = self._persist(number, again)
+                value = self._persist(number, calls[number])
             found.append(value)
         return found
+
+    @staticmethod
+    def _value(call: Any, seconds: float) -> Any:
+        """Return the result of a call, or None if the process has ended meanwhile."""
+        try:
+            return ray.get(call, timeout=seconds)
+        except (RayActorError, GetTimeoutError):
+            return None
+        except RayTaskError as error:
+            raise error.cause from error
 
     def _name(self, number: int) -> str:
         return f"shard {number} of {self.shards}"

@@ -6,7 +6,6 @@ from collections import deque
 from typing import TYPE_CHECKING
 
 from fastanomaly.cluster.messages import payload_bytes
-from fastanomaly.errors import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -15,52 +14,63 @@ if TYPE_CHECKING:
 
 
 class KeptBatches:
-    """Batches that are not complete, and, if there is a snapshot, all since it.
+    """Batches that are not complete, and those since the last snapshot, or the beginning.
+
+    The latter as long as they are not too many: without them, a shard whose process has ended
+    cannot be rebuilt.
+
+    Parameters
+    ----------
+    most_bytes : int
+        What the columns of those that are complete may have, together with the others.
 
     Attributes
     ----------
     bytes : int
-        What their columns have, together.
+        What the columns of all that are kept have, together.
     end : int
         The number of the next batch.
+    start : int or None
+        The number of the batch with which a shard that has lost its state can begin: that
+        after the snapshot. None if it was forgotten.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most_bytes: int) -> None:
         self.bytes = 0
         self.end = 0
+        self.start: int | None = 0
+        self._most_bytes = most_bytes
         self._batches: deque[Batch] = deque()
-        self._saved: int | None = None
 
     def add(self, batch: Batch) -> None:
         """Keep the next batch, and forget those that nobody needs any more."""
         self._batches.append(batch)
         self.end = batch.number + 1
         self.bytes += payload_bytes(batch)
-        self._forget(batch.released if self._saved is None else self._saved)
+        if self.bytes > self._most_bytes:
+            self.start = None
+        self._forget(batch.released if self.start is None else self.start)
 
-    def saved(self, first: int) -> None:
-        """Note that there is a snapshot of all batches before a number."""
-        self._saved = first
-        self._forget(first)
+    def saved(self) -> None:
+        """Note that there is a snapshot of all batches so far."""
+        self.start = self.end
+        self._forget(self.end)
+
+    def restart(self) -> None:
+        """Forget all batches; the next one is number 0."""
+        self.end = 0
+        self.saved()
 
     def _forget(self, first: int) -> None:
         while self._batches and self._batches[0].number < first:
             self.bytes -= payload_bytes(self._batches.popleft())
 
-    def since(self, first: int, most_bytes: int, name: str) -> Iterator[list[Batch]]:
+    def since(self, first: int, most_bytes: int) -> Iterator[list[Batch]]:
         """Yield the batches from a number on, some together up to a number of bytes.
 
-        Those that are complete are not judged again. Raises ClusterError if the first ones
-        have been forgotten: the shard of that name cannot be rebuilt.
+        Those that are complete are not judged again.
         """
-        if not self._batches:
-            return
-        if first < self._batches[0].number:
-            raise ClusterError(
-                f"{name}: is lost; a folder for snapshots (--checkpoint) would allow to "
-                "rebuild it"
-            )
-        complete = self._batches[-1].released
+        complete = self._batches[-1].released if self._batches else 0
         found: list[Batch] = []
         size = 0
         for batch in list(self._batches):
