@@ -74,10 +74,15 @@ def write_state(fd: int, engine: Saveable, header: dict[str, Any]) -> None:
     text = orjson.dumps(content)
     text = text.ljust(_padded(len(text)))
     start = _START.pack(MAGIC, FORMAT, zlib.crc32(text), len(text)) + text
-    view = memoryview(start)
+    write_all(fd, start)
+    engine.save(fd)
+
+
+def write_all(fd: int, data: bytes) -> None:
+    """Write all bytes to a file descriptor; raises OSError."""
+    view = memoryview(data)
     while view:
         view = view[os.write(fd, view) :]
-    engine.save(fd)
 
 
 def read_header(name: str, file: BinaryIO) -> dict[str, Any]:

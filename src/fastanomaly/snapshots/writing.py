@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastanomaly.snapshots.folders import open_folder
 from fastanomaly.snapshots.manifest import MANIFEST, manifest_text
 from fastanomaly.snapshots.reading import is_written, snapshot_name, snapshot_numbers
+from fastanomaly.state_file import write_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -100,10 +101,4 @@ def _write(
             "files": files,
         }
     )
-    target.write(MANIFEST, lambda fd: _write_all(fd, text))
-
-
-def _write_all(fd: int, text: bytes) -> None:
-    view = memoryview(text)
-    while view:
-        view = view[os.write(fd, view) :]
+    target.write(MANIFEST, lambda fd: write_all(fd, text))
