@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
 from fastanomaly._version import __version__
 
+TYPE_CHECKING = False  # that of typing, which the command imports when it is ready to
 if TYPE_CHECKING:
+    from typing import Any
+
     from fastanomaly.detector import BEFRIEND, PURCHASE, UNFRIEND, Detector
     from fastanomaly.errors import (
         CheckpointError,

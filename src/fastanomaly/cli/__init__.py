@@ -1,1 +1,1 @@
-"""The command line: one module a command, with NAME, HELP, add_arguments and run."""
+"""The command line: one module a command, with HELP, EXAMPLES, add_arguments and run."""

@@ -39,7 +39,6 @@ from fastanomaly.telemetry import messages
 from fastanomaly.telemetry.address import parse_target
 from fastanomaly.telemetry.messages import write_message
 
-NAME = "detect"
 HELP = "judge a stream log's purchases and write the flagged ones"
 EXAMPLES = (
     "fastanomaly detect batch.json stream.json flagged.json",

@@ -22,7 +22,6 @@ from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.sinks.files import print_text
 from fastanomaly.sinks.paths import check_outputs
 
-NAME = "explain"
 HELP = "explain why a purchase of a stream log is flagged or not"
 EXAMPLES = (
     "fastanomaly explain batch.json stream.json --flag 1",

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
 
 from fastanomaly._version import __version__
-from fastanomaly.cli import detect, explain, report, simulate, sweep
 from fastanomaly.cli.parsing import Parser
 from fastanomaly.errors import FeedError, UsageError
 from fastanomaly.sinks.files import ReaderGoneError
 from fastanomaly.telemetry.messages import write_message
 
-COMMANDS = (detect, sweep, explain, report, simulate)
+COMMANDS = ("detect", "sweep", "explain", "report", "simulate")
+"""The commands, each a module of this package."""
+
 EXAMPLES = (
     "fastanomaly simulate batch.json stream.json",
     "fastanomaly detect batch.json stream.json flagged.json",
@@ -21,7 +24,7 @@ EXAMPLES = (
 _INTERRUPTED = "stopped by SIGINT"
 _NO_MEMORY = "out of memory"
 _MEMORY_FAULTS = ("failed to map segment", "annot allocate memory")
-_LEAST_MEMORY = {detect: 8 << 20, report: 150 << 20}
+_LEAST_MEMORY = {"detect": 8 << 20, "report": 150 << 20}
 _LEAST_MEMORY_OF_NUMPY = 80 << 20
 """Bytes of addresses that a command needs; libraries may crash if they start with less.
 
@@ -44,15 +47,16 @@ def parser(words: Sequence[str] = ()) -> Parser:
     top.add_argument("--version", action="version", version=f"fastanomaly {__version__}")
     # Without `prog` it would format the usage.
     commands = top.add_subparsers(metavar="COMMAND", required=True, prog=top.prog)
-    for command in [c for c in COMMANDS if c.NAME in words[:1]] or COMMANDS:
+    for name in [name for name in COMMANDS if name in words[:1]] or COMMANDS:
+        command: Any = import_module(f"fastanomaly.cli.{name}")
         sub = commands.add_parser(
-            command.NAME,
+            name,
             help=command.HELP,
             description=command.HELP,
             examples=command.EXAMPLES,
         )
         command.add_arguments(sub)
-        sub.set_defaults(command=command)
+        sub.set_defaults(command=name, run=command.run)
     return top
 
 
@@ -78,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             # imported when it is needed, since that takes a third of the command's own start.
             import orjson  # noqa: F401, PLC0415
 
-        return int(args.command.run(args))
+        return int(args.run(args))
     except UsageError as error:
         status, message = 2, str(error)
     except FeedError as error:

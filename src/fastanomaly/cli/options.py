@@ -1,16 +1,16 @@
 """The options that several commands have, declared and read in one place.
 
-To add a command, write a module of this package with five names, and add it to `COMMANDS` in
-`fastanomaly.cli.main`:
+To add a command, write a module of this package that has the command's name and in it four
+names, and add it to `COMMANDS` in `fastanomaly.cli.main`:
 
-- ``NAME`` and ``HELP``: the command's name, and what it does in one line.
+- ``HELP``: what it does in one line.
 - ``EXAMPLES``: two or three command lines for its help.
 - ``add_arguments(parser)``: declares its arguments, the shared ones by the functions below.
 - ``run(args)``: does the work and returns the exit status; `main` turns exceptions into
   messages and exit statuses.
 
-Every start of the command imports every command's module: import what is slow or an extra
-(NumPy, `fastanomaly.sweeps`, ...) inside ``run``.
+The help imports the module of every command: import what is slow or an extra (NumPy,
+`fastanomaly.sweeps`, ...) inside ``run``.
 """
 
 from __future__ import annotations

@@ -26,7 +26,6 @@ from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.sinks.files import write_whole
 from fastanomaly.sinks.paths import check_outputs, irregular
 
-NAME = "report"
 HELP = "write a report on two logs as one HTML file that opens offline"
 EXAMPLES = (
     "fastanomaly report batch.json stream.json -o report.html",

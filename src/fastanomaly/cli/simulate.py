@@ -7,7 +7,6 @@ import argparse
 from fastanomaly.cli.options import add_quiet, report_written
 from fastanomaly.errors import UsageError
 
-NAME = "simulate"
 HELP = "write simulated logs or tables of any size"
 EXAMPLES = (
     "fastanomaly simulate batch.json stream.json",

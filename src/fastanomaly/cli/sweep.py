@@ -34,7 +34,6 @@ if TYPE_CHECKING:
     from fastanomaly.sweeps.grid import Cell
     from fastanomaly.sweeps.result import SweepResult
 
-NAME = "sweep"
 HELP = "judge a stream log at many settings of D, T and k at once"
 EXAMPLES = (
     "fastanomaly sweep batch.json stream.json -D 1-6 -T 10,20,50",
