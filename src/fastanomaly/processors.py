@@ -42,7 +42,7 @@ def _quotas() -> Iterator[float]:
 
 def _quotas_up(root: str, group: str, read: Callable[[str], float | None]) -> Iterator[float]:
     """Yield the quotas of a group and of those that it is in, up to the root."""
-    parts = group.strip("/").split("/")
+    parts = [part for part in group.split("/") if part]
     for count in range(len(parts), -1, -1):
         try:
             quota = read("/".join([root, *parts[:count]]))

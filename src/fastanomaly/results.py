@@ -6,7 +6,6 @@ Named tuples, not dataclasses: importing those would slow the start.
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from fastanomaly.rules.exact import UNITS, UNITS_PER_CENT, cents_text
-from fastanomaly.rules.json_members import members
 from fastanomaly.rules.rejects import Rejected
 
 if TYPE_CHECKING:
@@ -155,6 +154,8 @@ def flag_line(line: bytes, mean_cents: int, sd_cents: int) -> bytes:
 
 def _without_verdict(line: bytes) -> bytes:
     """Return the line without the members that the output adds."""
+    from fastanomaly.rules.json_members import members  # noqa: PLC0415 - few lines have them
+
     parts = members(line)
     kept = [line[m.start : m.end] for m in parts if m.name not in ("mean", "sd")]
     if len(kept) == len(parts):

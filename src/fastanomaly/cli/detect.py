@@ -36,7 +36,6 @@ from fastanomaly.runs.summary import (
 from fastanomaly.sinks.files import write_whole
 from fastanomaly.sinks.paths import check_not_within, check_outputs
 from fastanomaly.telemetry import messages
-from fastanomaly.telemetry.address import parse_target
 from fastanomaly.telemetry.messages import write_message
 
 HELP = "judge a stream log's purchases and write the flagged ones"
@@ -143,13 +142,20 @@ def _check_options(args: argparse.Namespace) -> None:
         raise UsageError(f"--until-idle: has no effect on the file {stream} without --follow")
 
 
+def _metrics_file(target: str | None) -> str | None:
+    """Return the file of the metrics; None if they go to an address or nowhere."""
+    if target is None:
+        return None
+    from fastanomaly.telemetry.address import parse_target  # noqa: PLC0415 - few runs need it
+
+    return target if parse_target(target) is None else None
+
+
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     limit, judging_threads = max_line(args), threads(args)
     _check_options(args)
-    metrics_file = None
-    if args.metrics is not None and parse_target(args.metrics) is None:
-        metrics_file = args.metrics
+    metrics_file = _metrics_file(args.metrics)
     outputs = [args.out, args.rejects, args.summary_json, metrics_file]
     if args.checkpoint is not None:
         check_not_within(args.checkpoint, outputs, "the folder of checkpoints")
@@ -204,7 +210,7 @@ def _report(summary: Summary, args: argparse.Namespace, ended: str) -> int:
     """Write the summary; return 1 if the file for it cannot be written."""
     values = summary_values(summary, ended=ended, peak_memory_bytes=_peak_memory())
     if summary.rejected or not args.quiet:
-        write_message(_text(summary, ended, args.quiet), **values)
+        write_message(_text(summary, ended, values["peak_memory_bytes"], args.quiet), **values)
     if args.summary_json is None:
         return 0
     try:
@@ -228,14 +234,14 @@ def _peak_memory() -> int:
         return peak if sys.platform == "darwin" else peak * 1024
 
 
-def _text(summary: Summary, ended: str, quiet: bool) -> str:
+def _text(summary: Summary, ended: str, peak_memory_bytes: int, quiet: bool) -> str:
     """Return the summary as text; of a quiet run, only about rejected lines."""
     lines = []
     if not quiet:
         lines += [
             f"{ended}: {counted(summary.events, 'event')} in {summary.seconds:.2f} s, "
             f"{summary.events_per_second:,.0f} a second, "
-            f"peak memory {_peak_memory() / 1e6:.0f} MB",
+            f"peak memory {peak_memory_bytes / 1e6:.0f} MB",
             f"{counted(summary.purchases, 'purchase')}, "
             f"{counted(summary.befriends, 'befriend')}, "
             f"{counted(summary.unfriends, 'unfriend')}; {counted(summary.users, 'user')}, "

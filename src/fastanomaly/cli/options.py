@@ -33,7 +33,7 @@ from fastanomaly.rules.parameters import (
 )
 from fastanomaly.runs.inputs import check_inputs
 from fastanomaly.sinks.paths import open_descriptor
-from fastanomaly.tables.base import FORMATS
+from fastanomaly.tables.names import FORMATS
 from fastanomaly.tables.reading import Tables, check_tables, parse_map
 from fastanomaly.telemetry.messages import write_message
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from unicodedata import bidirectional
 
 from fastanomaly.rules.exact import UNITS, UNITS_PER_CENT, cents_text
 from fastanomaly.times import datetime_of
@@ -48,6 +47,8 @@ def escaped(text: str) -> str:
 
 def isolated(text: str) -> str:
     """Escape text as for a terminal, and keep right-to-left text from reordering the rest."""
+    from unicodedata import bidirectional  # noqa: PLC0415 - imported late: it slows the start
+
     text = escaped(text)
     if any(bidirectional(c) in {"R", "AL", "AN"} for c in text):
         return f"\u2068{text}\u2069"

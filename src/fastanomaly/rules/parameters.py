@@ -8,7 +8,6 @@ from contextlib import suppress
 from operator import index
 
 from fastanomaly.errors import ParameterError
-from fastanomaly.rules.json_members import member_texts
 from fastanomaly.rules.rejects import reread
 
 LARGEST = 2**31 - 1
@@ -165,6 +164,8 @@ def parameter_line(line: bytes) -> dict[str, object] | None:
     if usual := _USUAL_LINE.fullmatch(line):
         return {"D": usual[1].decode(), "T": usual[2].decode()}
     import orjson  # noqa: PLC0415 - imported late: it slows the start
+
+    from fastanomaly.rules.json_members import member_texts  # noqa: PLC0415
 
     try:
         value = orjson.loads(line)

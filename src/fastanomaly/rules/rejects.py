@@ -6,8 +6,6 @@ The engine decides what is an event; it calls this module for lines that orjson 
 import re
 from typing import NamedTuple
 
-from fastanomaly.rules.json_members import member_texts
-
 REASONS = (
     "line_too_long",
     "invalid_utf8",
@@ -120,6 +118,7 @@ def describe(line: bytes, reason: str) -> str:
         return syntax_fault(line)
     import orjson  # noqa: PLC0415 - imported late: it slows the start
 
+    from fastanomaly.rules.json_members import member_texts  # noqa: PLC0415
     from fastanomaly.rules.wrong_values import shortened, value_detail  # noqa: PLC0415
 
     if reason == "not_an_object":

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from fastanomaly._core import decode
 from fastanomaly.convert import Number, Reading, TimeUnit, check_reading, several
-from fastanomaly.databases.shown import shown
 from fastanomaly.detector import PURCHASE, Detector
 from fastanomaly.errors import UsageError
 from fastanomaly.explanations.model import Explanation
@@ -24,6 +23,7 @@ from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.runs.inputs import Inputs, Path, check_inputs
 from fastanomaly.runs.replay import replay_logs, unchanged_files
 from fastanomaly.sources.base import Place
+from fastanomaly.tables.names import shown
 from fastanomaly.tables.reading import Tables
 
 if TYPE_CHECKING:

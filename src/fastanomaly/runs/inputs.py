@@ -6,14 +6,12 @@ from contextlib import closing
 from typing import Any, NamedTuple
 
 from fastanomaly.convert import Reading
-from fastanomaly.databases.shown import shown
 from fastanomaly.errors import ParameterError, UsageError
 from fastanomaly.names import STANDARD, is_url
 from fastanomaly.runs.first_line import take_parameters
 from fastanomaly.sources.base import Source, SourceOptions, open_source, source_kind
-from fastanomaly.tables.base import is_database
+from fastanomaly.tables.names import is_database, shown
 from fastanomaly.tables.reading import Tables, check_name, check_tables, table_kind
-from fastanomaly.tables.storage.library import arrow
 
 Path = str | os.PathLike[str]
 
@@ -127,7 +125,7 @@ def check_inputs(batch: Path, stream: Path | None, tables: Tables | None = None)
     path = check_name("batch", batch)
     if stream is None:
         table_kind(path, given, alone=True)
-        arrow(path)
+        _check_arrow(path)
         return Inputs(path, path, given, True, True, True)
     other = check_name("stream", stream)
     if given.split is not None:
@@ -140,11 +138,18 @@ def check_inputs(batch: Path, stream: Path | None, tables: Tables | None = None)
         table_kind(other, given) is not None,
     )
     if found.options() is not None:
-        arrow(path if found.batch_table else other)
+        _check_arrow(path if found.batch_table else other)
     elif given.options():
         option = next(iter(given.options()))
         raise UsageError(f"{_OPTIONS[option]}: has no effect: {path} and {other} are logs")
     return found
+
+
+def _check_arrow(table: str) -> None:
+    """Check that what reads tables is installed, before anything is opened."""
+    from fastanomaly.tables.storage.library import arrow  # noqa: PLC0415 - for tables only
+
+    arrow(table)
 
 
 _OPTIONS = {

@@ -13,7 +13,6 @@ from contextlib import closing
 from fastanomaly.errors import OutputError, UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.sinks.paths import irregular, open_descriptor, output_error
-from fastanomaly.sinks.replacing import replace_file
 from fastanomaly.waiting import Waiter
 
 _FIFO_SECONDS = 0.02
@@ -208,6 +207,8 @@ def write_replaced(path: str, data: bytes) -> None:
 
     What is not a regular file, such as a FIFO, is written as usual.
     """
+
+    from fastanomaly.sinks.replacing import replace_file  # noqa: PLC0415 - few runs need it
 
     def write(fd: int) -> None:
         rest = memoryview(data)

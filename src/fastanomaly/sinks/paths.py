@@ -14,7 +14,7 @@ from fastanomaly.errors import OutputError, UsageError
 from fastanomaly.names import STANDARD, file_of, scheme_of
 from fastanomaly.sinks.base import SINKS
 
-_DESCRIPTOR = re.compile(r"/dev/fd/([0-9]{1,9})|/proc/self/fd/([0-9]{1,9})")
+_DESCRIPTOR = re.compile("/(?:dev|proc/self)/fd/([0-9]{1,9})")
 _STANDARD_FDS = {STANDARD: 1, "/dev/stdout": 1, "/dev/stderr": 2}
 _MOST_LINKS = 40
 _COMPRESSED = (".gz", ".zst", ".zstd", ".bz2", ".lz4", ".xz")
@@ -43,7 +43,7 @@ def open_descriptor(path: str) -> int | None:
         if path in _STANDARD_FDS:
             return _STANDARD_FDS[path]
         if match := _DESCRIPTOR.fullmatch(path):
-            return int(match[1] or match[2])
+            return int(match[1])
         try:
             path = os.path.join(os.path.dirname(path), os.readlink(path))
         except (OSError, ValueError):

@@ -7,7 +7,7 @@ longer than the limit comes in pieces.
 import os
 from collections.abc import Generator, Iterator
 from functools import cache
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from fastanomaly.errors import LogOpenError, LogReadError, UsageError
 from fastanomaly.names import STANDARD, check_count
@@ -20,8 +20,10 @@ from fastanomaly.sources.compressed import (
     is_compressed,
 )
 from fastanomaly.sources.files import InputFile
-from fastanomaly.sources.following import FollowedFile
 from fastanomaly.waiting import Waiter
+
+if TYPE_CHECKING:
+    from fastanomaly.sources.following import FollowedFile
 
 _BOM = b"\xef\xbb\xbf"
 _BLOCK = 1 << 21
@@ -83,6 +85,8 @@ class LogSource:
         self._file: InputFile
         try:
             if options.follow:
+                from fastanomaly.sources.following import FollowedFile  # noqa: PLC0415
+
                 self._file = FollowedFile(path, *waiting, self._on_notice)
             else:
                 self._file = InputFile(path, *waiting)
@@ -143,8 +147,8 @@ class LogSource:
         """Continue at a position; a pipe has none and continues where it is."""
         if self._compression is not None:
             self._skip(position.offset)
-        elif isinstance(self._file, FollowedFile) and self._file.regular:
-            self._find(self._file, position)
+        elif self.follows and self._file.regular:
+            self._find(cast("FollowedFile", self._file), position)
         elif self._file.regular:
             if not self._matches(self._file.fileno(), position):
                 size = os.fstat(self._file.fileno()).st_size
@@ -160,7 +164,7 @@ class LogSource:
         if self._offset < offset:
             raise self._other_log(self._offset, offset)
 
-    def _find(self, file: FollowedFile, position: Position) -> None:
+    def _find(self, file: "FollowedFile", position: Position) -> None:
         """Continue a followed log in the file that was read, or begin with the present one."""
 
         def accept(fd: int) -> bool:

@@ -13,18 +13,12 @@ from fastanomaly.errors import UsageError
 from fastanomaly.rules.rejects import Rejected
 from fastanomaly.sources.base import Origin, Rows
 from fastanomaly.tables.amounts import Writing
-from fastanomaly.tables.base import (
-    JSON_SUFFIXES,
-    SUFFIXES,
-    Table,
-    is_database,
-    load,
-    suffix_kind,
-)
+from fastanomaly.tables.base import Table, TableOptions, load
 from fastanomaly.tables.columns import Guess, check_once, event_columns, friend_columns
 from fastanomaly.tables.events import RejectedRow, event_line
 from fastanomaly.tables.friends import plain_rows
-from fastanomaly.tables.reading import Tables, table_kind, table_options
+from fastanomaly.tables.names import JSON_SUFFIXES, SUFFIXES, is_database, suffix_kind
+from fastanomaly.tables.reading import Tables, table_kind
 from fastanomaly.tables.sorting import sorted_blocks
 from fastanomaly.tables.storage.files import expand
 from fastanomaly.tables.storage.several import SeveralTables
@@ -181,7 +175,7 @@ def _mapped(table: Table, tables: Tables, find: Any) -> OpenTable:
 
 
 def _open(path: str, tables: Tables) -> Table:
-    options = table_options(tables)
+    options = TableOptions(tables.delimiter, tables.encoding, tables.header)
 
     def open_one(name: str) -> Table:
         kind = table_kind(name, tables, alone=True)

@@ -9,11 +9,10 @@ from typing import Any, NamedTuple
 
 from fastanomaly._core import time_us_in_unit
 from fastanomaly.convert import check_reading
-from fastanomaly.databases.shown import shown
 from fastanomaly.errors import UsageError
 from fastanomaly.formats.display import suggestion
 from fastanomaly.names import COUNT_LIMIT, DATABASE_SUFFIXES, STANDARD
-from fastanomaly.tables.base import FORMATS, TableOptions, kind_of, suffix_kind
+from fastanomaly.tables.names import FORMATS, kind_of, shown, suffix_kind
 
 FIELDS = ("user", "amount", "timestamp", "kind", "friend")
 """The fields of an event; each may be mapped to a column."""
@@ -241,8 +240,3 @@ def table_kind(path: str, tables: Tables | None, alone: bool = False) -> str | N
             + f"give --format, one of {', '.join(FORMATS)}"
         )
     return kind
-
-
-def table_options(tables: Tables) -> TableOptions:
-    """Return the options of how texts are read."""
-    return TableOptions(tables.delimiter, tables.encoding, tables.header)

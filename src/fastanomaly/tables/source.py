@@ -11,10 +11,11 @@ from fastanomaly.errors import UsageError
 from fastanomaly.names import STANDARD, check_count, is_url
 from fastanomaly.sinks.paths import irregular
 from fastanomaly.sources.base import Progress, Rows
-from fastanomaly.tables.base import COMPRESSED, database_kind, is_database
+from fastanomaly.tables.base import database_kind
 from fastanomaly.tables.friends import Merging, read_edits
 from fastanomaly.tables.inputs import OpenTable, open_friends, open_table, row_count
 from fastanomaly.tables.moments import times_us
+from fastanomaly.tables.names import COMPRESSED, is_database
 from fastanomaly.tables.reading import Split, Tables, parse_split
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import Any
 from fastanomaly.errors import LogOpenError, LogReadError, UsageError
 from fastanomaly.names import STANDARD, is_url
 from fastanomaly.sources.base import Progress
-from fastanomaly.tables.base import COMPRESSED, files_within, suffix_kind
+from fastanomaly.tables.names import COMPRESSED, files_within, suffix_kind
 from fastanomaly.tables.storage.library import arrow
 
 _PIECE = 1 << 20

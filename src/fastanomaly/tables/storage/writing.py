@@ -13,7 +13,7 @@ from fastanomaly.errors import OutputError
 from fastanomaly.sinks.files import LineFile
 from fastanomaly.sinks.paths import output_error
 from fastanomaly.sinks.replacing import replace_file
-from fastanomaly.tables.base import SUFFIXES
+from fastanomaly.tables.names import SUFFIXES
 from fastanomaly.tables.storage.library import arrow
 
 if TYPE_CHECKING:
