@@ -14,6 +14,9 @@ from fastanomaly.sinks.files import print_text
 if TYPE_CHECKING:
     from _typeshed import SupportsWrite
 
+# There are no translations: looking for one of each text imports two modules.
+argparse._ = str  # type: ignore[attr-defined]
+
 
 class HelpFormatter(argparse.RawDescriptionHelpFormatter):
     """Help as wide as the terminal; argparse's own way of asking imports six modules."""
