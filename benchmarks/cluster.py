@@ -26,7 +26,7 @@ from benchmarks.crowd import FIRST_US, STEP_US, UNITS, Columns, Crowd, friendshi
 from benchmarks.report import conditions, progress, table
 from fastanomaly import BEFRIEND, PURCHASE, UNFRIEND, Detector
 from fastanomaly.cluster import ClusterDetector
-from fastanomaly.results import ColumnFlags
+from fastanomaly.results.columns import ColumnFlags
 
 SHARES = (0.8, 0.19, 0.01)  # of purchases, befriends and unfriends
 TRACKED = 50

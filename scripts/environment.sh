@@ -30,7 +30,7 @@ sources=$(
         LC_ALL=C sort | xargs cat | cksum
 )
 stamp=$venv/installed-$extra
-if [ "$(cat "$stamp" 2>/dev/null)" = "$sources" ] && "$python" -c '' 2>/dev/null; then
+if [ "$(cat "$stamp" 2>/dev/null)" = "$sources" ] && "$python" -IS -c '' 2>/dev/null; then
     echo "$python"
     exit
 fi

@@ -26,16 +26,9 @@ if TYPE_CHECKING:
     from fastanomaly.explanations.model import Explanation
     from fastanomaly.frames.result import FedFrame, FlagFrame
     from fastanomaly.reports.build import report
-    from fastanomaly.results import (
-        ColumnFlags,
-        Counts,
-        Fed,
-        Flag,
-        Latency,
-        Memory,
-        Sharing,
-        Work,
-    )
+    from fastanomaly.results import Counts, Fed, Flag
+    from fastanomaly.results.columns import ColumnFlags
+    from fastanomaly.results.measures import Latency, Memory, Sharing, Work
     from fastanomaly.rules.rejects import REASONS, Rejected
     from fastanomaly.runs.detection import detect
     from fastanomaly.runs.diagnosis import Diagnosis
@@ -53,7 +46,9 @@ _HOMES = {
     "explanations.model": "Explanation",
     "frames.result": "FedFrame FlagFrame",
     "reports.build": "report",
-    "results": "ColumnFlags Counts Fed Flag Latency Memory Sharing Work",
+    "results": "Counts Fed Flag",
+    "results.columns": "ColumnFlags",
+    "results.measures": "Latency Memory Sharing Work",
     "rules.rejects": "REASONS Rejected",
     "runs.detection": "detect",
     "runs.diagnosis": "Diagnosis",

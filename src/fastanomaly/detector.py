@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TypeAlias
 
 from fastanomaly._core import Engine as CompiledEngine
-from fastanomaly.columns import event_columns
 from fastanomaly.convert import (
     Number,
     Reading,
@@ -20,16 +19,7 @@ from fastanomaly.convert import (
 from fastanomaly.errors import FeedError, ParameterError
 from fastanomaly.names import is_url
 from fastanomaly.processors import available_processors
-from fastanomaly.results import (
-    ColumnFlags,
-    Counts,
-    Fed,
-    Flag,
-    Latency,
-    Memory,
-    Sharing,
-    Work,
-)
+from fastanomaly.results import Counts, Fed, Flag
 from fastanomaly.rules.parameters import (
     MAX_LINE,
     MAX_THREADS,
@@ -49,6 +39,8 @@ if TYPE_CHECKING:
     from fastanomaly.engine_protocol import Engine
     from fastanomaly.explanations.model import Explanation
     from fastanomaly.frames.result import FedFrame
+    from fastanomaly.results.columns import ColumnFlags
+    from fastanomaly.results.measures import Latency, Memory, Sharing, Work
 
 PURCHASE, BEFRIEND, UNFRIEND = 0, 1, 2
 """The kinds of events in the columns of `Detector.feed_columns`."""
@@ -532,6 +524,9 @@ class Detector:
         """
         import numpy as np  # noqa: PLC0415 - imported late: it slows the start
 
+        from fastanomaly.columns import event_columns  # noqa: PLC0415
+        from fastanomaly.results.columns import ColumnFlags  # noqa: PLC0415
+
         columns = event_columns(
             kinds,
             times_us,
@@ -776,6 +771,8 @@ class Detector:
 
     def memory(self) -> Memory:
         """Return the bytes in use, by purpose; costs a step for each hub and long history."""
+        from fastanomaly.results.measures import Memory  # noqa: PLC0415 - imported late: start
+
         return Memory(*self._engine.memory())
 
     def time_judging(self) -> None:
@@ -784,9 +781,9 @@ class Detector:
 
     def latency(self) -> Latency:
         """Return how long judgements have taken since `time_judging`."""
-        counts, total_ns = self._engine.latencies()
-        bounds = [2**i / 1e6 for i in range(len(counts) - 1)]
-        return Latency([*bounds, float("inf")], counts, total_ns / 1e9)
+        from fastanomaly.results.measures import latency_of  # noqa: PLC0415 - as in `memory`
+
+        return latency_of(*self._engine.latencies())
 
     def sharing(self) -> Sharing:
         """Return how judgements were shared among threads so far, and how large batches were.
@@ -804,9 +801,9 @@ class Detector:
         >>> sharing.judgements, sharing.shared, sharing.busy
         (300, 0, 1)
         """
-        busy, judgements, shared, shared_ns, sizes, events = self._engine.sharing()
-        bounds = [2**i for i in range(len(sizes))]
-        return Sharing(busy, judgements, shared, shared_ns / 1e9, bounds, sizes, events)
+        from fastanomaly.results.measures import sharing_of  # noqa: PLC0415 - as in `memory`
+
+        return sharing_of(*self._engine.sharing())
 
     @property
     def newest_us(self) -> int | None:
@@ -820,6 +817,8 @@ class Detector:
         The same events in the same order cost nearly the same each time: the friends of a
         hub are in the order of a secret hash.
         """
+        from fastanomaly.results.measures import Work  # noqa: PLC0415 - as in `memory`
+
         return Work(*self._engine.work())
 
     def _check(self) -> None:

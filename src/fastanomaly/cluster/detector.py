@@ -19,7 +19,8 @@ from fastanomaly.columns import event_columns
 from fastanomaly.convert import exact_sigmas
 from fastanomaly.detector import PURCHASE, check_max_rejected, joined_lines
 from fastanomaly.errors import FeedError, ParameterError
-from fastanomaly.results import ColumnFlags, Counts, Fed
+from fastanomaly.results import Counts, Fed
+from fastanomaly.results.columns import ColumnFlags
 from fastanomaly.rules.parameters import (
     MAX_LINE,
     check_max_line,

@@ -12,7 +12,8 @@ from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts, payload
 if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Message
     from fastanomaly.cluster.shard import Shard
-    from fastanomaly.results import Counts, Memory
+    from fastanomaly.results import Counts
+    from fastanomaly.results.measures import Memory
     from fastanomaly.snapshots.parts import StateFiles
 
 MakeShard: TypeAlias = "Callable[[int], Shard]"

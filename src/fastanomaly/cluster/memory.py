@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from fastanomaly.results import Memory
+from fastanomaly.results.measures import Memory
 
 
 class ClusterMemory(NamedTuple):

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from fastanomaly._core import ShardEngine
 from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts
 from fastanomaly.cluster.pending import PendingVerdicts
-from fastanomaly.results import Counts, Memory
+from fastanomaly.results import Counts
+from fastanomaly.results.measures import Memory
 from fastanomaly.snapshots.parts import load_part, save_part
 
 if TYPE_CHECKING:

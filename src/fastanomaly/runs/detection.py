@@ -13,8 +13,7 @@ from fastanomaly.rules.parameters import MAX_LINE
 from fastanomaly.runs.first_line import take_parameters
 from fastanomaly.runs.inputs import Path, check_inputs, open_inputs, table_parameters
 from fastanomaly.runs.job import Job, check_job
-from fastanomaly.runs.run import Outputs, Run
-from fastanomaly.runs.run_state import RunState, SourceState
+from fastanomaly.runs.run import Outputs, Run, SourceState
 from fastanomaly.runs.summary import Summary
 from fastanomaly.sinks.base import SinkOptions, flag_sink, reject_sink
 from fastanomaly.sinks.paths import check_not_within
@@ -25,6 +24,7 @@ from fastanomaly.waiting import Waiter
 if TYPE_CHECKING:
     from fastanomaly.runs.checkpoints import Checkpoints
     from fastanomaly.runs.diagnosis import LogEvidence
+    from fastanomaly.runs.run_state import RunState
 
 _TICK_SECONDS = 0.5
 
@@ -228,7 +228,7 @@ def _detect(
     run.finish(done=not job.follow)
 
 
-def _resumable(checkpoints: "Checkpoints", job: Job) -> tuple[Detector, RunState] | None:
+def _resumable(checkpoints: "Checkpoints", job: Job) -> "tuple[Detector, RunState] | None":
     """Return the newest checkpoint, if there is one.
 
     Raises
@@ -249,7 +249,7 @@ def _resumable(checkpoints: "Checkpoints", job: Job) -> tuple[Detector, RunState
     return found
 
 
-def _restore(summary: Summary, detector: Detector, saved: RunState) -> None:
+def _restore(summary: Summary, detector: Detector, saved: "RunState") -> None:
     """Copy what had been counted up to a checkpoint."""
     summary.count(detector)
     summary.rejected.update(saved.rejected)
@@ -289,7 +289,7 @@ def _blocks(state: SourceState, log: "LogEvidence") -> Iterator[Block]:
 
 
 def _open_sources(
-    stack: ExitStack, job: Job, hooks: Hooks, saved: RunState | None, resumable: bool
+    stack: ExitStack, job: Job, hooks: Hooks, saved: "RunState | None", resumable: bool
 ) -> list[SourceState]:
     """Open the inputs that have not been read to their ends, where they were left."""
     states = [
@@ -325,7 +325,7 @@ def _open_outputs(
     stack: ExitStack,
     job: Job,
     hooks: Hooks,
-    saved: RunState | None,
+    saved: "RunState | None",
     checkpoints: "Checkpoints | None",
 ) -> Outputs:
     """Open the sinks; all are checked before what they hold is cut."""

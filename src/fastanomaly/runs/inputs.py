@@ -190,6 +190,31 @@ def stored_inputs(job: Mapping[str, Any]) -> Inputs:
         raise ValueError(f"tables: {error}") from error
 
 
+def json_text(text: str | None) -> str | None:
+    """Return a text, perhaps with a path that is not UTF-8, as JSON can hold it."""
+    return None if text is None else os.fsencode(text).decode("utf-8", "backslashreplace")
+
+
+def source_identity(inputs: Inputs, index: int) -> str | None:
+    """Return what distinguishes an input from others, as a checkpoint stores it."""
+    return json_text(inputs.source(index).identity(inputs.names[index]))
+
+
+def is_same_source(inputs: Inputs, index: int, stored: object) -> bool:
+    """Return whether the identity in a checkpoint is that of an input.
+
+    Several names of one file stand for the same log; formerly its name without links was
+    stored.
+    """
+    if stored == source_identity(inputs, index):
+        return True
+    path = inputs.names[index]
+    if not isinstance(stored, str) or "\0" in stored or STANDARD in (path, stored):
+        return False
+    real = json_text(os.path.realpath(path))
+    return real in (stored, json_text(os.path.realpath(stored)))
+
+
 def open_inputs(
     inputs: Inputs,
     options: tuple[SourceOptions, SourceOptions],

@@ -9,8 +9,13 @@ from fastanomaly.detector import Method
 from fastanomaly.errors import UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.rules.parameters import check_max_line, check_threads, given_parameters
-from fastanomaly.runs.inputs import Inputs, Path
-from fastanomaly.runs.run_state import is_same_source, json_text, source_identity
+from fastanomaly.runs.inputs import (
+    Inputs,
+    Path,
+    is_same_source,
+    json_text,
+    source_identity,
+)
 from fastanomaly.sinks.base import flag_sink, reject_sink
 from fastanomaly.sinks.paths import check_outputs, is_file_name
 

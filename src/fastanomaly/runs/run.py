@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fastanomaly.errors import StrictError
+from fastanomaly.runs.inputs import json_text
 from fastanomaly.runs.replay import FeedOptions, Part, feed_blocks
-from fastanomaly.runs.run_state import RunState, SourceState, json_text
 from fastanomaly.sources.base import UnfinishedLine
 
 if TYPE_CHECKING:
@@ -16,9 +16,44 @@ if TYPE_CHECKING:
     from fastanomaly.runs.checkpoints import Checkpoints
     from fastanomaly.runs.diagnosis import LogEvidence
     from fastanomaly.runs.job import Job
+    from fastanomaly.runs.run_state import RunState
     from fastanomaly.runs.summary import Summary
     from fastanomaly.sinks.base import FlagSink, RejectSink, Sink
-    from fastanomaly.sources.base import Block
+    from fastanomaly.sources.base import Block, Source
+
+
+class SourceState:
+    """How far a log has been read.
+
+    Attributes
+    ----------
+    path : str
+        The log's name.
+    source : Source or None
+        None if it was read to its end in an earlier run.
+    line : int
+        The number of the next line.
+    unread : int
+        How many bytes of the last block have not been fed.
+    done : bool
+        Whether it has been read to its end.
+    position : JSON value or None
+        Where an earlier run left it.
+    """
+
+    def __init__(self, path: str, saved: dict[str, Any] | None = None) -> None:
+        self.path = path
+        self.source: Source | None = None
+        self.line: int = saved["line"] if saved else 1
+        self.done: bool = saved["done"] if saved else False
+        self.position: Any = saved["position"] if saved else None
+        self.unread = 0
+
+    def saved(self) -> dict[str, Any]:
+        """Return what a checkpoint stores, for JSON."""
+        if self.source is not None:
+            self.position = self.source.snapshot(self.unread)
+        return {"line": self.line, "done": self.done, "position": self.position}
 
 
 class Outputs:
@@ -164,6 +199,8 @@ class Run:
 
     def state(self, done: bool = False) -> RunState:
         """Return what a checkpoint stores besides the detector."""
+        from fastanomaly.runs.run_state import RunState  # noqa: PLC0415 - for checkpoints only
+
         self._count()
         rejects = self._outputs.rejects
         return RunState(

@@ -1,50 +1,14 @@
 """The state of a run, without its detector: what a checkpoint stores, checked when read."""
 
-import os
 from types import NoneType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from fastanomaly.names import COUNT_LIMIT, STANDARD, check_count
-from fastanomaly.runs.inputs import Inputs, stored_inputs
+from fastanomaly.names import COUNT_LIMIT, check_count
+from fastanomaly.runs.inputs import stored_inputs
 from fastanomaly.sinks.base import flag_sink, reject_sink
 
 if TYPE_CHECKING:
     from fastanomaly.sinks.base import Sink
-    from fastanomaly.sources.base import Source
-
-
-class SourceState:
-    """How far a log has been read.
-
-    Attributes
-    ----------
-    path : str
-        The log's name.
-    source : Source or None
-        None if it was read to its end in an earlier run.
-    line : int
-        The number of the next line.
-    unread : int
-        How many bytes of the last block have not been fed.
-    done : bool
-        Whether it has been read to its end.
-    position : JSON value or None
-        Where an earlier run left it.
-    """
-
-    def __init__(self, path: str, saved: dict[str, Any] | None = None) -> None:
-        self.path = path
-        self.source: Source | None = None
-        self.line: int = saved["line"] if saved else 1
-        self.done: bool = saved["done"] if saved else False
-        self.position: Any = saved["position"] if saved else None
-        self.unread = 0
-
-    def saved(self) -> dict[str, Any]:
-        """Return what a checkpoint stores, for JSON."""
-        if self.source is not None:
-            self.position = self.source.snapshot(self.unread)
-        return {"line": self.line, "done": self.done, "position": self.position}
 
 
 class RunState(NamedTuple):
@@ -136,28 +100,3 @@ def _check_position(parent: dict[str, Any], name: str, sink: "type[Sink]") -> No
         sink.check_position(parent[name])
     except ValueError as error:
         raise ValueError(f"{name}: {parent[name]!r:.40}") from error
-
-
-def json_text(text: str | None) -> str | None:
-    """Return a text, perhaps with a path that is not UTF-8, as JSON can hold it."""
-    return None if text is None else os.fsencode(text).decode("utf-8", "backslashreplace")
-
-
-def source_identity(inputs: Inputs, index: int) -> str | None:
-    """Return what distinguishes an input from others, as a checkpoint stores it."""
-    return json_text(inputs.source(index).identity(inputs.names[index]))
-
-
-def is_same_source(inputs: Inputs, index: int, stored: object) -> bool:
-    """Return whether the identity in a checkpoint is that of an input.
-
-    Several names of one file stand for the same log; formerly its name without links was
-    stored.
-    """
-    if stored == source_identity(inputs, index):
-        return True
-    path = inputs.names[index]
-    if not isinstance(stored, str) or "\0" in stored or STANDARD in (path, stored):
-        return False
-    real = json_text(os.path.realpath(path))
-    return real in (stored, json_text(os.path.realpath(stored)))

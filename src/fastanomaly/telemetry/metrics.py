@@ -20,7 +20,8 @@ from fastanomaly.telemetry.messages import write_message
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
-    from fastanomaly.results import Counts, Latency, Memory, Sharing
+    from fastanomaly.results import Counts
+    from fastanomaly.results.measures import Latency, Memory, Sharing
     from fastanomaly.runs.run import Run
     from fastanomaly.telemetry.server import Server
 

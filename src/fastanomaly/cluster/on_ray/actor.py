@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from fastanomaly.cluster.exchange import MakeShard
     from fastanomaly.cluster.messages import Message
     from fastanomaly.cluster.shard import Shard
-    from fastanomaly.results import Counts, Memory
+    from fastanomaly.results import Counts
+    from fastanomaly.results.measures import Memory
     from fastanomaly.snapshots.parts import StateFiles
 
 _ROUNDS, _ROUND_SECONDS = 200, 0.01

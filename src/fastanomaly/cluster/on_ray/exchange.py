@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from fastanomaly.cluster.exchange import MakeShard
     from fastanomaly.cluster.messages import Batch, Verdicts
-    from fastanomaly.results import Counts, Memory
+    from fastanomaly.results import Counts
+    from fastanomaly.results.measures import Memory
     from fastanomaly.snapshots.parts import StateFiles
 
 LOST_AFTER_SECONDS = 300.0

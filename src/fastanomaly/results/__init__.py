@@ -1,21 +1,18 @@
 """What a detector returns: flags, counts, and the results of bulk calls.
 
-Named tuples, not dataclasses: importing those would slow the start.
+Named tuples, not dataclasses: importing those would slow the start. What runs of the command
+need is here, the rest in modules that are imported late.
 """
 
-from typing import TYPE_CHECKING, Any, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastanomaly.rules.exact import UNITS, UNITS_PER_CENT, cents_text
 from fastanomaly.rules.rejects import Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from datetime import datetime
     from decimal import Decimal
     from fractions import Fraction
-
-    import numpy as np
-    import numpy.typing as npt
 
 
 class Flag(NamedTuple):
@@ -181,62 +178,6 @@ class Fed(NamedTuple):
     rejected: list[Rejected]
 
 
-class _FlagArrays(NamedTuple):
-    """The four arrays of `ColumnFlags`: NumPy's, of int64, but naming it would import it."""
-
-    rows: Any
-    n: Any
-    mean_cents: Any
-    sd_cents: Any
-
-
-class ColumnFlags(_FlagArrays):
-    """The flagged rows of columns: one-dimensional int64 arrays of one length.
-
-    A named tuple of the four arrays: it is unpacked and indexed as one. As with a data frame,
-    ``len(flags)`` is the number of flags, not of arrays, so that it is false if no row was
-    flagged.
-
-    Attributes
-    ----------
-    rows : numpy.ndarray
-        The indices of the rows flagged, ascending.
-    n : numpy.ndarray
-        How many purchases each was compared with.
-    mean_cents, sd_cents : numpy.ndarray
-        Their mean and standard deviation in cents, truncated.
-
-    Examples
-    --------
-    >>> from fastanomaly import BEFRIEND, PURCHASE, Detector
-    >>> detector = Detector(degree=1, tracked=50)
-    >>> flags = detector.feed_columns(
-    ...     kinds=[BEFRIEND, PURCHASE, PURCHASE, PURCHASE],
-    ...     times_us=[0, 1, 2, 3],
-    ...     users=[1, 2, 2, 1],
-    ...     friends=[2, 0, 0, 0],
-    ...     amounts_units=[0, 1_000_000, 2_000_000, 9_500_000],
-    ... )
-    >>> len(flags)
-    1
-    >>> rows, n, mean_cents, sd_cents = flags
-    >>> rows.tolist(), mean_cents.tolist()
-    ([3], [150])
-    """
-
-    __slots__ = ()
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-    def __reversed__(self) -> "Iterator[npt.NDArray[np.int64]]":
-        return iter(self[::-1])
-
-    @classmethod
-    def _make(cls, iterable: "Iterable[Any]") -> Self:  # type: ignore[override]
-        return cls(*iterable)  # that of named tuples, also used by _replace, compares len
-
-
 class Counts(NamedTuple):
     """What a detector has applied and stores.
 
@@ -272,117 +213,3 @@ class Counts(NamedTuple):
     def events(self) -> int:
         """Valid events of all kinds."""
         return self.purchases + self.befriends + self.unfriends
-
-
-class Work(NamedTuple):
-    """What a detector's searches have cost so far.
-
-    Attributes
-    ----------
-    steps_walked : int
-        Purchases visited in the recency log, and friends visited to decide whether their
-        buyers are in the network.
-    friends_marked : int
-        Friends visited to mark networks.
-    members_merged : int
-        Members whose purchases were merged.
-    """
-
-    steps_walked: int
-    friends_marked: int
-    members_merged: int
-
-
-class Latency(NamedTuple):
-    """A histogram of how long the timed judgements took.
-
-    Attributes
-    ----------
-    bounds : list of float
-        The upper bounds of the buckets in seconds, ascending; the last is infinite.
-    counts : list of int
-        How many judgements are in each bucket.
-    seconds : float
-        The total time.
-    """
-
-    bounds: list[float]
-    counts: list[int]
-    seconds: float
-
-
-class Sharing(NamedTuple):
-    """How judgements were shared among threads, and how large the batches were.
-
-    The events of the bulk calls are judged in batches, as many events as have been read, up
-    to 1,024; of small ones the calling thread judges each purchase in turn.
-
-    Attributes
-    ----------
-    busy : int
-        How many threads judged purchases of the last batch.
-    judgements : int
-        Purchases that were judged and then recorded, those of single calls included.
-    shared : int
-        Those of them that several threads shared.
-    seconds : float
-        The time that judging the shared ones took, from the first to the last of a batch.
-    bounds : list of int
-        The largest numbers of events of the buckets of batches: 1, 2, 4, ... 1,024.
-    batches : list of int
-        How many judged batches are in each bucket.
-    events : int
-        The events in all of them.
-    """
-
-    busy: int
-    judgements: int
-    shared: int
-    seconds: float
-    bounds: list[int]
-    batches: list[int]
-    events: int
-
-
-class Memory(NamedTuple):
-    """The bytes that a detector has allocated, by purpose.
-
-    Attributes
-    ----------
-    users : int
-        Tables and arrays with an entry for each user.
-    ids : int
-        The texts of ids that are not plain decimal numbers of up to 18 digits.
-    friendships : int
-        Lists of friends; each friendship is in two.
-    purchases : int
-        Purchases stored for later verdicts.
-    recency : int
-        The recency log: the newest purchases of all users.
-    scratch : int
-        Buffers that searches and bulk calls reuse.
-    judges : int
-        Buffers of the judges of further threads: at most 16 bytes a user for each, and their
-        windows and queues.
-    """
-
-    users: int
-    ids: int
-    friendships: int
-    purchases: int
-    recency: int
-    scratch: int
-    judges: int
-
-    @property
-    def total(self) -> int:
-        """Their sum."""
-        return (
-            self.users
-            + self.ids
-            + self.friendships
-            + self.purchases
-            + self.recency
-            + self.scratch
-            + self.judges
-        )
