@@ -15,5 +15,7 @@ until [ -f "$root/scripts/environment.sh" ]; do
 done
 python=$(bash "$root/scripts/environment.sh")
 mkdir -p "$here/log_output"
-exec "$python" -P -m fastanomaly detect "$here/log_input/batch_log.json" \
-    "$here/log_input/stream_log.json" "$here/log_output/flagged_purchases.json" "$@"
+# As `-m fastanomaly`, which imports more before it.
+exec "$python" -P -c 'from fastanomaly.__main__ import run; run()' detect \
+    "$here/log_input/batch_log.json" "$here/log_input/stream_log.json" \
+    "$here/log_output/flagged_purchases.json" "$@"
