@@ -109,37 +109,19 @@ assert main(["detect", "--quiet", *sys.argv[1:]]) == 0
 print(*sorted(sys.modules))
 """
 
-FAULTS = """
-import resource, sys
-import fastanomaly.cli.detect
-from fastanomaly.cli.main import main
 
-def faults():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
-
-before = faults()
-assert main(["detect", "--quiet", *sys.argv[1:]]) == 0
-print((faults() - before) * resource.getpagesize())
-"""
-
-
-def run_tiny_logs(tmp_path, program):
-    """Return the words that a program prints which runs the command over two tiny logs."""
+def test_the_command_starts_without_what_few_runs_need(tmp_path):
     for name, text in (("batch", '{"D":"2", "T":"50"}\n'), ("stream", "")):
         (tmp_path / name).write_text(text)
     done = subprocess.run(
-        [sys.executable, "-P", "-c", program, "batch", "stream", "out"],
+        [sys.executable, "-P", "-c", STARTING, "batch", "stream", "out"],
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    return done.stdout.split()
-
-
-def test_the_command_starts_without_what_few_runs_need(tmp_path):
-    loaded = run_tiny_logs(tmp_path, STARTING)
+    loaded = done.stdout.split()
     assert {name for name in loaded if name.startswith("fastanomaly.")} == {
         f"fastanomaly.{name}" for name in NEEDED.split()
     }
@@ -148,8 +130,3 @@ def test_the_command_starts_without_what_few_runs_need(tmp_path):
         | {"csv", "decimal", "duckdb", "psycopg", "pyarrow", "sqlite3", "urllib.parse"}
         | {"fractions", "locale", "tqdm", "unicodedata"}
     )
-
-
-def test_no_block_of_memory_is_zeroed_before_a_log_is_read(tmp_path):
-    (touched,) = map(int, run_tiny_logs(tmp_path, FAULTS))
-    assert touched < 6 << 20

@@ -337,10 +337,9 @@ def _keep_memory() -> None:
     """Make glibc keep the memory of blocks.
 
     Until a block of this size has been freed, it returns the memory of each block to the
-    system and gets it again page by page. A second time would write zeros to all of it, and
-    so would it after the command's own check that there is memory, were that not smaller.
+    system and gets it again page by page. A second time would write zeros to all of it.
     """
-    bytes(5 * _BLOCK)
+    bytes(4 * _BLOCK)
 
 
 def _reader(path: str, file: InputFile, kind: tuple[str, ...] | None) -> Reader:
