@@ -302,7 +302,7 @@ class ClusterDetector:
     @property
     def counts(self) -> Counts:
         """Events applied, and what is stored now."""
-        shards = self.exchange.counts()
+        shards: list[Counts] = self.exchange.call_all("counts")
         return shards[0]._replace(
             flags=self._flags, kept=sum(counts.kept for counts in shards)
         )
@@ -319,7 +319,7 @@ class ClusterDetector:
         >>> len(memory.shards), memory.total == sum(one.total for one in memory.shards)
         (3, True)
         """
-        return ClusterMemory(self.exchange.memory())
+        return ClusterMemory(self.exchange.call_all("memory"))
 
     def _row_parts(self, columns: tuple[Any, Any, Any, Any, Any]) -> Iterator[_Part]:
         """Yield batches of the rows of columns."""

@@ -12,8 +12,6 @@ from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts, payload
 if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Message
     from fastanomaly.cluster.shard import Shard
-    from fastanomaly.results import Counts
-    from fastanomaly.results.measures import Memory
     from fastanomaly.snapshots.parts import StateFiles
 
 MakeShard: TypeAlias = "Callable[[int], Shard]"
@@ -69,20 +67,18 @@ class Exchange(Protocol):
     def wait(self) -> Sequence[Verdicts]:
         """Return verdicts, and wait until there are some."""
 
-    def counts(self) -> list[Counts]:
-        """Return the counts of all shards, in their order."""
+    def call(self, number: int, method: str, *arguments: object) -> Any:
+        """Return what a method of a shard returns, such as its counts.
 
-    def memory(self) -> list[Memory]:
-        """Return the memory of all shards, in their order."""
-
-    def save(self, folder: str, header: dict[str, Any]) -> list[dict[str, Any]]:
-        """Have all shards write their files, see `Shard.save`; what that returns, in order.
-
-        All verdicts on all batches have been returned.
+        All verdicts on all batches have been returned. The method changes nothing in the
+        shard, since it may be called again if the answer is lost.
         """
 
+    def call_all(self, method: str, *arguments: object) -> list[Any]:
+        """Return what a method of each shard returns, in their order; see `call`."""
+
     def saved(self, files: StateFiles) -> None:
-        """Note that what `save` has written is a whole snapshot: shards can start from it."""
+        """Note that what `Shard.save` has written is a whole snapshot to start from."""
 
     def load(self, files: StateFiles) -> None:
         """Have all shards read a state, see `Shard.load`; messages on their way are dropped.
@@ -146,17 +142,13 @@ class LocalExchange:
             raise RuntimeError("no message is on its way, but verdicts are missing")
         return verdicts
 
-    def counts(self) -> list[Counts]:
-        """Return the counts of all shards."""
-        return [shard.counts() for shard in self._shards]
+    def call(self, number: int, method: str, *arguments: object) -> Any:
+        """Return what a method of a shard returns."""
+        return getattr(self._shards[number], method)(*arguments)
 
-    def memory(self) -> list[Memory]:
-        """Return the memory of all shards."""
-        return [shard.memory() for shard in self._shards]
-
-    def save(self, folder: str, header: dict[str, Any]) -> list[dict[str, Any]]:
-        """Have one shard after another write its file."""
-        return [shard.save(folder, header) for shard in self._shards]
+    def call_all(self, method: str, *arguments: object) -> list[Any]:
+        """Call a method of one shard after another."""
+        return [self.call(number, method, *arguments) for number in range(self.shards)]
 
     def saved(self, files: StateFiles) -> None:
         """Do nothing: shards in this process do not start again."""

@@ -56,7 +56,7 @@ def write_cluster(
     written: list[StateFiles] = []
 
     def save(folder: str, token: str) -> list[dict[str, Any]]:
-        parts = exchange.save(folder, {**members, "token": token})
+        parts = exchange.call_all("save", folder, {**members, "token": token})
         file = open_folder(folder).file
         written.append(StateFiles(tuple(file(part["name"]) for part in parts), token))
         return parts

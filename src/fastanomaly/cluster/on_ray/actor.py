@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from fastanomaly.cluster.exchange import MakeShard
     from fastanomaly.cluster.messages import Message
     from fastanomaly.cluster.shard import Shard
-    from fastanomaly.results import Counts
-    from fastanomaly.results.measures import Memory
     from fastanomaly.snapshots.parts import StateFiles
 
 _ROUNDS, _ROUND_SECONDS = 200, 0.01
@@ -131,22 +129,13 @@ class ShardActor:
         verdicts, self._verdicts = self._verdicts, []
         return verdicts
 
-    async def counts(self, batches: int) -> Counts | None:
-        """Return the counts of the shard after so many batches; None if it lacks some."""
-        shard = await self._reached(batches)
-        return None if shard is None else shard.counts()
+    async def call(self, batches: int, method: str, *arguments: Any) -> list[Any] | None:
+        """Return what a method of the shard returns after so many batches, in a list.
 
-    async def save(
-        self, batches: int, folder: str, header: dict[str, Any]
-    ) -> dict[str, Any] | None:
-        """Write a part of a snapshot after so many batches; None if it lacks some."""
+        None if it lacks some.
+        """
         shard = await self._reached(batches)
-        return None if shard is None else shard.save(folder, header)
-
-    async def memory(self, batches: int) -> Memory | None:
-        """Return the memory of the shard after so many batches; None if it lacks some."""
-        shard = await self._reached(batches)
-        return None if shard is None else shard.memory()
+        return None if shard is None else [getattr(shard, method)(*arguments)]
 
     async def _reached(self, batches: int) -> Shard | None:
         """Return the shard once it has applied so many batches; None if they do not come.

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
     from fastanomaly.cluster.exchange import MakeShard
     from fastanomaly.cluster.messages import Batch, Verdicts
-    from fastanomaly.results import Counts
-    from fastanomaly.results.measures import Memory
     from fastanomaly.snapshots.parts import StateFiles
 
 LOST_AFTER_SECONDS = 300.0
@@ -145,17 +143,13 @@ class RayExchange:
                 self._renew(number)
         return verdicts
 
-    def counts(self) -> list[Counts]:
-        """Return the counts of all shards."""
-        return self._call_all("counts")
+    def call(self, number: int, method: str, *arguments: object) -> Any:
+        """Return what a method of a shard returns."""
+        return self._call([number], method, arguments)[0]
 
-    def memory(self) -> list[Memory]:
-        """Return the memory of all shards."""
-        return self._call_all("memory")
-
-    def save(self, folder: str, header: dict[str, Any]) -> list[dict[str, Any]]:
-        """Have all shards write their files at the same time."""
-        return self._call_all("save", folder, header)
+    def call_all(self, method: str, *arguments: object) -> list[Any]:
+        """Call a method of all shards at the same time."""
+        return self._call(range(self.shards), method, arguments)
 
     def saved(self, files: StateFiles) -> None:
         """Note a snapshot from which shards can begin: batches before are forgotten."""
@@ -288,24 +282,26 @@ class RayExchange:
                 raise ClusterError(f"{self._name(number)}: {silent}: {reason}")
             time.sleep(_RETRY_SECONDS)
 
-    def _call_all(self, method: str, *arguments: object) -> list[Any]:
-        """Return what a method of each shard returns once it has applied all batches."""
+    def _call(
+        self, numbers: Sequence[int], method: str, arguments: tuple[object, ...]
+    ) -> list[Any]:
+        """Return what a method of shards returns once they have applied all batches."""
         batches = self._kept.end
         lost_at = time.monotonic() + self._lost_after
         calls = [
-            partial(getattr(actor, method).remote, batches, *arguments)
-            for actor in self._actors
+            partial(self._actors[number].call.remote, batches, method, *arguments)
+            for number in numbers
         ]
         first_calls = [call() for call in calls]
         found = []
-        for number, first_call in enumerate(first_calls):
-            value = self._value(first_call, self._lost_after)
-            while value is None:
+        for number, call, first_call in zip(numbers, calls, first_calls, strict=True):
+            values = self._value(first_call, self._lost_after)
+            while values is None:
                 if time.monotonic() > lost_at:
                     raise ClusterError(f"{self._name(number)}: lacks batches")
                 self._recover(number)
-                value = self._persist(number, calls[number])
-            found.append(value)
+                values = self._persist(number, call)
+            found += values
         return found
 
     @staticmethod
