@@ -76,5 +76,8 @@ def flags_bytes(flags):
 def check_same(cluster, single):
     """Check that a cluster has applied and keeps what a detector does."""
     assert cluster.counts == single.counts
+    assert cluster.newest_us == single.newest_us
     for shard in shards_of(cluster):
+        assert shard.counts()[7:] == single.counts[7:]
+        assert shard.newest_us() == single.newest_us
         shard.check()

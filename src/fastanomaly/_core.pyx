@@ -45,7 +45,6 @@ from fastanomaly.engine.network cimport (
 )
 from fastanomaly.engine.overlay cimport BATCH_MAX
 from fastanomaly.engine.packet cimport Reader, packet_bytes, reader_of
-from fastanomaly.engine.recency cimport recency_newest
 from fastanomaly.engine.reject cimport VALID, quick_reason
 from fastanomaly.engine.reject_rows cimport fault_detail, reject_rows
 from fastanomaly.engine.save cimport save_state, state_arrays, state_scalars
@@ -62,11 +61,12 @@ from fastanomaly.engine.shard cimport Shard, shard_begin, shard_free, shard_owne
 from fastanomaly.engine.shard_statistics cimport shard_memory
 from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (
-    judges_latencies, judges_work, memory_bytes, state_counts, workers_counts,
+    judges_latencies, judges_work, memory_bytes, state_counts, state_newest_us,
+    workers_counts,
 )
 from fastanomaly.engine.times cimport time_in_unit
 from fastanomaly.engine.types cimport (
-    BEFRIEND, PURCHASE, UNFRIEND, Event, PurchaseKey, Reading,
+    BEFRIEND, PURCHASE, UNFRIEND, Event, Reading,
 )
 from fastanomaly.engine.user_keys cimport key_of_object, key_text
 from fastanomaly.engine.users cimport keys_equal
@@ -733,8 +733,7 @@ cdef class Engine:
     def newest_us(self):
         """Return the newest timestamp of a purchase, or None."""
         self.check_idle()
-        cdef const PurchaseKey* newest = recency_newest(&self.state.recency)
-        return None if newest == NULL else newest.time_us
+        return state_newest_us(&self.state)
 
     def memory(self):
         """Return the values of `Memory`, in its order."""
@@ -760,6 +759,8 @@ cdef class LineColumns:
     ----------
     data, max_line, log, first_line, max_rejected
         As for `Engine.feed`; the data must not change meanwhile.
+    round_amounts, time_unit
+        As for `Engine`.
 
     Notes
     -----
@@ -776,7 +777,8 @@ cdef class LineColumns:
     cdef readonly list rejected         # the lines rejected so far
 
     def __cinit__(
-        self, data, *, int64_t max_line, log, int64_t first_line, Py_ssize_t max_rejected
+        self, data, *, int64_t max_line, log, int64_t first_line, Py_ssize_t max_rejected,
+        bint round_amounts=False, int time_unit=0
     ):
         self.view = data
         self.log = log
@@ -785,6 +787,8 @@ cdef class LineColumns:
         self.rejected = []
         memory_zeroed(<void**> &self.scan, 1, sizeof(ColumnScan))
         self.scan.line = first_line
+        self.scan.reading.round_amounts = round_amounts
+        self.scan.reading.time_unit = time_unit
         size = self.view.shape[0]
         lines_begin(
             &self.scan.lines, <const char*> &self.view[0] if size > 0 else NULL, size,
@@ -807,8 +811,9 @@ cdef class LineColumns:
         tuple or None
             Whether all ids are plain numbers; the columns kinds (uint8), times_us, users,
             friends and amounts_units (int64) as bytes, where ids that are not all numbers are
-            as in engine/id_texts.pxd; and the places of the rows' lines: an array of (line
-            number, start, end), int64, the line being data[start:end].
+            as in engine/id_texts.pxd; how many amounts were rounded and how many times cut;
+            and the places of the rows' lines: an array of (line number, start, end), int64,
+            the line being data[start:end].
 
         Raises
         ------
@@ -884,7 +889,8 @@ cdef class ShardEngine:
 
     def feed(
         self, int64_t seq, const uint8_t[::1] kinds, const int64_t[::1] times_us, users,
-        friends, const int64_t[::1] amounts_units, *, bint judged
+        friends, const int64_t[::1] amounts_units, *, bint judged,
+        tuple adjusted=(0, 0)
     ):
         """Judge the own purchases of a batch if `judged`, then apply all of it.
 
@@ -897,6 +903,8 @@ cdef class ShardEngine:
             of ids may be bytes, too, see engine/id_texts.pxd.
         judged : bool
             Whether purchases are judged.
+        adjusted : tuple of two int
+            Of how many purchases the amount was rounded, and the time cut; for counts.
 
         Returns
         -------
@@ -911,10 +919,12 @@ cdef class ShardEngine:
         MemoryError
             Call again with the same batch, and no other one: it continues where it stopped.
         """
+        cdef int64_t rounded_amounts, cut_times
+        rounded_amounts, cut_times = adjusted
         _guard = self.guard()
         return feed_shard(
             &self.shard, &self.settings, &self.scratch, seq, kinds, times_us, users, friends,
-            amounts_units, judged,
+            amounts_units, judged, rounded_amounts, cut_times,
         )
 
     def answer(self, bytes asks not None):
@@ -995,6 +1005,11 @@ cdef class ShardEngine:
         """Return the values of `Counts`, in its order: `kept` are those of the own users."""
         _guard = self.guard()
         return state_counts(&self.shard.state)
+
+    def newest_us(self):
+        """Return the newest timestamp of a purchase, or None."""
+        _guard = self.guard()
+        return state_newest_us(&self.shard.state)
 
     def memory(self):
         """Return the values of `Memory`, in its order."""

@@ -1,7 +1,7 @@
 """Values as Python programs pass them, to the exact integers of the engine."""
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import gcd
 from operator import index
 from typing import (
@@ -145,6 +145,11 @@ class Reading(NamedTuple):
     def options(self) -> dict[str, Any]:
         """Return the options that are set, by name; none for the strict forms."""
         return {name: value for name, value in self._asdict().items() if value}
+
+    @classmethod
+    def saved(cls, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the options that are among saved values, by name; see `options`."""
+        return {name: values[name] for name in cls._fields if name in values}
 
     def adjusted(self) -> list[str]:
         """Return the names of the counts of values that these options adjust."""

@@ -860,7 +860,7 @@ def _empty(kind: type[Detector], values: dict[str, Any]) -> Detector:
         values["tracked"],
         values["sigmas"],
         method=values["method"],
-        **{name: values[name] for name in Reading._fields if name in values},
+        **Reading.saved(values),
     )
 
 

@@ -12,6 +12,7 @@ import lines
 import numpy as np
 import profiles
 import pytest
+from adjusting import adjusted, reading_of
 from allocations import failing_after
 from clusterlogs import crowd, growing_log
 from deliveries import check_same, seeded_cluster
@@ -76,14 +77,17 @@ def test_agrees_with_one_process(first_seed):
         logs, rng = random_logs(seed), Random(seed)
         degree = rng.choice((logs.degree, rng.randint(1, 5)))
         settings = degree, logs.tracked, rng.choice((logs.sigmas, 0))
-        single = Detector(*settings, threads=1)
-        cluster = seeded_cluster(
-            seed, *settings, shards=rng.choice(SHARDS), batch_events=rng.choice(BATCHES)
-        )
+        reading = reading_of(rng)
+        single = Detector(*settings, threads=1, **reading)
+        options = {"shards": rng.choice(SHARDS), "batch_events": rng.choice(BATCHES)}
+        cluster = seeded_cluster(seed, *settings, **options, **reading)
         for log in (logs.batch, logs.stream, logs.stream):
-            compare(rng, cluster, single, log, logs.max_line, seen)
+            text = adjusted(log, reading, rng)
+            compare(rng, cluster, single, text, logs.max_line, seen)
         check_same(cluster, single)
-    assert min(seen[name] for name in ("flags", "rejected", "texts")) > 20, seen
+        seen["rounded"] += single.counts.rounded_amounts
+        seen["cut"] += single.counts.cut_times
+    assert min(seen.values()) > 20, seen
 
 
 DIRT = (b"", b"{}", b"not JSON", b"\xff", b'{"event_type":"purchase", "id":"1", "amount":"x"}')
@@ -128,7 +132,8 @@ def growing_text():
     rows = zip(*(column.tolist() for column in growing_log()), strict=True)
     for number, (kind, time, user, friend, units) in enumerate(rows):
         event = batches.Event(kind, f"u{user}", f"u{friend}", time, units, number % 50 == 0)
-        found.append(batches.line_of(event))
+        line = batches.line_of(event)
+        found.append(line.replace(b'"}', b'0000001"}') if kind == PURCHASE else line)
         if number % 60 == 0:
             found += [b"", b"[]"]
     return [line + b"\n" for line in found]
@@ -138,14 +143,15 @@ def growing_text():
 def test_each_allocation_fails_in_turn(tracked):
     text = growing_text()
     before, during = text[:500], text[500:700]
-    single = Detector(1, tracked, 0)
+    single = Detector(1, tracked, 0, round_amounts=True)
     single.feed(before)
     expected = single.feed(during, first_line=501)
+    assert single.counts.rounded_amounts == single.counts.purchases
     assert expected.flags
     assert expected.rejected
     failures = Counter()
     for allocations in range(10_000):
-        cluster = ClusterDetector(1, tracked, 0, shards=3, batch_events=50)
+        cluster = ClusterDetector(1, tracked, 0, shards=3, batch_events=50, round_amounts=True)
         cluster.feed(before)
         found, failed = feed_with(allocations, cluster, during)
         if not failed:
@@ -295,8 +301,10 @@ def test_reading_fails(batch_events):
 def read_all(text):
     """Return the columns of a text whose ids are not numbers, as arrays and bytes."""
     scanner = LineColumns(text, max_line=1000, log="", first_line=1, max_rejected=10)
-    numbers, (kinds, times_us, users, friends, amounts_units), _places = scanner.read(1024)
+    numbers, columns, adjusted, _places = scanner.read(1024)
     assert not numbers
+    assert adjusted == (0, 0)
+    kinds, times_us, users, friends, amounts_units = columns
     return (
         np.frombuffer(kinds, np.uint8),
         np.frombuffer(times_us, np.int64),

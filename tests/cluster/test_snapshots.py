@@ -1,12 +1,14 @@
 """What continues from a snapshot gives what the cluster gives that never stopped."""
 
 import json
+from collections import Counter
 from functools import partial
 from random import Random
 
 import batches
 import profiles
 import pytest
+from adjusting import adjusted, reading_of
 from clusterlogs import befriend, buy, crowd, growing_log, rows
 from deliveries import SeededExchange, check_same, flags_bytes, seeded_cluster, shards_of
 from randomlogs import random_logs
@@ -14,7 +16,6 @@ from randomlogs import random_logs
 from fastanomaly import CheckpointError, Detector
 from fastanomaly.cli.main import main
 from fastanomaly.cluster import ClusterDetector
-from fastanomaly.errors import UsageError
 from fastanomaly.snapshots.parts import StateFiles
 
 LOGS = profiles.current().cluster_logs
@@ -252,14 +253,26 @@ def test_a_checkpoint_of_a_run(tmp_path, monkeypatch):
     check_same(cluster, single)
 
 
-def test_adjusted_values_stay_counted(tmp_path):
-    single = Detector(1, 5, round_amounts=True)
-    single.purchase("ann", "1.00000049", 5)
-    single.save(tmp_path / "state")
-    with pytest.raises(
-        UsageError, match="state: saved with round_amounts=True, which clusters"
-    ):
-        ClusterDetector.load(tmp_path / "state")
+def test_options_of_reading_and_their_counts_go_with_the_state(tmp_path):
+    seen = Counter()
+    for seed in range(LOGS // 4):
+        logs, rng = random_logs(seed), Random(seed)
+        settings, reading = (logs.degree, logs.tracked, logs.sigmas), reading_of(rng)
+        single = Detector(*settings, **reading)
+        detector = seeded_cluster(seed, *settings, shards=rng.choice(SHARDS), **reading)
+        for number in range(3):
+            log = adjusted(rng.choice((logs.batch, logs.stream)), reading, rng)
+            options = {"max_line": logs.max_line, "first_line": number + 1}
+            assert detector.feed(log, **options) == single.feed(log, **options), seed
+            detector = moved(rng, detector, tmp_path / f"{seed}-{number}", seed)
+            check(detector, single)
+            for name in ("degree", "tracked", "sigmas", "round_amounts", "time_unit"):
+                assert getattr(detector, name) == getattr(single, name), name
+            seen[type(detector), *sorted(reading)] += 1
+        seen["rounded"] += single.counts.rounded_amounts
+        seen["cut"] += single.counts.cut_times
+    assert len(seen) == 2 * 4 + 2
+    assert min(seen["rounded"], seen["cut"]) > 20, seen
 
 
 def test_a_time_that_shards_cannot_have(tmp_path):

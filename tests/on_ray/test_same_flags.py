@@ -1,9 +1,11 @@
 """Shards on Ray give the flags of one process, to the byte."""
 
 from random import Random
+from typing import Any
 
 import profiles
 import pytest
+from adjusting import adjusted
 from clusterlogs import crowd
 from deliveries import flags_bytes
 from on_ray.rayclusters import ray_cluster
@@ -41,9 +43,13 @@ def test_columns(seed):
 def test_lines(seed):
     logs = random_logs(seed)
     settings = logs.degree, logs.tracked, logs.sigmas
-    single = Detector(*settings)
-    with ray_cluster(*settings, shards=3, batch_events=7) as cluster:
+    reading: dict[str, Any] = {"round_amounts": True, "time_unit": "ms"}
+    single = Detector(*settings, **reading)
+    with ray_cluster(*settings, shards=3, batch_events=7, **reading) as cluster:
+        assert cluster.newest_us is None
         for log, judge in ((logs.batch, False), (logs.stream, True)):
+            text = adjusted(log, reading, Random(seed))
             options = {"judge": judge, "log": "log", "max_line": logs.max_line}
-            assert cluster.feed(log, **options) == single.feed(log, **options)
+            assert cluster.feed(text, **options) == single.feed(text, **options)
         assert cluster.counts == single.counts
+        assert cluster.newest_us == single.newest_us

@@ -1,12 +1,12 @@
 """Rounded amounts against the reference: single texts, lines, and whole random logs."""
 
-import re
 from random import Random
 
 import hypothesis.strategies as st
 import profiles
 import pytest
 import reference
+from adjusting import noisy
 from hypothesis import example, given, settings
 from lines import unusual_spellings
 from profiles import examples
@@ -103,18 +103,6 @@ def by_reference(line):
     except reference.Reject as reject:
         return reference.REASONS.index(reject.reason)
     return 0, user, time_us, amount * 10**6
-
-
-def noisy(log, random):
-    """Return a log in which many amounts have more decimals than they should."""
-
-    def more(match):
-        if random.random() < 0.5:
-            return match[0]
-        noise = random.choice([b"0000000004", b"4999999996", b"0000005", b"9999999999999997"])
-        return match[0] + noise
-
-    return re.sub(rb'"amount"\s*:\s*"?[0-9]+\.[0-9]{1,6}', more, log)
 
 
 @pytest.mark.parametrize("first_seed", range(0, LOGS, CHUNK))

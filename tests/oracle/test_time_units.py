@@ -1,14 +1,13 @@
 """Times in units against the reference: single values, lines, and whole random logs."""
 
 import json
-import re
-from fractions import Fraction
 from random import Random
 
 import hypothesis.strategies as st
 import profiles
 import pytest
 import reference
+from adjusting import UNITS, in_unit
 from hypothesis import example, given, settings
 from lines import unusual_spellings
 from profiles import examples
@@ -16,10 +15,8 @@ from randomlogs import random_logs
 
 from fastanomaly import Detector, detect
 from fastanomaly._core import decode, scan
-from fastanomaly.convert import TimeUnit
 
 LOGS = max(profiles.current().random_logs // 20, 20)
-UNITS: tuple[TimeUnit, ...] = ("s", "ms", "us", "ns", "iso")
 
 digits = st.text("0123456789", min_size=1, max_size=22)
 numbers = st.one_of(
@@ -117,38 +114,6 @@ def test_numbers_in_the_usual_form_are_scanned():
             assert scan(line_with(value), False, code) == (0, "2", 1465542311250000, 10**6)
     assert scan(line_with("1465542311"), False, 0) is None
     assert scan(line_with('"2017-06-13T11:33"'), False, 5) is not None
-
-
-def in_unit(log, unit, random):
-    """Return a log in which most valid timestamps are numbers in a unit, or wider texts."""
-
-    def spelled(match):
-        text = match[2].decode(errors="replace")
-        try:
-            time_us = reference.parse_timestamp(text)
-        except reference.Reject:
-            return match[0]
-        if random.random() < 0.2:
-            return match[0]
-        if unit == "iso" or random.random() < 0.2:
-            if re.search(r"\.[0-9]{6}", text):
-                text = re.sub(r"(\.[0-9]{6})", r"\g<1>" + random.choice(["000", "001"]), text)
-            elif text[19:] == "" and text.endswith(":00"):
-                text = text[:16]
-            return match[1] + f'"{text}"'.encode()
-        value = Fraction(time_us) * reference.PER_SECOND[unit] / 10**6
-        whole, rest = divmod(value, 1)
-        decimals = f"{int(rest * 10**6):06d}".rstrip("0")
-        if random.random() < 0.1:
-            decimals = decimals.ljust(6, "0") + "5"
-        number = f"{whole}.{decimals}" if decimals else str(whole)
-        if whole < 0 and rest:
-            return match[0]
-        if random.random() < 0.2:
-            number = f'"{number}"'
-        return match[1] + number.encode()
-
-    return re.sub(rb'("timestamp"\s*:\s*)"([^"\\]*)"', spelled, log)
 
 
 @pytest.mark.parametrize("unit", UNITS)

@@ -12,11 +12,11 @@ from fastanomaly._core import LineColumns, check_columns
 from fastanomaly.cluster.exchange import LocalExchange
 from fastanomaly.cluster.line_rows import read_rows
 from fastanomaly.cluster.memory import ClusterMemory
-from fastanomaly.cluster.saving import check_saved, write_cluster
+from fastanomaly.cluster.saving import write_cluster
 from fastanomaly.cluster.sequencer import Sequencer
 from fastanomaly.cluster.shard import Shard
 from fastanomaly.columns import event_columns
-from fastanomaly.convert import exact_sigmas
+from fastanomaly.convert import Reading, check_reading, decimal_sigmas, exact_sigmas
 from fastanomaly.detector import PURCHASE, check_max_rejected, joined_lines
 from fastanomaly.errors import FeedError, ParameterError
 from fastanomaly.results import Counts, Fed
@@ -31,13 +31,14 @@ from fastanomaly.snapshots.reading import read_newest
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
+    from decimal import Decimal
 
     import numpy.typing as npt
 
     from fastanomaly.cluster.exchange import Exchange, MakeShard
     from fastanomaly.cluster.messages import Verdicts
     from fastanomaly.cluster.sequencer import Table
-    from fastanomaly.convert import Number
+    from fastanomaly.convert import Number, TimeUnit
     from fastanomaly.snapshots.reading import Saved
 
 MAX_SHARDS = 1024
@@ -53,6 +54,8 @@ class ClusterDetector:
     ----------
     degree, tracked, sigmas
         D, T and k, as for `Detector`.
+    round_amounts, time_unit
+        What is accepted in lines, as for `Detector`.
     shards : int, default 2
         K, 1 to 1,024.
     batch_events : int, default 256
@@ -96,6 +99,8 @@ class ClusterDetector:
         tracked: int | str,
         sigmas: Number = 3,
         *,
+        round_amounts: bool = False,
+        time_unit: TimeUnit | None = None,
         shards: int = _SHARDS,
         batch_events: int = 256,
         make_exchange: Callable[[MakeShard, int], Exchange] = LocalExchange,
@@ -106,6 +111,7 @@ class ClusterDetector:
             Shard, shards=count, degree=values[0], tracked=values[1], sigmas=values[2]
         )
         self._parameters = values
+        self._reading = check_reading(round_amounts, time_unit)
         self._batch_events = _in_range("batch_events", batch_events, MAX_BATCH_EVENTS)
         self.exchange: Exchange = make_exchange(make_shard, count)
         self._sequencer = Sequencer(count)
@@ -141,7 +147,13 @@ class ClusterDetector:
         """
         self._check_finished()
         self._good = write_cluster(
-            self.exchange, os.fspath(path), self._parameters, self.counts, self._good, **more
+            self.exchange,
+            os.fspath(path),
+            self._parameters,
+            self._reading,
+            self.counts,
+            self._good,
+            **more,
         )
 
     @classmethod
@@ -179,7 +191,7 @@ class ClusterDetector:
         CheckpointError
             If there is no snapshot, or none is whole, or the file is not.
         UsageError
-            If a detector was saved with options that clusters do not have.
+            If what reads the URL is not installed.
         OSError
             If a file cannot be read.
 
@@ -229,7 +241,13 @@ class ClusterDetector:
             `finish` returns the others, and must be called before more is fed.
         """
         columns = event_columns(
-            kinds, times_us, users, friends, amounts_units, purchase=PURCHASE, doubt=True
+            kinds,
+            times_us,
+            users,
+            friends,
+            amounts_units,
+            purchase=PURCHASE,
+            doubt=self.time_unit != "us",
         )
         check_columns(*columns)
         found, rows, error = self._run(self._row_parts(columns), judge, _column_flags)
@@ -274,6 +292,8 @@ class ClusterDetector:
             log=log,
             first_line=first_line,
             max_rejected=1 if strict else check_max_rejected(max_rejected),
+            round_amounts=self._reading.round_amounts,
+            time_unit=self._reading.unit_code,
         )
         parts = self._line_parts(scanner, data, log)
         found, count, error = self._run(parts, judge, _line_flags)
@@ -300,12 +320,43 @@ class ClusterDetector:
         self.exchange.close()
 
     @property
+    def degree(self) -> int:
+        """D."""
+        return self._parameters[0]
+
+    @property
+    def tracked(self) -> int:
+        """T."""
+        return self._parameters[1]
+
+    @property
+    def sigmas(self) -> Decimal:
+        """The exact k."""
+        return decimal_sigmas(*self._parameters[2])
+
+    @property
+    def round_amounts(self) -> bool:
+        """Whether amounts with more than six decimals are rounded."""
+        return self._reading.round_amounts
+
+    @property
+    def time_unit(self) -> str | None:
+        """What numbers in timestamps count, see `Detector`; None if they are rejected."""
+        return self._reading.time_unit
+
+    @property
     def counts(self) -> Counts:
         """Events applied, and what is stored now."""
         shards: list[Counts] = self.exchange.call_all("counts")
         return shards[0]._replace(
             flags=self._flags, kept=sum(counts.kept for counts in shards)
         )
+
+    @property
+    def newest_us(self) -> int | None:
+        """The newest timestamp of a purchase, as for `Detector`."""
+        newest_us: int | None = self.exchange.call(0, "newest_us")  # all have the same log
+        return newest_us
 
     def memory(self) -> ClusterMemory:
         """Return the bytes in use, by shard and purpose; costs as `Detector.memory`, K times.
@@ -342,7 +393,7 @@ class ClusterDetector:
                 raise _ReadError(scanner.lines) from error
             if rows is None:
                 return
-            yield _Part(rows.columns, rows.flags, scanner.lines)
+            yield _Part(rows.columns, rows.flags, scanner.lines, rows.adjusted)
 
     def _run(
         self,
@@ -381,7 +432,13 @@ class ClusterDetector:
         """Send a part as the next batch."""
         purchases = int((part.columns[0] == PURCHASE).sum())
         self.exchange.send(
-            self._sequencer.batch(part.columns, purchases, part.make_flags, judged=judge)
+            self._sequencer.batch(
+                part.columns,
+                purchases,
+                part.make_flags,
+                judged=judge,
+                adjusted=part.adjusted,
+            )
         )
 
     def _take(self, arrived: Sequence[Verdicts]) -> list[Any]:
@@ -408,10 +465,16 @@ def read_cluster(
 
     def read(saved: Saved) -> tuple[ClusterDetector, dict[str, Any]]:
         members = saved.members
-        check_saved(saved)
-        values = (members["detector"][name] for name in ("degree", "tracked", "sigmas"))
+        detector = members["detector"]
         count = members.get("shards", _SHARDS) if shards is None else shards
-        made = kind(*values, shards=count, **options)
+        made = kind(
+            detector["degree"],
+            detector["tracked"],
+            detector["sigmas"],
+            shards=count,
+            **Reading.saved(detector),
+            **options,
+        )
         try:
             made.exchange.load(saved.files)
         except BaseException:
@@ -431,6 +494,7 @@ class _Part(NamedTuple):
     columns: tuple[Any, Any, Any, Any, Any]
     make_flags: Callable[[Table], Any]  # see `Sequencer.batch`
     end: int  # how many rows or lines there are up to its end
+    adjusted: tuple[int, int] = 0, 0  # see `Batch`
 
 
 class _ReadError(Exception):

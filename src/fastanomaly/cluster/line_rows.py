@@ -24,6 +24,8 @@ class LineRows:
         Whether all ids are plain numbers.
     columns : tuple of bytes
         What `LineColumns.read` has returned.
+    adjusted : tuple of two int
+        Likewise.
     places : bytes
         Likewise.
     """
@@ -34,6 +36,7 @@ class LineRows:
         log: str,
         numbers: bool,
         columns: tuple[bytes, bytes, bytes, bytes, bytes],
+        adjusted: tuple[int, int],
         places: bytes,
     ) -> None:
         import numpy as np  # noqa: PLC0415 - imported late: it slows the start
@@ -42,6 +45,7 @@ class LineRows:
         self._data = data
         self._log = log
         self._places = np.frombuffer(places, np.int64).reshape(-1, 3)
+        self.adjusted = adjusted
         self.columns: tuple[Any, Any, Any, Any, Any] = (
             np.frombuffer(kinds, np.uint8),
             np.frombuffer(times_us, np.int64),

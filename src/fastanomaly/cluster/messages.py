@@ -22,6 +22,8 @@ class Batch(NamedTuple):
         both columns of ids as bytes, see engine/id_texts.pxd.
     judged : bool
         Whether its purchases are judged.
+    adjusted : tuple of two int
+        Of how many of its purchases the amount was rounded, and the time cut, see `Detector`.
     """
 
     number: int
@@ -29,6 +31,7 @@ class Batch(NamedTuple):
     released: int
     columns: tuple[Any, Any, Any, Any, Any]
     judged: bool
+    adjusted: tuple[int, int] = (0, 0)
 
 
 class Asks(NamedTuple):

@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from fastanomaly.convert import Reading, decimal_sigmas
+from fastanomaly.convert import decimal_sigmas
 from fastanomaly.detector import without_zeros
-from fastanomaly.errors import UsageError
 from fastanomaly.snapshots.folders import open_folder
 from fastanomaly.snapshots.parts import StateFiles
 from fastanomaly.snapshots.writing import write_snapshot
 
 if TYPE_CHECKING:
     from fastanomaly.cluster.exchange import Exchange
+    from fastanomaly.convert import Reading
     from fastanomaly.results import Counts
-    from fastanomaly.snapshots.reading import Saved
 
 
 def write_cluster(
     exchange: Exchange,
     path: str,
     parameters: tuple[int, int, tuple[int, int]],
+    reading: Reading,
     counts: Counts,
     good: str,
     **more: object,
@@ -35,6 +35,8 @@ def write_cluster(
         The folder of snapshots.
     parameters : tuple
         D, T and k.
+    reading : Reading
+        What is accepted in lines.
     counts : Counts
         Of the whole cluster.
     good : str
@@ -49,6 +51,7 @@ def write_cluster(
             "tracked": tracked,
             "sigmas": str(decimal_sigmas(*sigmas)),
             "method": "auto",
+            **reading.options(),
         },
         "counts": without_zeros(counts),
     }
@@ -64,13 +67,3 @@ def write_cluster(
     target = write_snapshot(path, save, {**more, **members}, good)
     exchange.saved(*written)
     return target
-
-
-def check_saved(saved: Saved) -> None:
-    """Raise UsageError if a saved state is of a detector with options that clusters lack."""
-    for name in Reading._fields:
-        value = saved.members["detector"].get(name)
-        if value:
-            raise UsageError(
-                f"{saved.path}: saved with {name}={value!r}, which clusters do not have"
-            )

@@ -48,6 +48,7 @@ class Sequencer:
         make_flags: Callable[[Table], Any],
         *,
         judged: bool,
+        adjusted: tuple[int, int] = (0, 0),
     ) -> Batch:
         """Number the next batch.
 
@@ -59,10 +60,10 @@ class Sequencer:
             How many of its rows are purchases.
         make_flags : callable
             Makes its flags from the table that `release` describes.
-        judged : bool
-            Whether purchases are judged.
+        judged, adjusted
+            As for `Batch`.
         """
-        batch = Batch(self._number, self._seq, self._complete, columns, judged)
+        batch = Batch(self._number, self._seq, self._complete, columns, judged, adjusted)
         self._verdicts[self._number] = {}
         self._makers[self._number] = make_flags
         self._number += 1

@@ -139,7 +139,7 @@ class Shard:
         self._seqs[batch.number] = batch.seq
         self._release(batch.released)
         flags, open_verdicts, asks = self._engine.feed(
-            batch.seq, *batch.columns, judged=batch.judged
+            batch.seq, *batch.columns, judged=batch.judged, adjusted=batch.adjusted
         )
         self.next += 1
         if open_verdicts is None:
@@ -212,6 +212,10 @@ class Shard:
     def counts(self) -> Counts:
         """Return its counts: without flags, and `kept` those of its own users."""
         return Counts(*self._engine.counts())
+
+    def newest_us(self) -> int | None:
+        """Return the newest timestamp of a purchase of any user, or None."""
+        return self._engine.newest_us()
 
     def memory(self) -> Memory:
         """Return the bytes that its engine has allocated; messages kept are not counted.

@@ -124,7 +124,7 @@ cdef inline int64_t ids_length(object ids, int64_t rows) except -1:
 cdef inline tuple feed_shard(
     Shard* shard, const Settings* settings, ShardFeed* feed, int64_t seq,
     const uint8_t[::1] kinds, const int64_t[::1] times_us, object users, object friends,
-    const int64_t[::1] amounts_units, bint judged
+    const int64_t[::1] amounts_units, bint judged, int64_t rounded_amounts, int64_t cut_times
 ):
     """Judge and apply a batch; see ShardEngine.feed for what it returns."""
     cdef Columns columns
@@ -153,4 +153,6 @@ cdef inline tuple feed_shard(
     finally:
         columns_free(&columns)
     feed.begun = False
+    shard.state.rounded_amounts += rounded_amounts
+    shard.state.cut_times += cut_times
     return results

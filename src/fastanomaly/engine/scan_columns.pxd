@@ -13,7 +13,7 @@ from fastanomaly.engine.id_texts cimport ids_are_numbers, ids_as_texts
 from fastanomaly.engine.overlay cimport BATCH_MAX
 from fastanomaly.engine.reject cimport BLANK, DECLINED, VALID
 from fastanomaly.engine.scan_line cimport Lines, line_reason, scan_line
-from fastanomaly.engine.types cimport PURCHASE, Event, Reading
+from fastanomaly.engine.types cimport CUT_TIME, PURCHASE, ROUNDED_AMOUNT, Event, Reading
 
 cdef struct ColumnScan:
     Lines lines
@@ -100,18 +100,21 @@ cdef inline object column_scan_fill(
 
 
 cdef inline tuple column_scan_columns(const ColumnScan* scan):
-    """Return whether ids are numbers, five columns, and the places of the lines; as bytes."""
+    """Return what LineColumns.read does, of the events that were read."""
     cdef int64_t size = scan.count * <int64_t> sizeof(int64_t)
     cdef bytes kinds = PyBytes_FromStringAndSize(NULL, scan.count)
     cdef bytes times_us = PyBytes_FromStringAndSize(NULL, size)
     cdef bytes amounts_units = PyBytes_FromStringAndSize(NULL, size)
     cdef bint numbers = ids_are_numbers(scan.events, scan.count)
     cdef const Event* event
+    cdef int64_t rounded = 0, cut = 0
     cdef int32_t i
     cdef bint bought
     for i in range(scan.count):
         event = &scan.events[i]
         bought = event.kind == PURCHASE
+        rounded += bought and event.adjusted & ROUNDED_AMOUNT != 0
+        cut += bought and event.adjusted & CUT_TIME != 0
         PyBytes_AS_STRING(kinds)[i] = <char> event.kind
         (<int64_t*> PyBytes_AS_STRING(times_us))[i] = event.time_us if bought else 0
         (<int64_t*> PyBytes_AS_STRING(amounts_units))[i] = (
@@ -127,7 +130,8 @@ cdef inline tuple column_scan_columns(const ColumnScan* scan):
     places = PyBytes_FromStringAndSize(
         <const char*> scan.places, scan.count * <int64_t> sizeof(LinePlace)
     )
-    return bool(numbers), (kinds, times_us, users, friends, amounts_units), places
+    columns = kinds, times_us, users, friends, amounts_units
+    return bool(numbers), columns, (rounded, cut), places
 
 
 cdef inline bytes id_numbers(const ColumnScan* scan, bint friends):

@@ -8,9 +8,9 @@ from fastanomaly.engine.history cimport Ring, history_bytes
 from fastanomaly.engine.judge cimport Judge
 from fastanomaly.engine.latency cimport LATENCY_BUCKETS
 from fastanomaly.engine.merge cimport merge_bytes
-from fastanomaly.engine.recency cimport recency_bytes
+from fastanomaly.engine.recency cimport recency_bytes, recency_newest
 from fastanomaly.engine.state cimport State
-from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND
+from fastanomaly.engine.types cimport BEFRIEND, PURCHASE, UNFRIEND, PurchaseKey
 from fastanomaly.engine.users cimport users_bytes
 from fastanomaly.engine.workers cimport SIZE_BUCKETS, Workers
 
@@ -23,6 +23,12 @@ cdef inline tuple state_counts(const State* state):
         state.users.count, state.graph.friendships, state.history.kept,
         state.rounded_amounts, state.cut_times,
     )
+
+
+cdef inline object state_newest_us(const State* state):
+    """Return the newest timestamp of a purchase, or None."""
+    cdef const PurchaseKey* newest = recency_newest(&state.recency)
+    return None if newest == NULL else newest.time_us
 
 
 cdef inline const Judge* judge_of(const Workers* workers, int32_t index) noexcept nogil:
