@@ -41,7 +41,8 @@ from fastanomaly.engine.memory cimport (
     PyMem_RawFree, memory_fail_after, memory_resize, memory_zeroed,
 )
 from fastanomaly.engine.network cimport (
-    network_amounts, network_ids, network_latest, sample_ids,
+    network_amounts, network_ids, network_latest, network_paths, network_purchases,
+    sample_ids,
 )
 from fastanomaly.engine.overlay cimport BATCH_MAX
 from fastanomaly.engine.packet cimport Reader, packet_bytes, reader_of
@@ -1005,6 +1006,39 @@ cdef class ShardEngine:
         """Return the values of `Counts`, in its order: `kept` are those of the own users."""
         _guard = self.guard()
         return state_counts(&self.shard.state)
+
+    def network(self, user):
+        """Return the ids of the users within D of a user, see `Engine.network`."""
+        _guard = self.guard()
+        return network_ids(
+            &self.shard.state, &self.scratch.asker.judge, self.settings.degree, user
+        )
+
+    def sample_users(self, int64_t most):
+        """Return the ids of up to `most` users, see `Engine.sample_users`."""
+        _guard = self.guard()
+        return sample_ids(&self.shard.state, most)
+
+    def latest(self, user, int32_t degree, int32_t tracked):
+        """Return the latest purchases of the own users in a network; O(its friendships).
+
+        A list of at most T tuples (time_us, seq, uid, amount_units), newest first.
+        """
+        _guard = self.guard()
+        return network_purchases(
+            &self.shard.state, &self.scratch.asker.judge, user, degree, tracked
+        )
+
+    def paths(self, user, int32_t degree, list uids not None):
+        """Return what a network is like, whoever owns its users; O(its friendships).
+
+        Returns the number of users at each distance from 1 on, and for each of `uids`, which
+        must be in the network, the ids along a shortest path to that user.
+        """
+        _guard = self.guard()
+        return network_paths(
+            &self.shard.state, &self.scratch.asker.judge, user, degree, uids
+        )
 
     def newest_us(self):
         """Return the newest timestamp of a purchase, or None."""

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Verdicts
     from fastanomaly.cluster.sequencer import Table
     from fastanomaly.convert import Number, TimeUnit
+    from fastanomaly.detector import UserId
     from fastanomaly.snapshots.reading import Saved
 
 MAX_SHARDS = 1024
@@ -357,6 +358,47 @@ class ClusterDetector:
         """The newest timestamp of a purchase, as for `Detector`."""
         newest_us: int | None = self.exchange.call(0, "newest_us")  # all have the same log
         return newest_us
+
+    def network(self, user: UserId) -> list[str]:
+        """List the ids of the users within D of a user, nearest first, as `Detector` does.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If the id is not valid.
+        RuntimeError
+            If the last call has failed: call `finish` first.
+        """
+        self._check_finished()
+        ids: list[str] = self.exchange.call(0, "network", user)
+        return ids
+
+    def network_sizes(self, user: UserId, degree: int | str) -> list[int]:
+        """Count the users at each distance from a user; see `Detector.network_sizes`.
+
+        Errors are those of `network`, and ValueError if the degree is not valid.
+
+        Examples
+        --------
+        >>> from fastanomaly.cluster import ClusterDetector
+        >>> detector = ClusterDetector(degree=2, tracked=50)
+        >>> fed = detector.feed([
+        ...     '{"event_type":"befriend", "id1":"ann", "id2":"bob"}',
+        ...     '{"event_type":"befriend", "id1":"bob", "id2":"cho"}',
+        ... ])
+        >>> detector.network("ann"), detector.network_sizes("ann", 5)
+        (['bob', 'cho'], [1, 1])
+        """
+        self._check_finished()
+        found = self.exchange.call(0, "paths", user, check_whole("D", degree), [])
+        sizes: list[int] = found[0]
+        return sizes
+
+    def sample_users(self, most: int) -> list[str]:
+        """List the ids of all users, or of `most`, evenly spread by first appearance."""
+        self._check_finished()
+        ids: list[str] = self.exchange.call(0, "sample_users", most)
+        return ids
 
     def memory(self) -> ClusterMemory:
         """Return the bytes in use, by shard and purpose; costs as `Detector.memory`, K times.

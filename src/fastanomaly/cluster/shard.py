@@ -14,6 +14,7 @@ from fastanomaly.snapshots.parts import load_part, save_part
 
 if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Message
+    from fastanomaly.detector import UserId
     from fastanomaly.snapshots.parts import StateFiles
 
 
@@ -212,6 +213,56 @@ class Shard:
     def counts(self) -> Counts:
         """Return its counts: without flags, and `kept` those of its own users."""
         return Counts(*self._engine.counts())
+
+    def network(self, user: UserId) -> list[str]:
+        """Return the ids of the users within D of a user, nearest first."""
+        return self._engine.network(user)
+
+    def sample_users(self, most: int) -> list[str]:
+        """Return the ids of `most` users, evenly spread by first appearance."""
+        return self._engine.sample_users(most)
+
+    def latest(
+        self, user: UserId, degree: int, tracked: int
+    ) -> list[tuple[int, int, int, int]]:
+        """Return the latest purchases of its own users in a network, newest first.
+
+        Parameters
+        ----------
+        user : str or int
+            Whose network.
+        degree, tracked : int
+            D, and how many at most.
+
+        Returns
+        -------
+        list of tuple
+            time_us, place in the log, uid and amount_units of each.
+        """
+        return self._engine.latest(user, degree, tracked)
+
+    def paths(
+        self, user: UserId, degree: int, uids: list[int]
+    ) -> tuple[list[int], list[tuple[str, ...]]]:
+        """Return the sizes of a network, and a path of friends to each of some members.
+
+        Parameters
+        ----------
+        user : str or int
+            Whose network.
+        degree : int
+            D.
+        uids : list of int
+            Users in the network.
+
+        Returns
+        -------
+        sizes : list of int
+            The number of users at distance 1, 2, ...
+        paths : list of tuple of str
+            The ids along a shortest path from the user to each of `uids`.
+        """
+        return self._engine.paths(user, degree, uids)
 
     def newest_us(self) -> int | None:
         """Return the newest timestamp of a purchase of any user, or None."""

@@ -10,7 +10,7 @@ from fastanomaly.engine.judge cimport Judge, Settings, judge_find_latest, judge_
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_resize
 from fastanomaly.engine.merge cimport Candidate, merge_begin, merge_newest, merge_take
 from fastanomaly.engine.state cimport State
-from fastanomaly.engine.types cimport UserKey
+from fastanomaly.engine.types cimport Purchase, UserKey
 from fastanomaly.engine.user_keys cimport key_of_object, user_id_of
 from fastanomaly.engine.users cimport key_hash, users_find
 from fastanomaly.engine.view cimport View, view_of_state
@@ -98,45 +98,95 @@ cdef inline tuple path_to(
     return tuple(reversed(path))
 
 
-cdef inline list latest_with_paths(
-    const State* state, Judge* judge, int32_t tracked, const int32_t* places
-):
-    """Return (path, time_us, amount_units) of the ball's latest T purchases, newest first."""
-    cdef const Candidate* newest
-    cdef list found = []
+cdef inline int check_in_ball(const State* state, const Ball* ball, int32_t uid) except -1:
+    """Raise ValueError unless a user is in a ball."""
+    if not 0 <= uid < state.users.count or not ball_has(ball, uid):
+        raise ValueError(f"user {uid} is not in the network")
+    return 0
+
+
+cdef inline list ball_paths(const State* state, const Ball* ball, list uids):
+    """Return the path to each of some users, see path_to; O(users) memory."""
+    cdef int64_t i
+    cdef int32_t uid
+    cdef int32_t* places = NULL
     cdef dict paths = {}
+    try:
+        memory_resize(<void**> &places, state.users.count, sizeof(int32_t))
+        for i in range(ball.end):
+            places[ball.queue[i]] = <int32_t> i
+        for uid in uids:
+            if uid not in paths:
+                check_in_ball(state, ball, uid)
+                paths[uid] = path_to(state, ball, uid, places)
+    finally:
+        PyMem_RawFree(places)
+    return [paths[uid] for uid in uids]
+
+
+cdef inline list ball_latest(const State* state, Judge* judge, int32_t tracked):
+    """Return what network_purchases does, of the network that is the judge's ball."""
+    cdef const Candidate* newest
+    cdef const Purchase* purchase
+    cdef list found = []
     merge_begin(
         &judge.search.merge, judge.ball.queue + 1, judge.ball.end - 1, &state.history, tracked
     )
     newest = merge_newest(&judge.search.merge)
     while newest != NULL and len(found) < tracked:
-        if newest.uid not in paths:
-            paths[newest.uid] = path_to(state, &judge.ball, newest.uid, places)
+        purchase = newest.cursor.purchase
         found.append((
-            paths[newest.uid], newest.cursor.purchase.key.time_us,
-            newest.cursor.purchase.amount_units,
+            purchase.key.time_us, purchase.key.seq, newest.uid, purchase.amount_units,
         ))
         merge_take(&judge.search.merge, &state.history)
         newest = merge_newest(&judge.search.merge)
     return found
 
 
+cdef inline list network_mark(
+    const State* state, Judge* judge, int32_t uid, int32_t degree, int32_t tracked
+):
+    """Make a user's network the judge's ball; the number of users at each distance."""
+    judge_reserve(judge, state.users.count, state.history.kept, tracked)
+    ball_begin(&judge.ball, uid, 1)
+    return ball_fill_levels(&judge.ball, state, degree)
+
+
+cdef inline list network_purchases(
+    const State* state, Judge* judge, object user, int32_t degree, int32_t tracked
+):
+    """Return (time_us, seq, uid, amount_units) of a network's latest T, newest first.
+
+    In a shard, they are the latest of the users whom it owns.
+    """
+    cdef int32_t uid = find_user(state, user)
+    if uid < 0:
+        return []
+    network_mark(state, judge, uid, degree, tracked)
+    return ball_latest(state, judge, tracked)
+
+
+cdef inline tuple network_paths(
+    const State* state, Judge* judge, object user, int32_t degree, list uids
+):
+    """Return the number of users at each distance, and the path to each of some users."""
+    cdef int32_t uid = find_user(state, user)
+    if uid < 0:
+        return [], []
+    sizes = network_mark(state, judge, uid, degree, 1)
+    return sizes, ball_paths(state, &judge.ball, uids) if uids else []
+
+
 cdef inline tuple network_latest(
     const State* state, Judge* judge, object user, int32_t degree, int32_t tracked
 ):
     """Return what Engine.latest does; O(users) memory."""
-    cdef int64_t i
-    cdef int32_t* places = NULL
     cdef int32_t uid = find_user(state, user)
     if uid < 0:
         return [], []
-    judge_reserve(judge, state.users.count, state.history.kept, tracked)
-    ball_begin(&judge.ball, uid, 1)
-    sizes = ball_fill_levels(&judge.ball, state, degree)
-    try:
-        memory_resize(<void**> &places, state.users.count, sizeof(int32_t))
-        for i in range(judge.ball.end):
-            places[judge.ball.queue[i]] = <int32_t> i
-        return sizes, latest_with_paths(state, judge, tracked, places)
-    finally:
-        PyMem_RawFree(places)
+    sizes = network_mark(state, judge, uid, degree, tracked)
+    found = ball_latest(state, judge, tracked)
+    paths = ball_paths(state, &judge.ball, [values[2] for values in found])
+    return sizes, [
+        (path, values[0], values[3]) for path, values in zip(paths, found, strict=True)
+    ]
