@@ -22,7 +22,10 @@ def test_networks():
         for user in users:
             assert cluster.network(user) == single.network(user)
             assert cluster.network_sizes(user, 4) == single.network_sizes(user, 4)
+            assert cluster.explain(user, 50) == single.explain(user, 50)
         kill(process_of(cluster, 0))
         assert cluster.network(users[0]) == single.network(users[0])
+        kill(process_of(cluster, 1))
+        assert cluster.explain(users[0], 50) == single.explain(users[0], 50)
         with pytest.raises(TypeError, match="user id: expected str or int, got float"):
             cluster.network(1.5)

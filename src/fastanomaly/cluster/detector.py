@@ -13,6 +13,7 @@ from fastanomaly.cluster.exchange import LocalExchange
 from fastanomaly.cluster.line_rows import read_rows
 from fastanomaly.cluster.memory import ClusterMemory
 from fastanomaly.cluster.saving import write_cluster
+from fastanomaly.cluster.searching import ClusterSearch
 from fastanomaly.cluster.sequencer import Sequencer
 from fastanomaly.cluster.shard import Shard
 from fastanomaly.columns import event_columns
@@ -23,6 +24,8 @@ from fastanomaly.results import Counts, Fed
 from fastanomaly.results.columns import ColumnFlags
 from fastanomaly.rules.parameters import (
     MAX_LINE,
+    OTHER_DEGREES,
+    OTHER_TRACKED,
     check_max_line,
     check_whole,
     whole_number,
@@ -40,6 +43,7 @@ if TYPE_CHECKING:
     from fastanomaly.cluster.sequencer import Table
     from fastanomaly.convert import Number, TimeUnit
     from fastanomaly.detector import UserId
+    from fastanomaly.explanations.model import Explanation
     from fastanomaly.snapshots.reading import Saved
 
 MAX_SHARDS = 1024
@@ -399,6 +403,49 @@ class ClusterDetector:
         self._check_finished()
         ids: list[str] = self.exchange.call(0, "sample_users", most)
         return ids
+
+    def explain(
+        self,
+        user: UserId,
+        amount: Number,
+        *,
+        tracked: int | None = None,
+        degrees: Iterable[int] | int = OTHER_DEGREES,
+        other_tracked: Iterable[int] | int = OTHER_TRACKED,
+    ) -> Explanation:
+        """Explain the verdict that a purchase would get now; parameters are of `Detector`.
+
+        Returns
+        -------
+        Explanation
+            That of a `Detector` with the same log; where several paths are the shortest ones
+            to a buyer, it may be another of them, if they lead by users with many friends.
+
+        Raises
+        ------
+        TypeError, ValueError
+            If a value is not valid.
+        RuntimeError
+            If the last call has failed: call `finish` first.
+
+        Notes
+        -----
+        Every shard marks the whole network, once for each of the other degrees, too.
+        """
+        from fastanomaly.explanations.compute import explain  # noqa: PLC0415 - rarely needed
+
+        self._check_finished()
+        return explain(
+            ClusterSearch(self.exchange),
+            user,
+            self._reading.amount(amount)[0],
+            degree=self.degree,
+            tracked=self.tracked if tracked is None else tracked,
+            max_tracked=self.tracked,
+            sigmas=self._parameters[2],
+            degrees=degrees,
+            other_tracked=other_tracked,
+        )
 
     def memory(self) -> ClusterMemory:
         """Return the bytes in use, by shard and purpose; costs as `Detector.memory`, K times.
