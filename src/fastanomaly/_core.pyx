@@ -59,7 +59,7 @@ from fastanomaly.engine.scan_columns cimport (
 )
 from fastanomaly.engine.scan_line cimport find_line_end, lines_begin
 from fastanomaly.engine.shard cimport Shard, shard_begin, shard_free, shard_owner
-from fastanomaly.engine.shard_statistics cimport shard_memory
+from fastanomaly.engine.shard_statistics cimport shard_memory, shard_work
 from fastanomaly.engine.state cimport State, state_begin, state_free
 from fastanomaly.engine.statistics cimport (
     judges_latencies, judges_work, memory_bytes, state_counts, state_newest_us,
@@ -708,7 +708,7 @@ cdef class Engine:
         return state_counts(&self.state)
 
     def work(self):
-        """Return (steps walked, edge visits, rings considered), of all searches."""
+        """Return the values of `Work`, in its order."""
         self.check_idle()
         return judges_work(&self.workers)
 
@@ -941,13 +941,15 @@ cdef class ShardEngine:
         return packet_bytes(&self.scratch.answerer.packet, 0)
 
     def finish(self, bytes open not None, list asks not None, list answers not None):
-        """Finish the verdicts of a packet with the answers to all asks; changes nothing.
+        """Finish the verdicts of a packet with the answers to all asks; changes no state.
 
         `asks` and `answers` are by owner, None where nothing was asked. Returns the flags, the
         packet of verdicts that still need answers, or None, and by owner what to ask then,
         like `feed`; ValueError if packets do not fit together.
         """
-        return finish_verdicts(&self.settings, open, asks, answers)
+        return finish_verdicts(
+            &self.settings, open, asks, answers, &self.scratch.finished
+        )
 
     def release(self, int64_t seq):
         """Drop what is only needed for answers as of places before `seq`."""
@@ -992,6 +994,11 @@ cdef class ShardEngine:
         """
         _guard = self.guard()
         load_shard_parts(&self.shard, parts, scalars, next_array)
+
+    def set_degree(self, int32_t degree):
+        """Set the degree of the purchases that are judged from now on."""
+        _guard = self.guard()
+        self.settings.degree = degree
 
     def owner(self, int32_t uid):
         """Return the number of the shard that owns a user."""
@@ -1054,6 +1061,11 @@ cdef class ShardEngine:
         """Return how many purchases are kept that rings have dropped, and their bytes."""
         _guard = self.guard()
         return self.shard.evictions.count, evictions_bytes(&self.shard.evictions)
+
+    def work(self):
+        """Return the values of `ShardWork`, in its order, and those of its `Work` first."""
+        _guard = self.guard()
+        return shard_work(&self.scratch)
 
     def check(self):
         """Raise AssertionError if an invariant of the shard is violated; O(state)."""

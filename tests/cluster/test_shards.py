@@ -34,6 +34,22 @@ def flags_of(message):
     return np.frombuffer(message.flags, np.int64).reshape(-1, 9)[:, :4].tolist()
 
 
+@pytest.mark.parametrize("shards", [1, 2, 3])
+def test_of_friends_who_bought_at_one_time_the_last_count(shards):
+    """Only these have one of the latest T purchases, though all times are the same."""
+    friends = range(1, 8)
+    columns = rows(
+        *(befriend(0, friend) for friend in friends),
+        *(buy(friend, 5, friend) for friend in friends),
+        # So many purchases of strangers are newer that walking back would cost more.
+        *(buy(100 + number % 300, 10, 1) for number in range(3000)),
+        buy(0, 20, 1000),
+    )
+    flags = ClusterDetector(1, 2, 0, shards=shards).feed_columns(*columns)
+    assert flags.mean_cents.tolist() == [650]
+    assert flags_bytes(flags) == flags_bytes(Detector(1, 2, 0).feed_columns(*columns))
+
+
 def test_a_ring_evicts_what_the_answer_needs():
     shards, ((buyer, *_), (friend, *strangers)) = two_shards()
     known = users(max(buyer, friend, *strangers) + 2)

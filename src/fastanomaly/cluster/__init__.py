@@ -9,6 +9,7 @@ from fastanomaly.cluster.exchange import Exchange, LocalExchange, Traffic
 from fastanomaly.cluster.memory import ClusterMemory
 from fastanomaly.cluster.messages import Answers, Asks, Batch, Message, Verdicts
 from fastanomaly.cluster.shard import Shard
+from fastanomaly.cluster.work import ShardWork
 
 __all__ = [
     "Answers",
@@ -20,6 +21,7 @@ __all__ = [
     "LocalExchange",
     "Message",
     "Shard",
+    "ShardWork",
     "Traffic",
     "Verdicts",
 ]

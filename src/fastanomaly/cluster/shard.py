@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from fastanomaly._core import ShardEngine
 from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts
 from fastanomaly.cluster.pending import PendingVerdicts
+from fastanomaly.cluster.work import ShardWork
 from fastanomaly.results import Counts
-from fastanomaly.results.measures import Memory
+from fastanomaly.results.measures import Memory, Work
 from fastanomaly.snapshots.parts import load_part, save_part
 
 if TYPE_CHECKING:
@@ -210,6 +211,10 @@ class Shard:
         load_part(engine, self.number, self._shards, files)
         self._begin(engine, first)
 
+    def set_degree(self, degree: int) -> None:
+        """Judge the purchases of the batches to come under another D."""
+        self._engine.set_degree(degree)
+
     def counts(self) -> Counts:
         """Return its counts: without flags, and `kept` those of its own users."""
         return Counts(*self._engine.counts())
@@ -274,6 +279,11 @@ class Shard:
         Purchases include those that were dropped, but may be asked for.
         """
         return Memory(*self._engine.memory())
+
+    def work(self) -> ShardWork:
+        """Return what judging and answering have cost so far."""
+        judged, *others = self._engine.work()
+        return ShardWork(Work(*judged), *others)
 
     def evicted(self) -> int:
         """Return how many dropped purchases are kept, since they may be asked for."""

@@ -23,6 +23,7 @@ cdef struct Answerer:           # reused for all answers of a shard
     Merge merge
     PurchaseList evicted        # what the rings had at the place and have dropped since
     Packet packet
+    int64_t evicted_seen        # work: what rings have dropped, of members
 
 
 cdef inline void answerer_free(Answerer* answerer) noexcept nogil:
@@ -55,6 +56,7 @@ cdef inline int answerer_collect_evicted(
         index = evictions_newest(&shard.evictions, uids[i])
         while index >= 0:
             eviction = &shard.evictions.items[index]
+            answerer.evicted_seen += 1
             if eviction.by < seq:
                 break
             if is_asked_for(&eviction.purchase, ask, seq):

@@ -36,12 +36,14 @@ cdef struct Asker:              # the scratch memory and the results of a batch
     Judge judge
     TimeHeap latest             # the members' newest times
     PurchaseList found          # the purchases that are known, newest first
-    Packet own                  # uids of the members whose rings are here
+    Packet recent               # uids of members who may have one of the latest T purchases
+    Packet own                  # uids of those of them whose rings are here
     Packet flags                # an array of ShardFlag
     Packet open
     Packet* asks                # by owner
     int64_t* starts             # by owner: where the current ask begins, or -1
     int32_t shards
+    int64_t members_seen        # work: members whose last times were looked at
 
 
 cdef inline int asker_begin(Asker* asker, int32_t shards) except -1 nogil:
@@ -57,6 +59,7 @@ cdef inline void asker_free(Asker* asker) noexcept nogil:
     judge_free(&asker.judge)
     PyMem_RawFree(asker.latest.times)
     PyMem_RawFree(asker.found.items)
+    packet_free(&asker.recent)
     packet_free(&asker.own)
     packet_free(&asker.flags)
     packet_free(&asker.open)
@@ -136,20 +139,27 @@ cdef inline int64_t list_since(const PurchaseList* found, int64_t tracked) noexc
     return found.items[found.count - 1].key.time_us
 
 
-cdef inline int64_t members_since(
-    TimeHeap* latest, const Shard* shard, const Ball* ball, int64_t tracked
-) noexcept nogil:
-    """Return the time of the T-th newest of the last purchases of a ball's users.
+cdef inline int asker_list_recent(
+    Asker* asker, const Shard* shard, int64_t tracked
+) except -1 nogil:
+    """List members of the ball, among them the T that bought last, and find their times.
 
-    No purchase before it is among the latest T. O(users in the ball), mostly.
+    O(users in the ball), mostly. The others are few: whoever is listed was one of the T
+    when the ball was looked through up to there.
     """
-    cdef int64_t i
+    cdef const Ball* ball = &asker.judge.ball
+    cdef TimeHeap* latest = &asker.latest
+    cdef int64_t i, newest_us
     latest.count = 0
-    if ball.end - 1 < tracked:
-        return INT64_MIN
+    asker.recent.used = 0
     for i in range(1, ball.end):
-        times_add(latest, shard.state.history.newest_us[ball.queue[i]], tracked)
-    return times_oldest(latest, tracked)
+        newest_us = shard.state.history.newest_us[ball.queue[i]]
+        # Of equal times, those of later purchases count.
+        if newest_us >= times_oldest(latest, tracked):
+            packet_append_uid(&asker.recent, ball.queue[i])
+            times_add(latest, newest_us, tracked)
+    asker.members_seen += ball.end - 1
+    return 0
 
 
 cdef inline int asker_merge(
@@ -238,27 +248,45 @@ cdef inline int open_add(
 
 
 cdef inline int64_t asker_sort_members(
-    Asker* asker, const Shard* shard, int64_t since_us
+    Asker* asker, const Shard* shard, const int32_t* uids, int64_t users, int64_t since_us
 ) except -1 nogil:
-    """List the members who bought since then: own ones, and by owner; their number."""
-    cdef const Ball* ball = &asker.judge.ball
+    """Sort those of some members who bought since then: own ones, and by owner; how many."""
     cdef const int64_t* newest_us = shard.state.history.newest_us
     cdef int64_t i, members = 0
-    cdef int32_t uid, owner
+    cdef int32_t owner
     asker.own.used = 0
     for owner in range(asker.shards):
         asker.starts[owner] = -1
-    for i in range(1, ball.end):
-        uid = ball.queue[i]
-        if newest_us[uid] < since_us or newest_us[uid] == NEVER:
+    for i in range(users):
+        if newest_us[uids[i]] < since_us or newest_us[uids[i]] == NEVER:
             continue
         members += 1
-        owner = shard_owner(shard, uid)
+        owner = shard_owner(shard, uids[i])
         if owner == shard.number:
-            packet_append_uid(&asker.own, uid)
+            packet_append_uid(&asker.own, uids[i])
         else:
-            asker_ask_for(asker, owner, uid)
+            asker_ask_for(asker, owner, uids[i])
+    asker.members_seen += users
     return members
+
+
+cdef inline int64_t asker_sort_ball(
+    Asker* asker, const Shard* shard, int64_t tracked, int64_t* since_us
+) except -1 nogil:
+    """Sort members of the ball who may have one of the latest T purchases; how many.
+
+    Sets a time before which no purchase is one of them.
+    """
+    cdef const Ball* ball = &asker.judge.ball
+    since_us[0] = INT64_MIN
+    if ball.end - 1 < tracked:
+        return asker_sort_members(asker, shard, ball.queue + 1, ball.end - 1, INT64_MIN)
+    asker_list_recent(asker, shard, tracked)
+    since_us[0] = times_oldest(&asker.latest, tracked)
+    return asker_sort_members(
+        asker, shard, <const int32_t*> asker.recent.bytes,
+        asker.recent.used // <int64_t> sizeof(int32_t), since_us[0],
+    )
 
 
 cdef inline int asker_collect(
@@ -267,8 +295,8 @@ cdef inline int asker_collect(
 ) except -1 nogil:
     """Judge with the rings of the ball, or ask for those that this shard does not have."""
     cdef int64_t tracked = settings.tracked
-    cdef int64_t since_us = members_since(&asker.latest, shard, &asker.judge.ball, tracked)
-    cdef int64_t members = asker_sort_members(asker, shard, since_us)
+    cdef int64_t since_us
+    cdef int64_t members = asker_sort_ball(asker, shard, tracked, &since_us)
     cdef int32_t owner
     cdef bint asked = False
     asker_merge(asker, shard, view, tracked, since_us)

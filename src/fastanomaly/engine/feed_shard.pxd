@@ -21,6 +21,7 @@ from fastanomaly.engine.feed_columns cimport (
     RowBatch, check_lengths, columns_check, columns_free, columns_set, rows_free, rows_read,
     rows_reserve,
 )
+from fastanomaly.engine.finishing cimport Finished
 from fastanomaly.engine.judge cimport Settings
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_zeroed
 from fastanomaly.engine.overlay cimport BATCH_MAX
@@ -30,6 +31,7 @@ from fastanomaly.engine.shard cimport Shard, shard_apply
 cdef struct ShardFeed:          # scratch memory of a shard, and how far a batch is
     Asker asker
     Answerer answerer
+    Finished finished
     RowBatch rows
     Batch* batch
     bint begun                  # whether a batch has been judged, and is not done

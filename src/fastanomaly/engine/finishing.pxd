@@ -10,6 +10,7 @@ Purchases are merged as rings are, from the newest back: each answer is one sequ
 An open verdict knows only purchases of its network, so no state is needed.
 """
 
+from cpython.bytes cimport PyBytes_AS_STRING
 from libc.stdint cimport int32_t, int64_t
 from libc.string cimport memset
 
@@ -44,6 +45,12 @@ cdef struct Finisher:
     int64_t owners
     Packet flags
     Packet open                 # the verdicts that stay open
+    int64_t purchases_seen      # work: known or answered, and looked at
+
+cdef struct Finished:           # of all packets finished so far
+    int64_t verdicts            # finished, or left open again
+    int64_t again               # those left open again
+    int64_t purchases_seen
 
 
 cdef inline int replies_next(Replies* replies) except -1 nogil:
@@ -161,6 +168,7 @@ cdef inline int finish_collect(
         list_append(found, newest.cursor.purchase)
         finish_take(merge)
         newest = merge_newest(merge)
+    finisher.purchases_seen += merge.count + found.count
     return 0
 
 
@@ -222,10 +230,19 @@ cdef inline void finisher_free(Finisher* finisher) noexcept nogil:
     packet_free(&finisher.open)
 
 
+cdef inline void finished_add(
+    Finished* finished, const Finisher* finisher, bytes open
+) noexcept:
+    """Count what was done with a packet of open verdicts."""
+    finished.verdicts += (<const OpenHead*> PyBytes_AS_STRING(open)).count
+    finished.again += (<const OpenHead*> finisher.open.bytes).count
+    finished.purchases_seen += finisher.purchases_seen
+
+
 cdef inline tuple finish_verdicts(
-    const Settings* settings, bytes open, list asks, list answers
+    const Settings* settings, bytes open, list asks, list answers, Finished* finished
 ):
-    """Finish verdicts; see ShardEngine.finish."""
+    """Finish verdicts, and count them; see ShardEngine.finish."""
     cdef Finisher finisher
     cdef Reader reader = reader_of(open)
     cdef int64_t owner
@@ -242,6 +259,7 @@ cdef inline tuple finish_verdicts(
                 finisher.replies[owner].answers = reader_of(answered[owner])
         with nogil:
             finish_all(&finisher, &reader, settings)
+        finished_add(finished, &finisher, open)
         return (
             packet_bytes(&finisher.flags, 0) or b"",
             packet_bytes(&finisher.open, sizeof(OpenHead)),

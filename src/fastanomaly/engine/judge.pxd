@@ -53,6 +53,7 @@ cdef inline void judge_add_work(Judge* judge, const Judge* other) noexcept nogil
     """Add the work and the durations of another judge, which will be freed."""
     judge.search.steps_walked += other.search.steps_walked
     judge.search.merge.members_seen += other.search.merge.members_seen
+    judge.search.merge.purchases_seen += other.search.merge.purchases_seen
     judge.ball.friends_marked += other.ball.friends_marked
     latency_merge(&judge.latency, &other.latency)
 

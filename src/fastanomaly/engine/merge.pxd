@@ -42,7 +42,9 @@ cdef struct Merge:              # reused by all merges of a judge
     int64_t losers_capacity
     int64_t count               # of candidates
     int64_t newest              # index of the candidate with the newest purchase
-    int64_t members_seen        # work of all merges: users considered
+    # Work of all merges:
+    int64_t members_seen        # users considered
+    int64_t purchases_seen      # the last ones of rings, and those that came next
 
 
 cdef inline int merge_reserve(Merge* merge, int64_t candidates) except -1 nogil:
@@ -117,6 +119,7 @@ cdef inline int64_t merge_first(
     for j in range(merge.count):
         candidate = &merge.candidates[j]
         candidate_set(candidate, candidate.cursor.purchase)
+    merge.purchases_seen += merge.count
     return i
 
 
@@ -124,7 +127,7 @@ cdef inline void merge_candidates(
     Merge* merge, const int32_t* uids, int64_t users, const History* history, int64_t most
 ) noexcept nogil:
     """Find the at most `most` users whose newest purchases are the latest."""
-    cdef int64_t i, oldest_us
+    cdef int64_t i, oldest_us, seen = 0
     cdef int32_t uid
     cdef Candidate* heap
     cdef Candidate candidate
@@ -146,12 +149,14 @@ cdef inline void merge_candidates(
         i += 1
         if history.newest_us[candidate.uid] < oldest_us:
             continue
+        seen += 1
         candidate_set(
             &candidate, history_newest(history, candidate.uid, &candidate.cursor)
         )
         if heap[0].order < candidate.order:
             sift_down(heap, most, 0, candidate)
             oldest_us = heap[0].cursor.purchase.key.time_us
+    merge.purchases_seen += seen
 
 
 cdef inline void merge_play(Merge* merge, int64_t player, bint first) noexcept nogil:
@@ -204,6 +209,7 @@ cdef inline const Candidate* merge_newest(const Merge* merge) noexcept nogil:
 cdef inline void merge_take(Merge* merge, const History* history) noexcept nogil:
     """Take that purchase; O(log T)."""
     cdef Candidate* candidate = &merge.candidates[merge.newest]
+    merge.purchases_seen += 1
     candidate_set(candidate, history_older(history, candidate.uid, &candidate.cursor))
     memory_prefetch(candidate.cursor.purchase - PURCHASES_AHEAD)
     merge_play(merge, merge.newest, False)

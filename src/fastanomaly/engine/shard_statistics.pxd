@@ -1,4 +1,4 @@
-"""Memory of a shard, as a tuple for Python."""
+"""Memory and work of a shard, as tuples for Python."""
 
 from libc.stdint cimport int32_t, int64_t
 
@@ -12,7 +12,7 @@ from fastanomaly.engine.feed_shard cimport ShardFeed
 from fastanomaly.engine.merge cimport merge_bytes
 from fastanomaly.engine.packet cimport Packet
 from fastanomaly.engine.shard cimport Shard
-from fastanomaly.engine.statistics cimport judge_bytes, state_memory
+from fastanomaly.engine.statistics cimport judge_bytes, judge_work, state_memory
 from fastanomaly.engine.types cimport Event, Purchase
 
 
@@ -22,7 +22,8 @@ cdef inline int64_t asker_bytes(const Asker* asker) noexcept nogil:
     cdef int64_t found = (
         asker.latest.capacity * <int64_t> sizeof(int64_t)
         + asker.found.capacity * <int64_t> sizeof(Purchase)
-        + asker.own.capacity + asker.flags.capacity + asker.open.capacity
+        + asker.recent.capacity + asker.own.capacity + asker.flags.capacity
+        + asker.open.capacity
         + asker.shards * <int64_t> (sizeof(Packet) + sizeof(int64_t))
     )
     for owner in range(asker.shards):
@@ -57,4 +58,16 @@ cdef inline tuple shard_memory(const Shard* shard, const ShardFeed* feed):
         asker_bytes(&feed.asker) + judge_bytes(&feed.asker.judge)
         + answerer_bytes(&feed.answerer) + rows_bytes(&feed.rows) + batch_bytes(feed.batch),
         0,
+    )
+
+
+cdef inline tuple shard_work(const ShardFeed* feed):
+    """Return the values of ShardWork, in its order, and those of its Work first."""
+    cdef const Asker* asker = &feed.asker
+    cdef const Answerer* answerer = &feed.answerer
+    return (
+        judge_work(&asker.judge), asker.members_seen,
+        answerer.merge.members_seen + answerer.merge.purchases_seen + answerer.evicted_seen,
+        feed.finished.purchases_seen,
+        feed.finished.verdicts - 2 * feed.finished.again, feed.finished.again,
     )

@@ -41,17 +41,20 @@ cdef inline int32_t judge_count(const Workers* workers) noexcept nogil:
     return workers.wanted if workers.others != NULL else 1
 
 
+cdef inline tuple judge_work(const Judge* judge):
+    """Return the values of Work, in its order, of one judge."""
+    return (
+        judge.search.steps_walked, judge.ball.friends_marked,
+        judge.search.merge.members_seen, judge.search.merge.purchases_seen,
+    )
+
+
 cdef inline tuple judges_work(const Workers* workers):
-    """Return (steps walked, edge visits, rings considered), of all searches."""
-    cdef int64_t steps = 0, visits = 0, rings = 0
-    cdef const Judge* judge
+    """Return the sums of all judges."""
     cdef int32_t i
-    for i in range(judge_count(workers)):
-        judge = judge_of(workers, i)
-        steps += judge.search.steps_walked
-        visits += judge.ball.friends_marked
-        rings += judge.search.merge.members_seen
-    return steps, visits, rings
+    return tuple(
+        map(sum, zip(*[judge_work(judge_of(workers, i)) for i in range(judge_count(workers))]))
+    )
 
 
 cdef inline tuple judges_latencies(const Workers* workers):

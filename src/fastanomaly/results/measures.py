@@ -14,12 +14,15 @@ class Work(NamedTuple):
     friends_marked : int
         Friends visited to mark networks.
     members_merged : int
-        Members whose purchases were merged.
+        Members of networks whose purchases had to be merged.
+    purchases_merged : int
+        Their purchases that were read for that.
     """
 
     steps_walked: int
     friends_marked: int
     members_merged: int
+    purchases_merged: int
 
 
 class Latency(NamedTuple):

@@ -1,0 +1,37 @@
+"""What judging costs a shard, counted."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from fastanomaly.results.measures import Work
+
+
+class ShardWork(NamedTuple):
+    """What judging has cost a shard so far, by what it was done for.
+
+    Attributes
+    ----------
+    searches : Work
+        Of its own searches: to the end, or until other shards had to be asked.
+    members_sorted : int
+        Members of networks whose newest times were looked at, to find out whom to ask.
+    answered : int
+        Members and purchases that were looked at to answer other shards.
+    finished : int
+        Purchases that were looked at to finish verdicts with answers.
+    asked_once, asked_twice : int
+        The verdicts that needed one round of answers, or two; all others needed none.
+    """
+
+    searches: Work
+    members_sorted: int
+    answered: int
+    finished: int
+    asked_once: int
+    asked_twice: int
+
+    @property
+    def total(self) -> int:
+        """The sum of all that was looked at."""
+        return sum(self.searches) + self.members_sorted + self.answered + self.finished
