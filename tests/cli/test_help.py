@@ -6,7 +6,7 @@ import pytest
 from cli.commandline import BATCH, STREAM
 
 LOGS = ("batch.json", "stream.json")
-COMMANDS = ["detect", "sweep", "explain", "report", "simulate"]
+COMMANDS = ["detect", "sweep", "explain", "report", "simulate", "plan"]
 
 
 def test_without_a_command_the_commands_are_shown(run):

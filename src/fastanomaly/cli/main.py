@@ -13,7 +13,7 @@ from fastanomaly.errors import FeedError, UsageError
 from fastanomaly.sinks.files import ReaderGoneError
 from fastanomaly.telemetry.messages import write_message
 
-COMMANDS = ("detect", "sweep", "explain", "report", "simulate")
+COMMANDS = ("detect", "sweep", "explain", "report", "simulate", "plan")
 """The commands, each a module of this package."""
 
 EXAMPLES = (
