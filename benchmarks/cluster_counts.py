@@ -17,7 +17,7 @@ networks, and purchases of rings and answers, at askers and owners together.
 import argparse
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,7 +28,8 @@ from benchmarks.crowd import Columns, Crowd
 from benchmarks.report import conditions, positive, progress, table
 from fastanomaly import PURCHASE, Detector
 from fastanomaly.cluster import ClusterDetector, LocalExchange, Shard, ShardWork
-from fastanomaly.results import ColumnFlags, Memory
+from fastanomaly.results.columns import ColumnFlags
+from fastanomaly.results.measures import Memory
 
 SHARDS = (1, 2, 4, 8, 16, 32, 64)
 DEGREES = (1, 2, 3, 4)
@@ -92,9 +93,9 @@ def load(crowd: Crowd, count: int) -> Loaded:
     settings = DEGREES[0], TRACKED, SIGMAS
     shards: list[Shard] = []
 
-    def exchange(made: list[Shard]) -> LocalExchange:
-        shards.extend(made)
-        return LocalExchange(made)
+    def exchange(make_shard: Callable[[int], Shard], count: int) -> LocalExchange:
+        shards.extend(map(make_shard, range(count)))
+        return LocalExchange(shards.__getitem__, count)
 
     detector: Detector | ClusterDetector
     if count == 0:

@@ -20,7 +20,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))  # when run as a
 from benchmarks.crowd import FIRST_US
 from benchmarks.report import conditions, table
 from fastanomaly import BEFRIEND, PURCHASE, Detector
-from fastanomaly.runs.checkpoints import Checkpoints, check_every
+from fastanomaly.runs.checkpoints.base import check_every
+from fastanomaly.runs.checkpoints.forked import ForkedCheckpoints
 from fastanomaly.runs.run_state import RunState
 
 COMMAND = (sys.executable, "-P", "-m", "fastanomaly")
@@ -66,7 +67,7 @@ def stalls(users, folder):
     choose = np.random.default_rng(1)
     buyers = choose.integers(0, users, 2_000_000).tolist()
     longest = {"before": 0.0, "meanwhile": 0.0}
-    checkpoints = Checkpoints(str(folder / "kept"), check_every("1000s"), print)
+    checkpoints = ForkedCheckpoints(str(folder / "kept"), check_every("1000s"), print)
     with checkpoints:
         at = FIRST_US + 10 * users * 10**6
         last = time.perf_counter()

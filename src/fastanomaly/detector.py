@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, Literal, TypeAlias
 
 from fastanomaly._core import Engine as CompiledEngine
@@ -285,11 +285,7 @@ class Detector:
         ...     Detector.load(file.name).network("ann")
         ['bob']
         """
-        name = os.fsdecode(path)
-        if os.path.isdir(name) or is_url(name):
-            return _read_snapshot(name, cls)
-        with open(name, "rb") as file:
-            return read_detector(name, file, cls)[0]
+        return _read_any(os.fsdecode(path), cls)
 
     def _header(self, **more: object) -> dict[str, Any]:
         """Return what the header of a state file says of this detector, and more."""
@@ -864,19 +860,33 @@ def _empty(kind: type[Detector], values: dict[str, Any]) -> Detector:
     )
 
 
-def _read_snapshot(path: str, kind: type[Detector]) -> Detector:
-    """Read a detector from a snapshot, the newest one of a folder, or a file at a URL."""
-    from warnings import warn  # noqa: PLC0415 - rarely needed
+def _read_any(name: str, kind: type[Detector]) -> Detector:
+    """Read a detector from a file, a snapshot or a folder of snapshots; see `load`."""
+    if os.path.isdir(name) or is_url(name):
+        from warnings import warn  # noqa: PLC0415 - rarely needed
 
+        return read_snapshot(name, kind, warn)[0]
+    with open(name, "rb") as file:
+        return read_detector(name, file, kind)[0]
+
+
+def read_snapshot(
+    path: str, kind: type[Detector], notice: Callable[[str], object]
+) -> tuple[Detector, dict[str, Any]]:
+    """Read a detector from a snapshot, the newest one of a folder, or a file at a URL.
+
+    Returns it, and the members of the manifest or of the file's header. `notice` is called
+    with text about snapshots that are damaged.
+    """
     from fastanomaly.snapshots.parts import load_whole  # noqa: PLC0415
     from fastanomaly.snapshots.reading import Saved, read_newest  # noqa: PLC0415
 
-    def read(saved: Saved) -> Detector:
+    def read(saved: Saved) -> tuple[Detector, dict[str, Any]]:
         detector = _empty(kind, saved.members["detector"])
         load_whole(detector._engine, saved.files, flags=saved.members["state"]["flags"])
-        return detector
+        return detector, saved.members
 
-    return read_newest(path, read, warn)
+    return read_newest(path, read, notice)
 
 
 def _unpickled(data: bytes) -> Detector:

@@ -8,7 +8,6 @@ from deliveries import shards_of
 
 from fastanomaly import BEFRIEND, PURCHASE, Detector, ParameterError, UsageError
 from fastanomaly.cluster import ClusterDetector
-from fastanomaly.cluster.detector import MAX_SHARDS
 from fastanomaly.cluster.planning import Machine, Needs, plan_cluster, plan_text
 from fastanomaly.cluster.planning.costs import (
     APPLY_US,
@@ -24,6 +23,7 @@ from fastanomaly.cluster.planning.counted import (
     COUNTED_SHARDS,
     JUDGE_US,
 )
+from fastanomaly.rules.parameters import MAX_SHARDS
 
 FRIENDS, PURCHASES = 20, 10
 JUDGED = 600

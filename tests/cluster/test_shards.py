@@ -271,7 +271,7 @@ def test_rows_that_are_no_events_change_nothing():
         ({"degree": 0}, "D: "),
         ({"tracked": 1}, "T: "),
         ({"shards": 0}, "shards: 0 is not in 1..1024"),
-        ({"shards": "2"}, "shards: expected a whole number"),
+        ({"shards": "two"}, "shards: expected a whole number"),
         ({"batch_events": 1025}, "batch_events: 1025 is not in 1..1024"),
     ],
 )

@@ -19,8 +19,8 @@ PURCHASE_BYTES = 24
 class Reading(LocalExchange):
     """Reads the messages that it carries: verdicts that asked by attempt, and purchases."""
 
-    def __init__(self, shards):
-        super().__init__(shards)
+    def __init__(self, make_shard, shards):
+        super().__init__(make_shard, shards)
         self.asked = [set(), set()]
         self.purchases = 0
 

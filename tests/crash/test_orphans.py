@@ -17,7 +17,8 @@ from cli.commandline import COMMAND, PATIENCE, STREAM, wait_until
 from lines import befriend, parameters
 
 from fastanomaly import Detector
-from fastanomaly.runs.checkpoints import Checkpoints, Every
+from fastanomaly.runs.checkpoints.base import Every
+from fastanomaly.runs.checkpoints.forked import ForkedCheckpoints
 from fastanomaly.runs.run_state import RunState
 
 pytestmark = pytest.mark.skipif(
@@ -53,7 +54,9 @@ def test_the_child_keeps_what_it_needs(tmp_path):
     sink: Any = SpySink(tmp_path)
     notices = []
     with (
-        Checkpoints(str(tmp_path / "kept"), Every(1, None), notices.append) as checkpoints,
+        ForkedCheckpoints(
+            str(tmp_path / "kept"), Every(1, None), notices.append
+        ) as checkpoints,
         sink.file,
         (tmp_path / "unneeded").open("w"),
         socket.create_server(("127.0.0.1", 0)),

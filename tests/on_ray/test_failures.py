@@ -84,6 +84,9 @@ def test_a_shard_that_does_not_answer():
         try:
             with pytest.raises(FeedError, match=r"shard 1 of 3: does not answer for 3 s"):
                 cluster.feed_columns(*columns)
+            # What is asked later is not waited for again.
+            with pytest.raises(ClusterError, match=r"shard 1 of 3: does not answer for 3 s"):
+                cluster.counts  # noqa: B018
         finally:
             os.kill(process, signal.SIGCONT)
 

@@ -503,7 +503,7 @@ def run_killed(folder, name, *words):
     """Kill a run after some checkpoints; return the signal."""
     code = (
         "import os, sys\n"
-        "from fastanomaly.runs.checkpoints import Checkpoints\n"
+        "from fastanomaly.runs.checkpoints.forked import ForkedCheckpoints as Checkpoints\n"
         "begin, count = Checkpoints.begin, []\n"
         "def begin_and_die(self, *args):\n"
         "    begin(self, *args)\n"

@@ -6,7 +6,7 @@ import pytest
 from cli.commandline import BATCH, FLAGS, STREAM
 
 from fastanomaly import Detector, FeedError, detect
-from fastanomaly.runs.checkpoints import Checkpoints
+from fastanomaly.runs.checkpoints.forked import ForkedCheckpoints
 
 PATHS = ("batch.json", "stream.json", "out")
 
@@ -27,14 +27,14 @@ def test_no_checkpoint_is_begun_after_a_failure(tmp_path, monkeypatch):
 
     def recording_begin(self, *state):
         calls.append("checkpoint")
-        Checkpoints.begin(self, *state)
+        ForkedCheckpoints.begin(self, *state)
         self.wait()
 
     with monkeypatch.context() as patch:
         failing = type("Failing", (Detector,), {"feed": failing_feed})
-        patch.setattr("fastanomaly.runs.detection.Detector", failing)
-        recording = type("Recording", (Checkpoints,), {"begin": recording_begin})
-        patch.setattr("fastanomaly.runs.checkpoints.Checkpoints", recording)
+        patch.setattr("fastanomaly.runs.detectors.Detector", failing)
+        recording = type("Recording", (ForkedCheckpoints,), {"begin": recording_begin})
+        patch.setattr("fastanomaly.runs.checkpoints.forked.ForkedCheckpoints", recording)
         with pytest.raises(FeedError, match="out of memory"):
             detect(*PATHS, checkpoint="kept", every=1)
     assert calls[-2:] == ["checkpoint", "failure"]

@@ -87,8 +87,8 @@ _core _version convert detector errors names processors results times waiting
 cli cli.detect cli.findings cli.main cli.options cli.parsing cli.progress cli.watch
 formats formats.display
 rules rules.exact rules.parameters rules.rejects
-runs runs.detection runs.diagnosis runs.first_line runs.inputs runs.job runs.replay runs.run
-runs.stopping runs.summary
+runs runs.detection runs.detectors runs.diagnosis runs.first_line runs.inputs runs.job
+runs.replay runs.run runs.stopping runs.summary
 sinks sinks.base sinks.files sinks.lines sinks.paths
 sources sources.base sources.compressed sources.files sources.log
 tables tables.names tables.reading

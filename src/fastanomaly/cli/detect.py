@@ -8,12 +8,14 @@ import sys
 
 from fastanomaly.cli.findings import write_findings
 from fastanomaly.cli.options import (
+    add_cluster,
     add_inputs,
     add_max_line,
     add_parameters,
     add_quiet,
     add_reading,
     add_threads,
+    cluster_options,
     input_files,
     max_line,
     reading_options,
@@ -67,6 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_max_line(parser)
     add_reading(parser)
     add_threads(parser)
+    add_cluster(parser)
     _add_live_arguments(parser)
     add_quiet(parser, "no progress bar and no summary")
     parser.add_argument(
@@ -154,6 +157,7 @@ def _metrics_file(target: str | None) -> str | None:
 def run(args: argparse.Namespace) -> int:
     """Run the command; return its exit status."""
     limit, judging_threads = max_line(args), threads(args)
+    cluster = cluster_options(args)
     _check_options(args)
     metrics_file = _metrics_file(args.metrics)
     outputs = [args.out, args.rejects, args.summary_json, metrics_file]
@@ -179,6 +183,7 @@ def run(args: argparse.Namespace) -> int:
                 max_line=limit,
                 **reading_options(args),
                 threads=judging_threads,
+                **cluster,
                 follow=args.follow,
                 until_idle=args.until_idle,
                 checkpoint=args.checkpoint,

@@ -9,7 +9,7 @@ from typing import Any
 
 from fastanomaly._version import __version__
 from fastanomaly.cli.parsing import Parser
-from fastanomaly.errors import FeedError, UsageError
+from fastanomaly.errors import ClusterError, FeedError, UsageError
 from fastanomaly.sinks.files import ReaderGoneError
 from fastanomaly.telemetry.messages import write_message
 
@@ -88,6 +88,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except FeedError as error:
         stopped = isinstance(error.__cause__, KeyboardInterrupt)
         status, message = (130, _INTERRUPTED) if stopped else (1, str(error))
+    except ClusterError as error:
+        status, message = 1, str(error)
     except ReaderGoneError:  # the reader has what it wanted
         return 1
     except OSError as error:

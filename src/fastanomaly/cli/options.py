@@ -24,11 +24,14 @@ from fastanomaly.errors import UsageError
 from fastanomaly.rules.parameters import (
     LARGEST,
     MAX_LINE,
+    MAX_SHARDS,
     MAX_THREADS,
     OTHER_DEGREES,
     OTHER_TRACKED,
+    SHARDS,
     TIME_UNITS,
     check_max_line,
+    check_shards,
     check_threads,
 )
 from fastanomaly.runs.inputs import check_inputs
@@ -227,6 +230,34 @@ def add_threads(parser: argparse.ArgumentParser) -> None:
         help=f"threads that judge, up to {MAX_THREADS}; auto: as many as the processors that "
         "this process may use (default: %(default)s)",
     )
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Declare --cluster and --shards, read by `cluster_options`."""
+    parser.add_argument(
+        "--cluster",
+        metavar="ADDRESS|local",
+        help="judge on a Ray cluster: HOST:PORT of its head, or auto; local: start Ray here",
+    )
+    parser.add_argument(
+        "--shards",
+        metavar="K",
+        help=f"processes of the cluster, up to {MAX_SHARDS:,} (default: {SHARDS})",
+    )
+
+
+def cluster_options(args: argparse.Namespace) -> dict[str, Any]:
+    """Return the keyword arguments that say where to judge.
+
+    Raises
+    ------
+    UsageError
+        If the number of shards is wrong, or is given without a cluster.
+    """
+    if args.shards is not None and args.cluster is None:
+        raise UsageError("--shards: has no effect without --cluster")
+    shards = SHARDS if args.shards is None else check_shards(args.shards, "--shards")
+    return {"cluster": args.cluster, "shards": shards}
 
 
 def threads(args: argparse.Namespace) -> int | str:

@@ -6,7 +6,6 @@ import argparse
 
 from fastanomaly.sinks.files import print_text
 
-NAME = "plan"
 HELP = "tell how many machines a log needs, and why"
 EXAMPLES = (
     "fastanomaly plan --users 1e6 -D 2 --rate 10000",

@@ -41,15 +41,12 @@ class Watch:
 
     def __enter__(self) -> Watch:
         self._handler = signal.signal(signal.SIGUSR1, self._ask)
-        self._run: Run | None = None
         return self
 
     def __exit__(self, *error: object) -> None:
         signal.signal(signal.SIGUSR1, self._handler)
         self._progress.close()
         if self._metrics is not None:
-            if self._run is not None:
-                self._metrics.update(self._run, now=True)
             self._metrics.close()
 
     def _ask(self, signum: int, frame: FrameType | None) -> None:
@@ -57,10 +54,9 @@ class Watch:
 
     def __call__(self, run: Run) -> None:
         """Update bar and metrics, and report if asked."""
-        self._run = run
         self._progress(run.current.source)
         if self._metrics is not None:
-            self._metrics.update(run)
+            self._metrics.update(run, now=run.ended)
         if self._asked:
             self._asked = False
             report_health(run)

@@ -5,11 +5,11 @@ user's purchases are kept by one shard. docs/cluster.md describes who asks whom,
 """
 
 from fastanomaly.cluster.detector import ClusterDetector
-from fastanomaly.cluster.exchange import Exchange, LocalExchange, Traffic
+from fastanomaly.cluster.exchange import Exchange, LocalExchange
 from fastanomaly.cluster.memory import ClusterMemory
-from fastanomaly.cluster.messages import Answers, Asks, Batch, Message, Verdicts
+from fastanomaly.cluster.messages import Answers, Asks, Batch, Message, Traffic, Verdicts
 from fastanomaly.cluster.shard import Shard
-from fastanomaly.cluster.work import ShardWork
+from fastanomaly.cluster.work import ShardProgress, ShardWork
 
 __all__ = [
     "Answers",
@@ -21,6 +21,7 @@ __all__ = [
     "LocalExchange",
     "Message",
     "Shard",
+    "ShardProgress",
     "ShardWork",
     "Traffic",
     "Verdicts",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from functools import partial
 from itertools import chain
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from warnings import warn
 
 from fastanomaly._core import LineColumns, check_columns
@@ -26,7 +26,9 @@ from fastanomaly.rules.parameters import (
     MAX_LINE,
     OTHER_DEGREES,
     OTHER_TRACKED,
+    SHARDS,
     check_max_line,
+    check_shards,
     check_whole,
     whole_number,
 )
@@ -41,13 +43,15 @@ if TYPE_CHECKING:
     from fastanomaly.cluster.exchange import Exchange, MakeShard
     from fastanomaly.cluster.messages import Verdicts
     from fastanomaly.cluster.sequencer import Table
+    from fastanomaly.cluster.work import ShardProgress
     from fastanomaly.convert import Number, TimeUnit
-    from fastanomaly.detector import UserId
+    from fastanomaly.detector import Detector, UserId
     from fastanomaly.explanations.model import Explanation
     from fastanomaly.snapshots.reading import Saved
 
-MAX_SHARDS = 1024
-_SHARDS = 2
+AnyDetector: TypeAlias = "Detector | ClusterDetector"
+"""A detector in this process, or on a cluster."""
+
 MAX_BATCH_EVENTS = 1024
 _UNFINISHED = 64  # batches on their way at most: bounds the memory for their answers
 
@@ -106,12 +110,12 @@ class ClusterDetector:
         *,
         round_amounts: bool = False,
         time_unit: TimeUnit | None = None,
-        shards: int = _SHARDS,
+        shards: int | str = SHARDS,
         batch_events: int = 256,
         make_exchange: Callable[[MakeShard, int], Exchange] = LocalExchange,
     ) -> None:
         values = check_whole("D", degree), check_whole("T", tracked), exact_sigmas(sigmas)
-        count = _in_range("shards", shards, MAX_SHARDS)
+        count = check_shards(shards)
         make_shard = partial(
             Shard, shards=count, degree=values[0], tracked=values[1], sigmas=values[2]
         )
@@ -461,6 +465,14 @@ class ClusterDetector:
         """
         return ClusterMemory(self.exchange.call_all("memory"))
 
+    def progress(self) -> list[ShardProgress]:
+        """Return what each shard has done so far."""
+        return self.exchange.call_all("progress")
+
+    def lags(self) -> list[int]:
+        """Return by how many batches each shard was behind at most, since the last call."""
+        return self._sequencer.lags()
+
     def _row_parts(self, columns: tuple[Any, Any, Any, Any, Any]) -> Iterator[_Part]:
         """Yield batches of the rows of columns."""
         for start in range(0, len(columns[0]), self._batch_events):
@@ -555,7 +567,7 @@ def read_cluster(
     def read(saved: Saved) -> tuple[ClusterDetector, dict[str, Any]]:
         members = saved.members
         detector = members["detector"]
-        count = members.get("shards", _SHARDS) if shards is None else shards
+        count = members.get("shards", SHARDS) if shards is None else shards
         made = kind(
             detector["degree"],
             detector["tracked"],

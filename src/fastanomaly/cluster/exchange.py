@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts, payload_bytes
+from fastanomaly.cluster.messages import Asks, Batch, Traffic, Verdicts
 
 if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Message
@@ -16,32 +15,6 @@ if TYPE_CHECKING:
 
 MakeShard: TypeAlias = "Callable[[int], Shard]"
 """Makes the shard of a number; it can be pickled."""
-
-
-@dataclass
-class Traffic:
-    """Messages sent so far, and the bytes of what they carried, by kind of message.
-
-    Kinds are ``batch``, which counts once for each shard, ``asks``, ``answers`` and
-    ``verdicts``; ``asks again`` and ``answers again`` where the first were too short.
-    """
-
-    messages: dict[str, int] = field(default_factory=dict)
-    bytes: dict[str, int] = field(default_factory=dict)
-
-    def count(self, message: Message) -> None:
-        """Count a message."""
-        name = type(message).__name__.lower()
-        if isinstance(message, Asks | Answers) and message.attempt > 0:
-            name += " again"
-        self.messages[name] = self.messages.get(name, 0) + 1
-        self.bytes[name] = self.bytes.get(name, 0) + payload_bytes(message)
-
-    def add(self, other: Traffic) -> None:
-        """Add what was counted elsewhere."""
-        for name, count in other.messages.items():
-            self.messages[name] = self.messages.get(name, 0) + count
-            self.bytes[name] = self.bytes.get(name, 0) + other.bytes[name]
 
 
 class Exchange(Protocol):
@@ -103,7 +76,7 @@ class LocalExchange:
     """
 
     def __init__(self, make_shard: MakeShard, shards: int) -> None:
-        self._traffic = Traffic()
+        self._sent = Traffic()  # of batches
         self._shards = [make_shard(number) for number in range(shards)]
         self._queue: deque[tuple[int, Message]] = deque()
         self._verdicts: list[Verdicts] = []
@@ -112,7 +85,7 @@ class LocalExchange:
     @property
     def traffic(self) -> Traffic:
         """What was sent."""
-        return self._traffic
+        return self._sent.plus(self.call_all("sent"))
 
     @property
     def shards(self) -> int:
@@ -122,6 +95,7 @@ class LocalExchange:
     def send(self, batch: Batch) -> None:
         """Queue a batch for every shard."""
         for number in range(self.shards):
+            self._sent.count(batch)
             self._post(number, batch)
 
     def poll(self) -> list[Verdicts]:
@@ -167,7 +141,6 @@ class LocalExchange:
         self._queue.clear()
 
     def _post(self, to: int, message: Message) -> None:
-        self._traffic.count(message)
         self._queue.append((to, message))
 
     def _deliver(self, to: int, message: Message) -> None:
@@ -184,7 +157,6 @@ class LocalExchange:
     def _route(self, messages: Iterable[Message]) -> None:
         for message in messages:
             if isinstance(message, Verdicts):
-                self._traffic.count(message)
                 self._verdicts.append(message)
             elif not isinstance(message, Batch):
                 to = message.owner if isinstance(message, Asks) else message.asker

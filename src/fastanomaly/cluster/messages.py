@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 
 
@@ -103,3 +105,32 @@ def _column_bytes(column: Any) -> int:
     if isinstance(column, bytes):
         return len(column)
     return int(column.nbytes)
+
+
+@dataclass
+class Traffic:
+    """Messages sent so far, and the bytes of what they carried, by kind of message.
+
+    Kinds are ``batch``, which counts once for each shard, ``asks``, ``answers`` and
+    ``verdicts``; ``asks again`` and ``answers again`` where the first were too short.
+    """
+
+    messages: dict[str, int] = field(default_factory=dict)
+    bytes: dict[str, int] = field(default_factory=dict)
+
+    def count(self, message: Message) -> None:
+        """Count a message."""
+        name = type(message).__name__.lower()
+        if isinstance(message, Asks | Answers) and message.attempt > 0:
+            name += " again"
+        self.messages[name] = self.messages.get(name, 0) + 1
+        self.bytes[name] = self.bytes.get(name, 0) + payload_bytes(message)
+
+    def plus(self, others: Iterable[Traffic]) -> Traffic:
+        """Return the sum of this and others."""
+        total = Traffic(dict(self.messages), dict(self.bytes))
+        for other in others:
+            for name, count in other.messages.items():
+                total.messages[name] = total.messages.get(name, 0) + count
+                total.bytes[name] = total.bytes.get(name, 0) + other.bytes[name]
+        return total

@@ -33,6 +33,7 @@ class Sequencer:
         self._number = 0
         self._seq = seq
         self._complete = 0  # batches whose flags have been released
+        self._lags = [0] * shards
         self._verdicts: dict[int, dict[int, bytes]] = {}
         self._makers: dict[int, Callable[[Table], Any]] = {}
 
@@ -72,8 +73,18 @@ class Sequencer:
 
     def add(self, verdicts: Verdicts) -> None:
         """Keep the verdicts of a shard; those that came before are ignored."""
+        lag = self._number - verdicts.batch
+        self._lags[verdicts.shard] = max(self._lags[verdicts.shard], lag)
         if verdicts.batch in self._verdicts:
             self._verdicts[verdicts.batch].setdefault(verdicts.shard, verdicts.flags)
+
+    def lags(self) -> list[int]:
+        """Return how far verdicts of each shard were behind at most, since the last call.
+
+        In batches: how many had been sent since, with the one that they are on.
+        """
+        lags, self._lags = self._lags, [0] * self._shards
+        return lags
 
     def release(self) -> list[Any]:
         """Return the flags of each batch that is complete, and all before it.

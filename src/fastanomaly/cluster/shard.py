@@ -6,9 +6,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly._core import ShardEngine
-from fastanomaly.cluster.messages import Answers, Asks, Batch, Verdicts
+from fastanomaly.cluster.messages import Answers, Asks, Batch, Traffic, Verdicts
 from fastanomaly.cluster.pending import PendingVerdicts
-from fastanomaly.cluster.work import ShardWork
+from fastanomaly.cluster.work import ShardProgress, ShardWork
 from fastanomaly.results import Counts
 from fastanomaly.results.measures import Memory, Work
 from fastanomaly.snapshots.parts import load_part, save_part
@@ -44,6 +44,9 @@ class Shard:
         self.number = number
         self.ignored = 0
         """How many messages had arrived before."""
+        self._sent = Traffic()
+        self.waited = 0
+        """The batches whose verdicts had to wait for answers."""
         self._shards = shards
         self._parameters = degree, tracked, *sigmas
         self._begin(ShardEngine(number, shards, *self._parameters), 0)
@@ -108,7 +111,7 @@ class Shard:
                 else:
                     self._outgoing += made
         outgoing, self._outgoing = self._outgoing, []
-        return outgoing
+        return self._counted(outgoing)
 
     def repeat(self) -> list[Message]:
         """Return what was sent, but may have been lost.
@@ -116,7 +119,12 @@ class Shard:
         These are asks without answers, and verdicts on batches that may not be complete.
         """
         asks = [pending.asks() for pending in self._pending.values()]
-        return [*self._finished.values(), *chain.from_iterable(asks)]
+        return self._counted([*self._finished.values(), *chain.from_iterable(asks)])
+
+    def _counted(self, messages: list[Message]) -> list[Message]:
+        for message in messages:
+            self._sent.count(message)
+        return messages
 
     def _keep_batch(self, batch: Batch) -> None:
         if batch.number < self.next or batch.number in self._batches:
@@ -149,6 +157,7 @@ class Shard:
         else:
             pending = PendingVerdicts(self.number, batch.number, flags, open_verdicts, asks)
             self._pending[batch.number] = pending
+            self.waited += 1
             self._outgoing += pending.asks()
 
     def _finish(self, verdicts: Verdicts) -> None:
@@ -284,6 +293,26 @@ class Shard:
         """Return what judging and answering have cost so far."""
         judged, *others = self._engine.work()
         return ShardWork(Work(*judged), *others)
+
+    def sent(self) -> Traffic:
+        """Return the messages that it has sent."""
+        return self._sent
+
+    def progress(self) -> ShardProgress:
+        """Return what it has done so far."""
+        sent = self._sent
+        asks, answers = (
+            [kind for kind in sent.messages if kind.startswith(name)]
+            for name in ("asks", "answers")
+        )
+        return ShardProgress(
+            self.counts().events,
+            sum(sent.messages[kind] for kind in asks),
+            sum(sent.messages[kind] for kind in answers),
+            sum(sent.bytes[kind] for kind in asks + answers),
+            self.waited,
+            self.memory().total,
+        )
 
     def evicted(self) -> int:
         """Return how many dropped purchases are kept, since they may be asked for."""

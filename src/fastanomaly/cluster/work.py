@@ -1,4 +1,4 @@
-"""What judging costs a shard, counted."""
+"""What shards have done, and what judging has cost them, counted."""
 
 from __future__ import annotations
 
@@ -35,3 +35,28 @@ class ShardWork(NamedTuple):
     def total(self) -> int:
         """The sum of all that was looked at."""
         return sum(self.searches) + self.members_sorted + self.answered + self.finished
+
+
+class ShardProgress(NamedTuple):
+    """What a shard has done since its process has begun.
+
+    Attributes
+    ----------
+    events : int
+        Events applied, with those of the state it began with.
+    asks, answers : int
+        Messages sent.
+    bytes : int
+        What they carried.
+    waited : int
+        Batches whose verdicts had to wait for answers.
+    memory : int
+        Bytes that its engine has allocated now.
+    """
+
+    events: int
+    asks: int
+    answers: int
+    bytes: int
+    waited: int
+    memory: int

@@ -20,6 +20,8 @@ MAX_LINE = 1 << 20
 """The default of the longest line that is read, in bytes."""
 
 MAX_THREADS = 256
+MAX_SHARDS = 1024
+SHARDS = 2
 """The largest number of threads that judge."""
 
 TIME_UNITS = ("s", "ms", "us", "ns", "iso")
@@ -97,6 +99,28 @@ def check_max_line(value: int, name: str = "max_line") -> int:
     whole = whole_number(name, value)
     _expect_in_range(name, whole, 1, value)
     return whole
+
+
+def check_shards(value: object, name: str = "shards") -> int:
+    """Return a number of shards, 1 to `MAX_SHARDS`.
+
+    Parameters
+    ----------
+    value : int or str
+        As an integer, also of NumPy, or as ASCII decimal digits.
+
+    Raises
+    ------
+    ParameterError
+        If it is something else; the message has the name and the value.
+    """
+    whole = value
+    if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value):
+        whole = int(value)
+    number = whole_number(name, whole)
+    if not 1 <= number <= MAX_SHARDS:
+        raise ParameterError(f"{name}: {number} is not in 1..{MAX_SHARDS}")
+    return number
 
 
 def check_threads(value: object, name: str = "threads") -> int | None:

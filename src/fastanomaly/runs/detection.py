@@ -6,10 +6,11 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, NamedTuple
 
 from fastanomaly.convert import Number, TimeUnit, check_reading
-from fastanomaly.detector import Detector, Method
+from fastanomaly.detector import Method
 from fastanomaly.errors import Stopped, UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.rules.parameters import MAX_LINE
+from fastanomaly.runs.detectors import InProcess, OnCluster, detectors_of
 from fastanomaly.runs.first_line import take_parameters
 from fastanomaly.runs.inputs import Path, check_inputs, open_inputs, table_parameters
 from fastanomaly.runs.job import Job, check_job
@@ -22,7 +23,8 @@ from fastanomaly.tables.reading import Tables
 from fastanomaly.waiting import Waiter
 
 if TYPE_CHECKING:
-    from fastanomaly.runs.checkpoints import Checkpoints
+    from fastanomaly.cluster.detector import AnyDetector
+    from fastanomaly.runs.checkpoints.base import Checkpoints
     from fastanomaly.runs.diagnosis import LogEvidence
     from fastanomaly.runs.run_state import RunState
 
@@ -50,6 +52,8 @@ def detect(
     round_amounts: bool = False,
     time_unit: TimeUnit | None = None,
     threads: int | str = "auto",
+    cluster: str | None = None,
+    shards: int | str = 2,
     rejects: Path | None = None,
     strict: bool = False,
     max_line: int = MAX_LINE,
@@ -90,6 +94,13 @@ def detect(
     threads : int, str or "auto", default "auto"
         How many threads judge, the calling one included; see `Detector`. A checkpoint may
         be continued with another number.
+    cluster : str, optional
+        Judge on a Ray cluster (extra `cluster`): the address of its head as HOST:PORT,
+        ``auto`` for the one that this machine belongs to, or ``local`` to start one here. A
+        checkpoint may be continued on a cluster or without.
+    shards : int or str, default 2
+        K, over how many processes of the cluster purchases are spread; 1 to 1,024. A
+        checkpoint may be continued with another number.
     rejects : str or path-like, optional
         Where rejected lines go: tab-separated log, line number, reason, detail, line.
     strict : bool, default False
@@ -157,6 +168,8 @@ def detect(
         reading=check_reading(round_amounts, time_unit),
         method=method,
         threads=threads,
+        cluster=cluster,
+        shards=shards,
         strict=strict,
         follow=follow,
         until_idle=until_idle,
@@ -166,16 +179,13 @@ def detect(
     summary.diagnosis.name_logs(*inputs.titles, inputs.split_at)
     summary.adjusted = job.reading.adjusted()
     with ExitStack() as stack:
+        detectors = detectors_of(job, hooks.on_notice, stack)
         checkpoints = None
         if checkpoint is not None:
-            from fastanomaly.runs.checkpoints import Checkpoints, check_every  # noqa: PLC0415
-
             folder = os.fspath(checkpoint)
             check_not_within(folder, job.outputs, "the folder of checkpoints")
-            checkpoints = stack.enter_context(
-                Checkpoints(folder, check_every(every), hooks.on_notice)
-            )
-        _detect(stack, job, hooks, summary, checkpoints, fresh)
+            checkpoints = stack.enter_context(detectors.checkpoints(folder, every))
+        _detect(stack, job, hooks, summary, detectors, checkpoints, fresh)
     return summary
 
 
@@ -184,6 +194,7 @@ def _detect(
     job: Job,
     hooks: Hooks,
     summary: Summary,
+    detectors: InProcess | OnCluster,
     checkpoints: "Checkpoints | None",
     fresh: bool,
 ) -> None:
@@ -192,6 +203,7 @@ def _detect(
     if checkpoints is not None and not fresh:
         resumed = _resumable(checkpoints, job)
     if resumed is not None:
+        detectors.resume(resumed[0])
         _restore(summary, *resumed)
         if summary.done_before:
             return
@@ -202,10 +214,8 @@ def _detect(
     ]
     if resumed is not None:
         detector = resumed[0]
-        detector.method = job.method
-        detector.threads = job.threads
     else:
-        detector, blocks[0] = _begin(job, sources[0], blocks[0])
+        detector, blocks[0] = _begin(job, detectors, sources[0], blocks[0])
     run = Run(
         job,
         detector,
@@ -225,10 +235,13 @@ def _detect(
     except Exception:
         run.finish_outputs()
         raise
-    run.finish(done=not job.follow)
+    else:
+        run.finish(done=not job.follow)
+    finally:
+        run.end()
 
 
-def _resumable(checkpoints: "Checkpoints", job: Job) -> "tuple[Detector, RunState] | None":
+def _resumable(checkpoints: "Checkpoints", job: Job) -> "tuple[AnyDetector, RunState] | None":
     """Return the newest checkpoint, if there is one.
 
     Raises
@@ -249,7 +262,7 @@ def _resumable(checkpoints: "Checkpoints", job: Job) -> "tuple[Detector, RunStat
     return found
 
 
-def _restore(summary: Summary, detector: Detector, saved: "RunState") -> None:
+def _restore(summary: Summary, detector: "AnyDetector", saved: "RunState") -> None:
     """Copy what had been counted up to a checkpoint."""
     summary.count(detector)
     summary.rejected.update(saved.rejected)
@@ -261,23 +274,15 @@ def _restore(summary: Summary, detector: Detector, saved: "RunState") -> None:
 
 
 def _begin(
-    job: Job, first: SourceState, blocks: Iterator[Block]
-) -> tuple[Detector, Iterator[Block]]:
+    job: Job, detectors: InProcess | OnCluster, first: SourceState, blocks: Iterator[Block]
+) -> "tuple[AnyDetector, Iterator[Block]]":
     """Make the detector, with D and T from the batch log's first line if it has them."""
     batch = job.inputs.batch
     if job.inputs.batch_table:
         found = table_parameters(batch, job.given)
     else:
         blocks, first.line, found = take_parameters(batch, blocks, job.given, job.max_line)
-    detector = Detector(
-        found["D"],
-        found["T"],
-        job.sigmas,
-        method=job.method,
-        threads=job.threads,
-        **job.reading._asdict(),
-    )
-    return detector, blocks
+    return detectors.make(found["D"], found["T"]), blocks
 
 
 def _blocks(state: SourceState, log: "LogEvidence") -> Iterator[Block]:

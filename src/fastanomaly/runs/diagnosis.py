@@ -14,7 +14,7 @@ from fastanomaly.names import STANDARD
 from fastanomaly.sources.base import Block, LongLine, Rows
 
 if TYPE_CHECKING:
-    from fastanomaly.detector import Detector
+    from fastanomaly.cluster.detector import AnyDetector
     from fastanomaly.rules.rejects import Rejected
 
 HEAD = 4096
@@ -194,7 +194,7 @@ class Diagnosis:
         self.newest_us: int | None = None
         self.time_unit: str | None = None
 
-    def see_times(self, detector: Detector) -> None:
+    def see_times(self, detector: AnyDetector) -> None:
         """Note the latest timestamp that a detector has."""
         if detector.time_unit in ("ms", "us", "ns"):
             self.time_unit = detector.time_unit

@@ -8,7 +8,12 @@ from fastanomaly.convert import Number, Reading, exact_sigmas
 from fastanomaly.detector import Method
 from fastanomaly.errors import UsageError
 from fastanomaly.names import STANDARD
-from fastanomaly.rules.parameters import check_max_line, check_threads, given_parameters
+from fastanomaly.rules.parameters import (
+    check_max_line,
+    check_shards,
+    check_threads,
+    given_parameters,
+)
 from fastanomaly.runs.inputs import (
     Inputs,
     Path,
@@ -50,6 +55,8 @@ class Job(NamedTuple):
     reading: Reading
     method: Method
     threads: int | str
+    cluster: str | None
+    shards: int
     strict: bool
     max_line: int
     follow: bool
@@ -77,6 +84,14 @@ class Job(NamedTuple):
         return [self.out] if self.rejects is None else [self.out, self.rejects]
 
 
+def _check_cluster(inputs: Inputs, method: Method) -> None:
+    """Raise UsageError if a run asks for something that clusters do not do."""
+    if inputs.options() is not None:
+        raise UsageError("--cluster: reads logs of JSON lines, no tables")
+    if method != "auto":
+        raise UsageError(f"method: {method!r} is not possible on a cluster")
+
+
 def check_job(
     inputs: Inputs,
     out: Path,
@@ -88,6 +103,8 @@ def check_job(
     sigmas: Number,
     reading: Reading,
     threads: int | str,
+    cluster: str | None,
+    shards: int | str,
     **options: Any,
 ) -> Job:
     """Return the job, with its paths and parameters checked.
@@ -100,6 +117,8 @@ def check_job(
     out = os.fspath(out)
     max_line = check_max_line(max_line)
     check_threads(threads)
+    if cluster is not None:
+        _check_cluster(inputs, options["method"])
     if inputs.batch == inputs.stream == STANDARD and not inputs.split:
         raise UsageError("-: standard input cannot be both logs")
     rejects = None if rejects is None else os.fspath(rejects)
@@ -128,6 +147,8 @@ def check_job(
         sigmas=sigmas,
         reading=reading,
         threads=threads,
+        cluster=cluster,
+        shards=check_shards(shards),
         max_line=max_line,
         identity=identity,
         **options,

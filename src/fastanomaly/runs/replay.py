@@ -3,11 +3,10 @@
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fastanomaly._core import end_of_lines
 from fastanomaly.convert import Reading
-from fastanomaly.detector import Detector
 from fastanomaly.errors import FeedError, LogReadError, UsageError
 from fastanomaly.names import STANDARD
 from fastanomaly.results import Fed
@@ -17,6 +16,10 @@ from fastanomaly.runs.diagnosis import Diagnosis
 from fastanomaly.runs.first_line import take_parameters
 from fastanomaly.runs.inputs import Inputs, open_inputs, table_parameters
 from fastanomaly.sources.base import Block, LongLine, Place, Rows, Source, SourceOptions
+
+if TYPE_CHECKING:
+    from fastanomaly.cluster.detector import AnyDetector
+    from fastanomaly.detector import Detector
 
 MAX_REJECTED = 8192
 """The most rejected lines of one part: it bounds the memory that a block of garbage needs."""
@@ -100,7 +103,7 @@ class Stops:
 
 
 def feed_blocks(
-    detector: Detector,
+    detector: "AnyDetector",
     blocks: Iterable[Block],
     line: int,
     options: FeedOptions,
@@ -112,7 +115,7 @@ def feed_blocks(
 
     Parameters
     ----------
-    detector : Detector
+    detector : Detector or ClusterDetector
     blocks : iterable of blocks
         See `fastanomaly.sources.base`. An empty block yields an empty part.
     line : int
@@ -168,7 +171,7 @@ def feed_blocks(
 
 
 def _feed_rows(
-    detector: Detector,
+    detector: "AnyDetector",
     rows: Rows,
     options: FeedOptions,
     part_lines: Callable[[], int | None],
@@ -204,7 +207,7 @@ def _plus(start: int, count: int | None) -> int | None:
 
 
 def _feed_some(
-    detector: Detector, rows: Rows, start: int, stop: int, options: FeedOptions
+    detector: "AnyDetector", rows: Rows, start: int, stop: int, options: FeedOptions
 ) -> tuple[Part, int, FeedError | None]:
     """Feed some rows; return the part, where it ends, and the failure if there is one."""
     from fastanomaly.tables.feeding import feed_rows  # noqa: PLC0415 - for tables only
@@ -221,7 +224,7 @@ def _max_rejected(options: FeedOptions) -> int:
 
 
 def _feed(
-    detector: Detector, text: memoryview, line: int, options: FeedOptions
+    detector: "AnyDetector", text: memoryview, line: int, options: FeedOptions
 ) -> tuple[Fed, FeedError | None]:
     """Feed lines; return the result, up to the failure if there is one, and the failure."""
     try:
@@ -240,7 +243,7 @@ def _feed(
 
 def replay_logs(
     inputs: Inputs,
-    begin: Callable[[dict[str, int]], Detector],
+    begin: "Callable[[dict[str, int]], Detector]",
     *,
     reading: Reading,
     given: Mapping[str, int] | None = None,

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from fastanomaly.errors import StrictError
+from fastanomaly.errors import ClusterError, StrictError
 from fastanomaly.runs.inputs import json_text
 from fastanomaly.runs.replay import FeedOptions, Part, feed_blocks
 from fastanomaly.sources.base import UnfinishedLine
 
 if TYPE_CHECKING:
-    from fastanomaly.detector import Detector
-    from fastanomaly.runs.checkpoints import Checkpoints
+    from fastanomaly.cluster.detector import AnyDetector
+    from fastanomaly.runs.checkpoints.base import Checkpoints
     from fastanomaly.runs.diagnosis import LogEvidence
     from fastanomaly.runs.job import Job
     from fastanomaly.runs.run_state import RunState
@@ -73,17 +74,19 @@ class Run:
 
     Attributes
     ----------
-    detector : Detector
+    detector : Detector or ClusterDetector
     summary : Summary
     current : SourceState
         The log that is being read.
     checkpoints : Checkpoints or None
+    ended : bool
+        Whether the last progress is being reported.
     """
 
     def __init__(
         self,
         job: Job,
-        detector: Detector,
+        detector: AnyDetector,
         sources: list[SourceState],
         outputs: Outputs,
         summary: Summary,
@@ -94,6 +97,7 @@ class Run:
         self.summary = summary
         self.current = sources[0]
         self.checkpoints = checkpoints
+        self.ended = False
         self._job = job
         self._has_fed = False
         self._sources = sources
@@ -135,9 +139,18 @@ class Run:
                 del part  # it can be large: free it before the next part is fed
         except UnfinishedLine:
             pass  # the source has ended, and its position is before this line
-        finally:
-            self._count()
+        except BaseException:
+            with suppress(ClusterError):  # what is lost cannot be counted
+                self._count()
+            raise
+        self._count()
         state.done = not state.source.follows
+
+    def end(self) -> None:
+        """Report progress for the last time, as long as there is a detector."""
+        self.ended = True
+        with suppress(ClusterError):
+            self._report_progress()
 
     def _part_lines(self) -> int | None:
         """Return after how many lines a checkpoint is due."""

@@ -9,7 +9,7 @@ from fastanomaly.formats.display import counted
 from fastanomaly.runs.diagnosis import Diagnosis
 
 if TYPE_CHECKING:
-    from fastanomaly.detector import Detector
+    from fastanomaly.cluster.detector import AnyDetector
     from fastanomaly.results import Counts
 
 
@@ -71,7 +71,7 @@ class Summary:
         """Valid events per second of wall time."""
         return self.events / self.seconds if self.seconds else 0.0
 
-    def count(self, detector: Detector) -> None:
+    def count(self, detector: AnyDetector) -> None:
         """Copy the counts of a detector."""
         for name, count in detector.counts._asdict().items():
             if name != "kept":

@@ -11,13 +11,13 @@ import orjson
 from fastanomaly._version import __version__
 from fastanomaly.errors import CheckpointError
 from fastanomaly.names import check_count
+from fastanomaly.rules.parameters import MAX_SHARDS
 from fastanomaly.state_file import with_file_names, without_file_names
 
 MANIFEST = "manifest.json"
 FORMAT = 1
 
 _START = re.compile(rb'\{\n  "crc32": "([0-9a-f]{8})",')
-_MOST_SHARDS = 1024
 
 
 def shard_name(number: int, shards: int) -> str:
@@ -79,7 +79,7 @@ def _check(members: dict[str, Any]) -> None:
     """Raise ValueError, KeyError or TypeError unless needed members are what they should."""
     shards, token, files = members["shards"], members["token"], members["files"]
     check_count("shards", shards)
-    if not 1 <= shards <= _MOST_SHARDS:
+    if not 1 <= shards <= MAX_SHARDS:
         raise ValueError(f"shards: {shards}")
     if not isinstance(token, str):
         raise TypeError(f"token: {token!r:.40}")

@@ -81,6 +81,13 @@ def snapshot_numbers(folder: Folder) -> list[int]:
     return sorted(int(match[1]) for match in found if match)
 
 
+def has_snapshots(path: str) -> bool:
+    """Return whether there is a snapshot, whole or damaged, in a folder or at a URL."""
+    base = open_folder(path)
+    names = map(snapshot_name, snapshot_numbers(base))
+    return any(is_written(base.child(name)) for name in names)
+
+
 def snapshot_name(number: int) -> str:
     """Return the name of the folder of a snapshot."""
     return f"snapshot-{number:012}"

@@ -75,6 +75,13 @@ def write_snapshot(
     return target.path
 
 
+def remove_snapshots(path: str) -> None:
+    """Remove all snapshots in a folder or at a URL; raises OSError."""
+    base = open_folder(path)
+    for number in snapshot_numbers(base):
+        base.child(snapshot_name(number)).remove(MANIFEST)
+
+
 def _write(
     target: Folder,
     number: int,

@@ -12,16 +12,20 @@ from collections.abc import Iterator
 from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from fastanomaly.detector import Detector
 from fastanomaly.errors import UsageError, installation
 from fastanomaly.sinks.replacing import replace_file
 from fastanomaly.telemetry.address import parse_target
 from fastanomaly.telemetry.messages import write_message
+from fastanomaly.telemetry.shard_metrics import shard_metrics
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric
 
+    from fastanomaly.cluster import ShardProgress
+    from fastanomaly.cluster.detector import AnyDetector
     from fastanomaly.results import Counts
-    from fastanomaly.results.measures import Latency, Memory, Sharing
+    from fastanomaly.results.measures import Latency, Sharing
     from fastanomaly.runs.run import Run
     from fastanomaly.telemetry.server import Server
 
@@ -36,9 +40,9 @@ class Snapshot(NamedTuple):
 
     counts: Counts
     rejected: dict[str, int]
-    latency: Latency
-    sharing: Sharing
-    memory: Memory
+    judging: tuple[Latency, Sharing] | None  # in one process
+    shards: tuple[list[ShardProgress], list[int]] | None  # with lags
+    memory: dict[str, int]
     newest_us: int | None
     checkpoint: tuple[int, float | None, float, float] | None
 
@@ -107,15 +111,12 @@ class Metrics:
         at = time.monotonic()
         if not now and at - self._snapshot_at < SECONDS:
             return
-        run.detector.time_judging()
         self._snapshot_at = at
         checkpoints = run.checkpoints
         self._snapshot = Snapshot(
             run.detector.counts,
             dict(run.summary.rejected),
-            run.detector.latency(),
-            run.detector.sharing(),
-            run.detector.memory(),
+            *_of_detector(run.detector),
             run.detector.newest_us,
             (
                 checkpoints.written,
@@ -166,11 +167,32 @@ class Metrics:
             return
         core = self._client.core
         yield from _event_metrics(core, snapshot)
-        yield _judging_metric(core, snapshot.latency)
-        yield from _sharing_metrics(core, snapshot.sharing)
+        if snapshot.judging is not None:
+            latency, sharing = snapshot.judging
+            yield _judging_metric(core, latency)
+            yield from _sharing_metrics(core, sharing)
+        if snapshot.shards is not None:
+            yield from shard_metrics(core, *snapshot.shards)
         yield from _state_metrics(core, snapshot)
         if snapshot.checkpoint is not None:
             yield from _checkpoint_metrics(core, *snapshot.checkpoint)
+
+
+def _of_detector(
+    detector: AnyDetector,
+) -> tuple[
+    tuple[Latency, Sharing] | None,
+    tuple[list[ShardProgress], list[int]] | None,
+    dict[str, int],
+]:
+    """Return what a snapshot has of judging, of shards and of memory."""
+    if isinstance(detector, Detector):
+        detector.time_judging()
+        judging = detector.latency(), detector.sharing()
+        return judging, None, detector.memory()._asdict()
+    memory = detector.memory().shards
+    parts = {part: sum(getattr(one, part) for one in memory) for part in memory[0]._fields}
+    return None, (detector.progress(), detector.lags()), parts
 
 
 def _event_metrics(core: Any, snapshot: Snapshot) -> Iterator[Metric]:
@@ -268,7 +290,7 @@ def _state_metrics(core: Any, snapshot: Snapshot) -> Iterator[Metric]:
     state = core.GaugeMetricFamily(
         "fastanomaly_state_bytes", "Bytes of the state.", labels=["part"]
     )
-    for part, size in snapshot.memory._asdict().items():
+    for part, size in snapshot.memory.items():
         state.add_metric([part], size)
     yield state
 

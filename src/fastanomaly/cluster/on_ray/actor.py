@@ -8,7 +8,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly._version import __version__
-from fastanomaly.cluster.exchange import Traffic
 from fastanomaly.cluster.messages import Asks, Batch, Verdicts
 
 if TYPE_CHECKING:
@@ -48,7 +47,6 @@ class ShardActor:
         self._failure: Exception | None = None
         self._news = asyncio.Event()
         self._takers = 0
-        self._traffic = Traffic()
 
     def __repr__(self) -> str:
         return f"shard {self._number}"
@@ -148,10 +146,6 @@ class ShardActor:
             await asyncio.sleep(_ROUND_SECONDS)
         return None
 
-    async def traffic(self) -> Traffic:
-        """Return what this process has sent."""
-        return self._traffic
-
     def _send(self, work: Callable[[], list[Message]]) -> None:
         """Do some work, and send the messages that it returns."""
         try:
@@ -162,7 +156,6 @@ class ShardActor:
             return
         by_peer: dict[int, list[Message]] = {}
         for message in messages:
-            self._traffic.count(message)
             if isinstance(message, Verdicts):
                 self._verdicts.append(message)
                 self._news.set()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import logging
+import signal
+import socket
 from contextlib import contextmanager
+from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
 
 from fastanomaly.errors import UsageError, installation
@@ -14,6 +17,8 @@ if TYPE_CHECKING:
 
 LOCAL = "local"
 NAMESPACE = "fastanomaly"
+_CLIENT = "ray://"
+_REACHED_SECONDS = 10.0
 
 
 @contextmanager
@@ -40,7 +45,9 @@ def connected(address: str, shards: int) -> Iterator[None]:
         raise UsageError(message) from error
     if ray.is_initialized():
         raise UsageError(f"{address}: this process is already connected to a Ray cluster")
+    _check_reachable(address)
     room = max(shards, available_processors()) if address == LOCAL else None
+    handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(
             address=address,
@@ -52,7 +59,21 @@ def connected(address: str, shards: int) -> Iterator[None]:
     except (ConnectionError, RuntimeError, ValueError) as error:
         reason = str(error).partition("\n")[0]
         raise UsageError(f"{address}: cannot connect to Ray: {reason}") from error
+    # Ray ends the process at SIGTERM; what the caller does instead is what it should do.
+    if current_thread() is main_thread():
+        signal.signal(signal.SIGTERM, handler)
     try:
         yield
     finally:
         ray.shutdown()
+
+
+def _check_reachable(address: str) -> None:
+    """Raise UsageError if nothing listens at HOST:PORT: Ray would try for minutes."""
+    host, colon, port = address.removeprefix(_CLIENT).rpartition(":")
+    if not colon:
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _REACHED_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{address}: cannot connect to Ray: {error}") from error

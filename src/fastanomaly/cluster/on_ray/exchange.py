@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
 
 from fastanomaly._version import __version__
-from fastanomaly.cluster.exchange import Traffic
-from fastanomaly.cluster.messages import payload_bytes
+from fastanomaly.cluster.messages import Traffic, payload_bytes
 from fastanomaly.cluster.on_ray.actor import ShardActor
 from fastanomaly.cluster.on_ray.kept import KeptBatches
 from fastanomaly.errors import ClusterError, UsageError
@@ -75,6 +74,7 @@ class RayExchange:
         self._unsent: list[Batch] = []
         self._unsent_bytes = 0
         self._batches_sent = Traffic()
+        self._lost: str | None = None
         self._failed: set[int] = set()
         self._arrived: list[Verdicts] = []
         run = uuid4().hex[:8]
@@ -102,11 +102,7 @@ class RayExchange:
     @property
     def traffic(self) -> Traffic:
         """What was sent, without what processes have sent that have ended since."""
-        total = Traffic()
-        total.add(self._batches_sent)
-        for number, actor in enumerate(self._actors):
-            total.add(self._persist(number, actor.traffic.remote))
-        return total
+        return self._batches_sent.plus(self.call_all("sent"))
 
     def close(self) -> None:
         """End the shards."""
@@ -125,6 +121,7 @@ class RayExchange:
 
     def poll(self) -> list[Verdicts]:
         """Return verdicts that have arrived, perhaps none; raises what a shard raises."""
+        self._check_lost()
         self._resume_failed()
         return [] if self._unsent else self._collect(0)
 
@@ -133,12 +130,13 @@ class RayExchange:
 
         Raises what a shard raises; ClusterError if there are none for too long.
         """
+        self._check_lost()
         self._ship_unsent()
         self._resume_failed()
         lost_at = time.monotonic() + self._lost_after
         while not (verdicts := self._collect(_QUIET_SECONDS)):
             if time.monotonic() > lost_at:
-                raise ClusterError(f"no verdict for {self._lost_after:g} s")
+                self._give_up(f"no verdict for {self._lost_after:g} s")
             for number in range(self.shards):
                 self._renew(number)
         return verdicts
@@ -234,7 +232,7 @@ class RayExchange:
     def _begin(self, number: int) -> None:
         """Let a shard begin that has no state."""
         if self._kept.start is None:
-            raise ClusterError(
+            self._give_up(
                 f"{self._name(number)}: is lost, and was sent more than "
                 f"{KEPT_BYTES / 1e6:,.0f} MB since the last snapshot: take snapshots more "
                 "often, see --checkpoint and --every"
@@ -279,13 +277,14 @@ class RayExchange:
                 raise error.cause from error
             if left <= 0:
                 silent = f"does not answer for {self._lost_after:g} s"
-                raise ClusterError(f"{self._name(number)}: {silent}: {reason}")
+                self._give_up(f"{self._name(number)}: {silent}: {reason}")
             time.sleep(_RETRY_SECONDS)
 
     def _call(
         self, numbers: Sequence[int], method: str, arguments: tuple[object, ...]
     ) -> list[Any]:
         """Return what a method of shards returns once they have applied all batches."""
+        self._check_lost()
         batches = self._kept.end
         lost_at = time.monotonic() + self._lost_after
         calls = [
@@ -298,7 +297,7 @@ class RayExchange:
             values = self._value(first_call, self._lost_after)
             while values is None:
                 if time.monotonic() > lost_at:
-                    raise ClusterError(f"{self._name(number)}: lacks batches")
+                    self._give_up(f"{self._name(number)}: lacks batches")
                 self._recover(number)
                 values = self._persist(number, call)
             found += values
@@ -313,6 +312,15 @@ class RayExchange:
             return None
         except RayTaskError as error:
             raise error.cause from error
+
+    def _give_up(self, message: str) -> NoReturn:
+        """Raise ClusterError, and do so again at once if more is asked for."""
+        self._lost = message
+        raise ClusterError(message)
+
+    def _check_lost(self) -> None:
+        if self._lost is not None:
+            raise ClusterError(self._lost)
 
     def _name(self, number: int) -> str:
         return f"shard {number} of {self.shards}"

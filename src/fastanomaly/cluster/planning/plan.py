@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from fastanomaly.cluster.detector import MAX_SHARDS
 from fastanomaly.cluster.planning.costs import (
     APPLY_US,
     BATCH_EVENTS,
@@ -22,6 +21,7 @@ from fastanomaly.cluster.planning.costs import (
 )
 from fastanomaly.cluster.planning.needs import GB, Machine, Needs, check_machine, check_needs
 from fastanomaly.errors import UsageError
+from fastanomaly.rules.parameters import MAX_SHARDS
 
 USED_MEMORY = 0.8
 """The part of a machine's memory that states may fill: the rest is for what grows."""

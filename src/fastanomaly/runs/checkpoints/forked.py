@@ -9,71 +9,39 @@ from __future__ import annotations
 
 import fcntl
 import os
-import re
 import signal
 import time
-from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 from warnings import catch_warnings
 
-from fastanomaly.detector import Detector, read_detector, save_detector
-from fastanomaly.errors import CheckpointError, ParameterError, UsageError
-from fastanomaly.runs.run_state import RunState, check_run_state
-from fastanomaly.sinks.replacing import flush_folder, is_temporary
-from fastanomaly.state_file import name_in_file
+from fastanomaly.detector import Detector, read_detector, read_snapshot, save_detector
+from fastanomaly.errors import CheckpointError
+from fastanomaly.runs.checkpoints.base import Checkpoints, run_of
+from fastanomaly.runs.checkpoints.files import (
+    CHECKPOINT,
+    checkpoint_numbers,
+    checkpoint_path,
+    lock_folder,
+    remove_checkpoints,
+)
+from fastanomaly.sinks.replacing import is_temporary
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+    from typing import Self
+
+    from fastanomaly.cluster.detector import AnyDetector
+    from fastanomaly.runs.checkpoints.base import Every
+    from fastanomaly.runs.run_state import RunState
     from fastanomaly.sinks.base import Sink
 
-_NAME = re.compile(r"checkpoint-([0-9]{12})")
 _STANDARD_ERROR = 2
 _OTHER_FAULT = 255  # exit status of a child that failed without an error number
 
 
-class Every(NamedTuple):
-    """The interval of checkpoints: in lines or in seconds, the other being None."""
-
-    lines: int | None
-    seconds: float | None
-
-
-def check_every(value: str | int) -> Every:
-    """Return the interval that ``500`` (lines) or ``30s`` stands for.
-
-    Raises
-    ------
-    ParameterError
-        If it is neither; names the value.
-    """
-    text = str(value)
-    if re.fullmatch("[0-9]{1,18}", text) and int(text) > 0:
-        return Every(int(text), None)
-    if re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?s", text) and float(text[:-1]) > 0:
-        return Every(None, float(text[:-1]))
-    raise ParameterError(f"every: {value!r} is neither a number of lines nor seconds like 30s")
-
-
-class Checkpoints:
-    """The checkpoints of one run; a context manager that locks the folder.
-
-    Parameters
-    ----------
-    folder : str
-        Created if it does not exist.
-    every : Every
-        The interval.
-    notice : callable
-        Called with text that the operator should know.
-
-    Attributes
-    ----------
-    written : int
-        Checkpoints written by this run.
-    written_at : float or None
-        When the newest was begun, as time.time.
-    seconds, stall_seconds : float
-        How long the last one took, and how long the run was stopped for it.
+class ForkedCheckpoints(Checkpoints):
+    """Files that a forked child writes; the folder is created and locked.
 
     Raises
     ------
@@ -84,38 +52,22 @@ class Checkpoints:
     """
 
     def __init__(self, folder: str, every: Every, notice: Callable[[str], object]) -> None:
-        self.folder = folder
-        self.every = every
-        self.written = 0
-        self.written_at: float | None = None
-        self.seconds = 0.0
-        self.stall_seconds = 0.0
-        self._notice = notice
+        super().__init__(folder, every, notice)
         self._child = 0
         self._good = 0  # the number of the newest that is known to be whole
-        self._begun = 0.0
-        self._lines = 0  # since the last one
-        self._next_at = time.monotonic() + (every.seconds or 0)
 
-    def __enter__(self) -> Checkpoints:
-        os.makedirs(self.folder, exist_ok=True)
-        self._lock = os.open(self._path("lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
-        try:
-            # A lock of this process only: a forked child does not inherit it.
-            fcntl.lockf(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            os.close(self._lock)
-            raise UsageError(f"{self.folder}: another run uses this folder") from error
+    def __enter__(self) -> Self:
+        self._lock = lock_folder(self.folder)
         # A child of a run that was killed may still be writing: wait for it.
         writing = self._lock_writing()
         for name in os.listdir(self.folder):
             checkpoint = name.split(".")[0]
-            if _NAME.fullmatch(checkpoint) and (
+            if CHECKPOINT.fullmatch(checkpoint) and (
                 is_temporary(name, checkpoint) or name == f"{checkpoint}.new"
             ):
                 os.unlink(self._path(name))
         os.close(writing)
-        self._number = max(self._numbers(), default=0)
+        self._number = max(checkpoint_numbers(self.folder), default=0)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -129,12 +81,7 @@ class Checkpoints:
         return os.path.join(self.folder, name)
 
     def _checkpoint(self, number: int) -> str:
-        return self._path(f"checkpoint-{number:012}")
-
-    def _numbers(self) -> list[int]:
-        """Return the numbers of the checkpoints in the folder, newest first."""
-        found = (_NAME.fullmatch(name) for name in os.listdir(self.folder))
-        return sorted((int(match[1]) for match in found if match), reverse=True)
+        return checkpoint_path(self.folder, number)
 
     def _lock_writing(self) -> int:
         """Take the lock under which checkpoints are written; a forked child inherits it."""
@@ -153,7 +100,7 @@ class Checkpoints:
             If there are checkpoints, but all are damaged.
         """
         fault: CheckpointError | None = None
-        for number in self._numbers():
+        for number in checkpoint_numbers(self.folder):
             if fault is not None:
                 self._notice(f"{fault}; trying the checkpoint before it")
             try:
@@ -168,40 +115,40 @@ class Checkpoints:
                 f"{self.folder}: all checkpoints are damaged (--fresh starts over); "
                 f"the last one tried: {fault}"
             )
+        if self._of_cluster():
+            detector, members = read_snapshot(self.folder, Detector, self._notice)
+            return detector, run_of(self.folder, members)
         return None
 
     def forget(self) -> None:
-        """Remove the checkpoints in the folder."""
-        numbers = self._numbers()
-        for number in numbers:
-            os.unlink(self._checkpoint(number))
-        if numbers:
-            flush_folder(self.folder)
+        """Remove the checkpoints in the folder, and snapshots of a cluster."""
+        remove_checkpoints(self.folder)
+        self._forget_snapshots()
+
+    def _forget_snapshots(self) -> None:
+        if self._of_cluster():
+            from fastanomaly.snapshots.writing import remove_snapshots  # noqa: PLC0415
+
+            remove_snapshots(self.folder)
+
+    def _of_cluster(self) -> bool:
+        """Return whether there are snapshots of a cluster in the folder."""
+        return any(name.startswith("snapshot-") for name in os.listdir(self.folder))
 
     # -- writing -------------------------------------------------------------------------
 
-    def lines_left(self) -> int | None:
-        """Return how many lines may be read before the next one; None if by seconds."""
-        return None if self.every.lines is None else max(1, self.every.lines - self._lines)
+    @property
+    def _busy(self) -> bool:
+        return bool(self._child)
 
-    def due(self, lines: int) -> bool:
-        """Return whether a checkpoint is due after so many more lines."""
-        self._lines += lines
-        self.poll()
-        if self._child or not self._lines:
-            return False
-        if self.every.lines is not None:
-            return self._lines >= self.every.lines
-        return time.monotonic() >= self._next_at
-
-    def begin(self, detector: Detector, state: RunState, sinks: Sequence[Sink]) -> None:
+    def begin(self, detector: AnyDetector, state: RunState, sinks: Sequence[Sink]) -> None:
         """Have a forked child write a checkpoint while the run continues."""
         self.wait()
         self._start()
         try:
             writing = self._lock_writing()
         except OSError as error:  # such as no descriptor left
-            self._failed(error.strerror)
+            self._report(error.strerror)
             return
         try:
             # Python warns of forks beside threads. Those that judge hold no lock now, and the
@@ -213,9 +160,9 @@ class Checkpoints:
                 self._save(detector, state, sinks)
                 self._done()
             except OSError as error:
-                self._failed(error.strerror)
+                self._report(error.strerror)
             except MemoryError:
-                self._failed("out of memory")
+                self._report("out of memory")
             finally:
                 os.close(writing)
             return
@@ -224,7 +171,7 @@ class Checkpoints:
         os.close(writing)
         self.stall_seconds = time.monotonic() - self._begun
 
-    def finish(self, detector: Detector, state: RunState, sinks: Sequence[Sink]) -> None:
+    def finish(self, detector: AnyDetector, state: RunState, sinks: Sequence[Sink]) -> None:
         """Write a checkpoint now.
 
         Raises
@@ -242,28 +189,25 @@ class Checkpoints:
         self._done()
 
     def _start(self) -> None:
-        self._begun = time.monotonic()
-        self._begun_at = time.time()
+        super()._start()
         self._number += 1
-        self._lines = 0
 
     def _done(self) -> None:
-        self.written += 1
+        super()._done()
         self._good = self._number
-        self.written_at = self._begun_at
-        self.seconds = time.monotonic() - self._begun
-        self._next_at = self._begun + (self.every.seconds or 0)
 
-    def _save(self, detector: Detector, state: RunState, sinks: Sequence[Sink]) -> None:
+    def _save(self, detector: AnyDetector, state: RunState, sinks: Sequence[Sink]) -> None:
         for sink in sinks:
             sink.sync()
+        assert isinstance(detector, Detector)
         save_detector(detector, self._checkpoint(self._number), run=state._asdict())
-        for number in self._numbers():
+        for number in checkpoint_numbers(self.folder):
             if number not in (self._good, self._number):
                 os.unlink(self._checkpoint(number))
+        self._forget_snapshots()
 
     def _save_and_exit(
-        self, detector: Detector, state: RunState, sinks: Sequence[Sink], writing: int
+        self, detector: AnyDetector, state: RunState, sinks: Sequence[Sink], writing: int
     ) -> None:
         """Write a checkpoint in the child, and end the child."""
         status = _OTHER_FAULT
@@ -298,14 +242,10 @@ class Checkpoints:
         if status == 0:
             self._done()
             return
-        self._failed(os.strerror(status) if 0 < status < _OTHER_FAULT else "it failed")
+        self._report(os.strerror(status) if 0 < status < _OTHER_FAULT else "it failed")
 
-    def _failed(self, reason: str | None) -> None:
-        self._next_at = time.monotonic() + (self.every.seconds or 0)
-        before = "the checkpoint before it is kept" if self._good else "there is none yet"
-        self._notice(
-            f"{self._checkpoint(self._number)}: cannot be written: {reason}; {before}"
-        )
+    def _report(self, reason: str | None) -> None:
+        self._failed(self._checkpoint(self._number), reason, self._good)
 
 
 def _close_others(kept: Collection[int]) -> None:
@@ -334,11 +274,4 @@ def _read(path: str) -> tuple[Detector, RunState]:
     """Read the checkpoint of a run; raises CheckpointError."""
     with open(path, "rb") as file:
         detector, header = read_detector(path, file)
-    if "run" not in header:
-        raise CheckpointError(f"{path}: holds a detector's state, but not a run's")
-    try:
-        return detector, check_run_state(header["run"])
-    except ValueError as error:
-        member, colon, fault = str(error).partition(":")
-        what = f"{name_in_file(member)}{colon}{fault}"
-        raise CheckpointError(f"{path}: altered: {what}") from error
+    return detector, run_of(path, header)
