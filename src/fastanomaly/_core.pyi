@@ -169,6 +169,43 @@ class LineColumns:
     ): ...
 
 @final
+class FrameLines:
+    def line(self, row: int) -> bytes: ...
+
+@final
+class FrameColumns:
+    rejected: Final[list[Rejected]]
+    def __new__(
+        cls,
+        source: FrameSource,
+        columns: tuple[int, ...],
+        kind: int,
+        *,
+        log: str,
+        first_row: int,
+        max_rejected: int,
+        keep: tuple[int, ...] = (),
+        round_amounts: bool = False,
+        time_unit: int = 0,
+    ) -> Self: ...
+    @property
+    def rows(self) -> int: ...
+    def read(
+        self, most: int
+    ) -> (
+        tuple[
+            bool,
+            tuple[bytes, bytes, bytes, bytes, bytes],
+            tuple[int, int],
+            bytes,
+            int,
+            FrameLines,
+            list[tuple[bytes | None, ...]],
+        ]
+        | None
+    ): ...
+
+@final
 class ShardEngine:
     def __new__(
         cls,

@@ -32,7 +32,7 @@ from fastanomaly.engine.fields cimport (
     BAD_AMOUNT_UNITS, amount_of_text, rounded_amount_of_text, time_of_text,
 )
 from fastanomaly.engine.finishing cimport finish_verdicts
-from fastanomaly.engine.frame cimport frame_kept_format, frame_set_columns
+from fastanomaly.engine.frame cimport frame_kept_format, frame_line, frame_set_columns
 from fastanomaly.engine.grid cimport GridFlag, grid_cells, grid_free, grid_set
 from fastanomaly.engine.judge cimport Outcome, Settings
 from fastanomaly.engine.load cimport Loading, load_state, whole_loading
@@ -56,6 +56,9 @@ from fastanomaly.engine.scan_ahead cimport (
 )
 from fastanomaly.engine.scan_columns cimport (
     ColumnScan, column_scan_columns, column_scan_fill,
+)
+from fastanomaly.engine.scan_frame cimport (
+    FrameArray, frame_array_free, frame_array_next, frame_scan_columns, frame_scan_fill,
 )
 from fastanomaly.engine.scan_line cimport find_line_end, lines_begin
 from fastanomaly.engine.shard cimport Shard, shard_begin, shard_free, shard_owner
@@ -832,6 +835,122 @@ cdef class LineColumns:
             )
             if self.scan.count > 0:
                 return column_scan_columns(self.scan)
+        if self.failure is not None:
+            raise self.failure
+        return None
+
+
+@cython.final
+cdef class FrameLines:
+    """The rows of an array of a table, which `FrameColumns` has read, as lines."""
+
+    cdef FrameArray rows                # Cython has zeroed it
+
+    def __dealloc__(self):
+        with nogil:
+            frame_array_free(&self.rows)
+
+    def line(self, int64_t row):
+        """Return a row as the line of a log."""
+        if not 0 <= row < self.rows.frame.rows:
+            raise IndexError(f"row {row} is not in 0..{self.rows.frame.rows - 1}")
+        return frame_line(&self.rows.frame, row)
+
+
+@cython.final
+cdef class FrameColumns:
+    """Reads rows of a table as columns of events, some at a time.
+
+    Parameters
+    ----------
+    source, columns, kind, log, first_row, max_rejected, keep
+        As for `Engine.feed_frame`; the source is released by the caller, after the last call.
+    round_amounts, time_unit
+        As for `Engine`.
+
+    Notes
+    -----
+    For one thread at a time.
+    """
+
+    cdef FrameFeed* feed
+    cdef Reading reading
+    cdef FrameSource source
+    cdef FrameLines lines               # of the array that is read
+    cdef object log
+    cdef object failure
+    cdef int64_t first_row
+    cdef Py_ssize_t max_rejected
+    cdef tuple keep
+    cdef bint busy
+    cdef readonly list rejected         # the rows rejected so far
+
+    def __cinit__(
+        self, FrameSource source not None, tuple columns not None, int kind, *, log,
+        int64_t first_row, Py_ssize_t max_rejected, tuple keep=(), bint round_amounts=False,
+        int time_unit=0
+    ):
+        source_check(&source.source)
+        self.source = source
+        self.lines = FrameLines()
+        self.log = log
+        self.first_row = first_row
+        self.max_rejected = max_rejected
+        self.keep = keep
+        self.rejected = []
+        self.reading.round_amounts = round_amounts
+        self.reading.time_unit = time_unit
+        memory_zeroed(<void**> &self.feed, 1, sizeof(FrameFeed))
+        self.feed.reading = &self.reading
+        frame_set_columns(&self.feed.frame, &source.source.schema, columns, kind)
+
+    def __dealloc__(self):
+        PyMem_RawFree(self.feed)
+
+    @property
+    def rows(self):
+        """How many rows have been read."""
+        return self.feed.done + self.feed.row
+
+    cdef bint next_array(self) except -1:
+        """Begin with the next array; False at the end."""
+        self.lines = FrameLines()
+        return frame_array_next(
+            &self.lines.rows, self.feed, &self.source.source, self.keep
+        )
+
+    def read(self, int32_t most):
+        """Return the next events, up to `most`, at most 1,024, or None if no row is left.
+
+        Returns
+        -------
+        tuple or None
+            Whether all ids are plain numbers, the columns, and how many amounts were rounded
+            and times cut, as `LineColumns.read`; the rows in their array, int64, as bytes; the
+            number of the array's first row; its `FrameLines`; and a list of each event's
+            values of the columns that are kept, which is empty if there are none.
+
+        Raises
+        ------
+        MemoryError, OSError, ValueError, KeyboardInterrupt, ...
+            What failed at the next row, after the rows before it. Read no more then.
+        """
+        if self.busy:
+            raise RuntimeError("rows are read by one thread at a time")
+        cdef list held = [], kept = []
+        _guard = guard_of(&self.busy)
+        while self.failure is None and len(self.rejected) < self.max_rejected:
+            if self.feed.row == self.feed.frame.rows:
+                if not self.next_array():
+                    return None
+                continue
+            self.failure = frame_scan_fill(
+                &self.lines.rows, self.feed, min(most, <int32_t> BATCH_MAX), self.log,
+                self.first_row, self.max_rejected, self.keep, held, kept, self.rejected,
+            )
+            if self.feed.count > 0:
+                first = self.first_row + self.feed.done
+                return frame_scan_columns(self.feed) + (first, self.lines, kept)
         if self.failure is not None:
             raise self.failure
         return None

@@ -625,33 +625,24 @@ class Detector:
         >>> [(flag.line, flag.user, flag.mean) for flag in fed.flags]
         [(3, 'bob', '38.05')]
         """
-        from fastanomaly.frames import layout  # noqa: PLC0415 - imported late: start
-        from fastanomaly.frames.result import fed_frame  # noqa: PLC0415
+        from fastanomaly.frames.opening import opened  # noqa: PLC0415 - imported late: start
 
         most = check_max_rejected(max_rejected)
-        try:
-            source = layout.open_frame(frame)
-        except OSError as failure:  # a stream without a schema
-            fed = fed_frame(0, [], [], self._sigmas, [])
-            raise FeedError(str(failure), fed, 0) from failure
-        with source:
-            names = source.names
-            kept = layout.kept_columns(names, keep)
-            kept_types = [(names[index], source.kept_format(index)) for index in kept]
+        with opened(frame, columns, keep, self._sigmas) as table:
             count, flags, rejected, error = self._engine.feed_frame(
-                source,
-                *layout.frame_layout(names, columns),
+                table.source,
+                *table.layout,
                 judged=judge,
                 log=log,
                 first_row=first_row,
                 max_rejected=1 if strict else most,
-                keep=kept,
+                keep=table.keep,
             )
         made = [
             (self._flag_type(*values, log, row, line), others)
             for row, line, values, others in flags
         ]
-        fed = fed_frame(count, made, rejected, self._sigmas, kept_types)
+        fed = table.fed(count, made, rejected)
         if error is not None:
             _raise_interrupt(error)
             where = f"{log}, row" if log else "row"

@@ -4,6 +4,7 @@ from random import Random
 from typing import Any
 
 import profiles
+import pyarrow as pa
 import pytest
 from adjusting import adjusted
 from clusterlogs import crowd
@@ -37,6 +38,29 @@ def test_columns(seed):
         assert all(shard.total > 0 for shard in memory.shards)
         traffic = cluster.exchange.traffic
         assert traffic.messages["verdicts"] == traffic.messages["batch"]
+
+
+def test_a_table():
+    rng = Random(5)
+    kinds, times, users, friends, amounts = crowd(rng, 30, 3000)
+    table = pa.table(
+        {
+            "kind": kinds,
+            "user": [f"u{user}" for user in users],
+            "friend": [f"u{friend}" for friend in friends],
+            "amount": pa.array(amounts // 10**4 / 100),
+            "timestamp": pa.array(times, pa.timestamp("us")),
+            "row": range(3000),
+        }
+    )
+    frame = pa.Table.from_batches(table.to_batches(max_chunksize=700))
+    single = Detector(2, 20, 1)
+    with ray_cluster(2, 20, 1, shards=3, batch_events=100) as cluster:
+        found, expected = (one.feed_frame(frame, keep=["row"]) for one in (cluster, single))
+        assert found.rejected == expected.rejected
+        assert pa.table(found.flags) == pa.table(expected.flags)
+        assert len(found.flags) > 20
+        assert cluster.counts == single.counts
 
 
 @pytest.mark.parametrize("seed", range(LOGS))

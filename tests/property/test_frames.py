@@ -5,11 +5,11 @@ import json
 from decimal import Decimal
 
 import hypothesis.strategies as st
-import pyarrow as pa
 import tables
 from batches import all_shared
 from hypothesis import given, settings
 from profiles import examples
+from tables import some_tables
 
 from fastanomaly import Detector
 
@@ -20,74 +20,6 @@ OPTIONS = st.fixed_dictionaries(
         "threads": st.sampled_from([1, 2]),
     }
 )
-
-
-class Stream:
-    """A table as a stream of batches, and nothing else."""
-
-    def __init__(self, batches):
-        self.batches = batches
-
-    def __arrow_c_stream__(self, requested_schema=None):
-        schema = self.batches[0].schema
-        reader = pa.RecordBatchReader.from_batches(schema, self.batches)
-        return reader.__arrow_c_stream__(requested_schema)
-
-
-class Array:
-    """A struct array, whose rows may be null, and nothing else."""
-
-    def __init__(self, array):
-        self.array = array
-
-    def __arrow_c_array__(self, requested_schema=None):
-        return self.array.__arrow_c_array__(requested_schema)
-
-
-@st.composite
-def some_tables(draw):
-    """Return (an object with an Arrow interface, the rows as values of lines)."""
-    columns = {
-        field: draw(st.sampled_from(tables.OF_FIELDS[field])) for field in tables.FIELDS
-    }
-    empty = draw(st.sampled_from([None] * 20 + list(tables.FIELDS)))
-    if empty is not None:
-        columns[empty] = tables.NOTHING
-    usual = st.fixed_dictionaries({field: columns[field].usual for field in columns})
-    dirt = st.sampled_from(tables.FIELDS).flatmap(
-        lambda field: st.fixed_dictionaries({field: st.none() | columns[field].others})
-    )
-    dirty = st.builds(dict.__or__, usual, st.one_of(st.just({}), st.just({}), dirt))
-    rows = draw(st.lists(dirty, min_size=draw(st.sampled_from([0, 5, 20])), max_size=30))
-    rows = [tuple(row[field] for field in columns) for row in rows]
-    before = draw(st.integers(0, min(3, len(rows))))
-    after = draw(st.integers(0, min(3, len(rows))))
-    values = list(zip(*rows, strict=True)) or [()] * len(columns)
-    arrays = [
-        column.array([*some[:before], *some, *some[:after]]).slice(before, len(rows))
-        for column, some in zip(columns.values(), values, strict=True)
-    ]
-    in_lines = [
-        {
-            field: None if value is None else columns[field].in_line(value)
-            for field, value in zip(columns, row, strict=True)
-        }
-        for row in rows
-    ]
-    fields = list(columns)
-    if draw(st.booleans()):
-        nulls = st.sampled_from([False] * 7 + [True])
-        mask = draw(st.lists(nulls, min_size=len(rows), max_size=len(rows)))
-        first = draw(st.integers(0, len(rows)))
-        # A struct array as a whole: its own nulls, and an offset that counts for its columns.
-        array = pa.StructArray.from_arrays(arrays, fields, mask=pa.array(mask, pa.bool_()))
-        in_lines = [None if null else row for null, row in zip(mask, in_lines, strict=True)]
-        return Array(array.slice(first)), in_lines[first:]
-    batch = pa.record_batch(arrays, fields)
-    cuts = sorted(draw(st.lists(st.integers(0, len(rows)), max_size=3)))
-    ends = [*cuts, len(rows)]
-    parts = [batch.slice(a, b - a) for a, b in zip([0, *cuts], ends, strict=True)]
-    return Stream(parts), in_lines
 
 
 def comparable(flag):

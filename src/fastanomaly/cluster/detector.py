@@ -8,8 +8,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 from warnings import warn
 
-from fastanomaly._core import LineColumns, check_columns
+from fastanomaly._core import FrameColumns, LineColumns, check_columns
 from fastanomaly.cluster.exchange import LocalExchange
+from fastanomaly.cluster.frame_rows import read_frame_rows
 from fastanomaly.cluster.line_rows import read_rows
 from fastanomaly.cluster.memory import ClusterMemory
 from fastanomaly.cluster.saving import write_cluster
@@ -35,19 +36,25 @@ from fastanomaly.rules.parameters import (
 from fastanomaly.snapshots.reading import read_newest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
     from decimal import Decimal
 
     import numpy.typing as npt
 
     from fastanomaly.cluster.exchange import Exchange, MakeShard
+    from fastanomaly.cluster.frame_rows import FrameRows
+    from fastanomaly.cluster.line_rows import LineRows
     from fastanomaly.cluster.messages import Verdicts
     from fastanomaly.cluster.sequencer import Table
     from fastanomaly.cluster.work import ShardProgress
     from fastanomaly.convert import Number, TimeUnit
     from fastanomaly.detector import Detector, UserId
     from fastanomaly.explanations.model import Explanation
+    from fastanomaly.frames.result import FedFrame
+    from fastanomaly.rules.rejects import Rejected
     from fastanomaly.snapshots.reading import Saved
+
+    _MakeResult: TypeAlias = Callable[[list[Any]], ColumnFlags | Fed | FedFrame]
 
 AnyDetector: TypeAlias = "Detector | ClusterDetector"
 """A detector in this process, or on a cluster."""
@@ -124,7 +131,7 @@ class ClusterDetector:
         self._batch_events = _in_range("batch_events", batch_events, MAX_BATCH_EVENTS)
         self.exchange: Exchange = make_exchange(make_shard, count)
         self._sequencer = Sequencer(count)
-        self._result: Callable[[list[Any]], ColumnFlags | Fed] = _column_flags
+        self._result: _MakeResult = _column_flags
         self._flags = 0
         self._good = ""  # the last snapshot that is known to be whole
 
@@ -304,20 +311,94 @@ class ClusterDetector:
             round_amounts=self._reading.round_amounts,
             time_unit=self._reading.unit_code,
         )
-        parts = self._line_parts(scanner, data, log)
+        parts = self._read_parts(
+            lambda: read_rows(scanner, data, log, self._batch_events), lambda: scanner.lines
+        )
         found, count, error = self._run(parts, judge, _line_flags)
         rejected = scanner.rejected
         if error is None:
             return Fed(scanner.lines, list(chain(*found)), rejected)
-        sent = [line for line in rejected if line.line < first_line + count]
-        where = f"{log}, " if log else ""
-        message = f"{where}{count} lines sent: {error}"
-        raise FeedError(message, Fed(count, list(chain(*found)), sent), count) from error
+        fed = Fed(count, list(chain(*found)), _before(rejected, first_line + count))
+        raise FeedError(_failed(log, count, "lines", error), fed, count) from error
 
-    def finish(self) -> ColumnFlags | Fed:
+    def feed_frame(
+        self,
+        frame: Any,
+        columns: Mapping[str, str | None] | None = None,
+        *,
+        judge: bool = True,
+        log: str = "",
+        first_row: int = 1,
+        strict: bool = False,
+        max_rejected: int | None = None,
+        keep: Iterable[str] = (),
+    ) -> FedFrame:
+        """Apply the events of a table; parameters and result are those of `Detector`.
+
+        Returns
+        -------
+        FedFrame
+            Flags, once all verdicts are known, and rejected rows.
+
+        Raises
+        ------
+        TypeError, ValueError
+            As `Detector.feed_frame`; nothing has been applied.
+        FeedError
+            As `feed`, or if the table could not be read to its end. `finish` returns the
+            other flags.
+
+        Notes
+        -----
+        An array of the table's rows is not released before all verdicts on it are known.
+        Values of columns that are kept are read of all rows.
+
+        Examples
+        --------
+        >>> import pyarrow as pa
+        >>> from fastanomaly.cluster import ClusterDetector
+        >>> table = pa.table({
+        ...     "user": ["ann", "ann", "ann", "bob"],
+        ...     "friend": ["bob", None, None, None],
+        ...     "kind": [1, 0, 0, 0],
+        ...     "amount": [None, 16.83, 59.28, 1601.83],
+        ...     "timestamp": ["2017-06-13 11:33:01"] * 4,
+        ... })
+        >>> fed = ClusterDetector(degree=1, tracked=50, shards=3).feed_frame(table)
+        >>> [(flag.line, flag.user, flag.mean) for flag in fed.flags]
+        [(4, 'bob', '38.05')]
+        """
+        from fastanomaly.frames.opening import opened  # noqa: PLC0415 - imported late: start
+
+        most = check_max_rejected(max_rejected)
+        with opened(frame, columns, keep, self._parameters[2]) as table:
+            reader = FrameColumns(
+                table.source,
+                *table.layout,
+                log=log,
+                first_row=first_row,
+                max_rejected=1 if strict else most,
+                keep=table.keep,
+                round_amounts=self._reading.round_amounts,
+                time_unit=self._reading.unit_code,
+            )
+            parts = self._read_parts(
+                lambda: read_frame_rows(reader, log, self._batch_events), lambda: reader.rows
+            )
+            found, count, error = self._run(
+                parts, judge, lambda found: table.fed(0, list(chain(*found)), [])
+            )
+        rejected = reader.rejected
+        if error is None:
+            return table.fed(reader.rows, list(chain(*found)), rejected)
+        fed = table.fed(count, list(chain(*found)), _before(rejected, first_row + count))
+        raise FeedError(_failed(log, count, "rows", error), fed, count) from error
+
+    def finish(self) -> ColumnFlags | Fed | FedFrame:
         """Return the flags that a call that failed has left out.
 
-        After `feed_columns`, they are `ColumnFlags`; after `feed`, a `Fed` without lines.
+        After `feed_columns`, they are `ColumnFlags`; after `feed`, a `Fed` without lines;
+        after `feed_frame`, a `FedFrame` without rows.
         """
         found = []
         while self._sequencer.unfinished:
@@ -483,24 +564,27 @@ class ClusterDetector:
             part = kinds, times_us, users, friends, amounts_units
             yield _Part(part, partial(_moved, start), end)
 
-    def _line_parts(
-        self, scanner: LineColumns, data: bytes | memoryview, log: str
+    def _read_parts(
+        self, read: Callable[[], LineRows | FrameRows | None], count: Callable[[], int]
     ) -> Iterator[_Part]:
-        """Yield batches of the events of lines; raises _ReadError."""
+        """Yield batches of the events that `read` returns, one after another.
+
+        `count()` is how many lines or rows have been read. Raises _ReadError.
+        """
         while True:
             try:
-                rows = read_rows(scanner, data, log, self._batch_events)
+                rows = read()
             except Exception as error:
-                raise _ReadError(scanner.lines) from error
+                raise _ReadError(count()) from error
             if rows is None:
                 return
-            yield _Part(rows.columns, rows.flags, scanner.lines, rows.adjusted)
+            yield _Part(rows.columns, rows.flags, count(), rows.adjusted)
 
     def _run(
         self,
         parts: Iterator[_Part],
         judge: bool,
-        result: Callable[[list[Any]], ColumnFlags | Fed],
+        result: _MakeResult,
     ) -> tuple[list[Any], int, BaseException | None]:
         """Send parts, and take the flags, as far as nothing fails.
 
@@ -587,6 +671,17 @@ def read_cluster(
         return made, members
 
     return read_newest(path, read, notice)
+
+
+def _before(rejected: list[Rejected], line: int) -> list[Rejected]:
+    """Return the rejected lines or rows before one."""
+    return [one for one in rejected if one.line < line]
+
+
+def _failed(log: str, count: int, what: str, error: BaseException) -> str:
+    """Return the message of a failure after so many lines or rows."""
+    where = f"{log}, " if log else ""
+    return f"{where}{count} {what} sent: {error}"
 
 
 class _Part(NamedTuple):

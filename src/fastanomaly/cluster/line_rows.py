@@ -1,4 +1,4 @@
-"""Lines as the rows of a batch, and the flags on them."""
+"""The rows of a batch: of lines, and what flags on any rows need."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from typing import TYPE_CHECKING, Any
 from fastanomaly.results import Flag
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from fastanomaly._core import LineColumns
     from fastanomaly.cluster.sequencer import Table
 
 
-class LineRows:
-    """The columns of some lines, and their text, which flags will need.
+class EventRows:
+    """The columns of some events that were read, for a batch and for flags.
 
     Parameters
     ----------
-    data : bytes or memoryview
-        A text with the lines; it is not copied.
     log : str
         The log's name in flags.
     numbers : bool
@@ -26,25 +26,19 @@ class LineRows:
         What `LineColumns.read` has returned.
     adjusted : tuple of two int
         Likewise.
-    places : bytes
-        Likewise.
     """
 
     def __init__(
         self,
-        data: bytes | memoryview,
         log: str,
         numbers: bool,
         columns: tuple[bytes, bytes, bytes, bytes, bytes],
         adjusted: tuple[int, int],
-        places: bytes,
     ) -> None:
         import numpy as np  # noqa: PLC0415 - imported late: it slows the start
 
         kinds, times_us, users, friends, amounts_units = columns
-        self._data = data
         self._log = log
-        self._places = np.frombuffer(places, np.int64).reshape(-1, 3)
         self.adjusted = adjusted
         self.columns: tuple[Any, Any, Any, Any, Any] = (
             np.frombuffer(kinds, np.uint8),
@@ -54,13 +48,10 @@ class LineRows:
             np.frombuffer(amounts_units, np.int64),
         )
 
-    def flags(self, table: Table) -> list[Flag]:
-        """Return the flags of a table as `Sequencer.release` describes it."""
-        return [self._flag(*values) for values in table.tolist()]
-
-    def _flag(self, row: int, n: int, mean_cents: int, sd_cents: int, *words: int) -> Flag:
+    def flag(self, values: Sequence[int], line: int, raw: bytes) -> Flag:
+        """Return the flag of a row of that table; `line` and `raw` are those of `Flag`."""
+        row, n, mean_cents, sd_cents, *words = values
         _kinds, times_us, _users, _friends, amounts_units = self.columns
-        line, start, end = self._places[row].tolist()
         return Flag(
             self._user(row),
             int(times_us[row]),
@@ -72,20 +63,57 @@ class LineRows:
             sd_cents,
             self._log,
             line,
-            bytes(self._data[start:end]),
+            raw,
         )
 
     def _user(self, row: int) -> str:
         """Return the id of a buyer; texts are described in engine/id_texts.pxd."""
         import numpy as np  # noqa: PLC0415
 
-        users = self.columns[2]
+        kinds, _times_us, users, *_ = self.columns
         if not isinstance(users, bytes):
             return str(users[row])
-        rows = len(self._places)
+        rows = len(kinds)
         start, end = np.frombuffer(users, np.int64, rows + 1)[row : row + 2].tolist()
         head = 8 * (rows + 1)
         return users[head + start : head + end].decode()
+
+
+class LineRows(EventRows):
+    """The columns of some lines, and their text, which flags will need.
+
+    Parameters
+    ----------
+    data : bytes or memoryview
+        A text with the lines; it is not copied.
+    log : str
+        The log's name in flags.
+    numbers, columns, adjusted, places
+        What `LineColumns.read` has returned.
+    """
+
+    def __init__(
+        self,
+        data: bytes | memoryview,
+        log: str,
+        numbers: bool,
+        columns: tuple[bytes, bytes, bytes, bytes, bytes],
+        adjusted: tuple[int, int],
+        places: bytes,
+    ) -> None:
+        import numpy as np  # noqa: PLC0415
+
+        super().__init__(log, numbers, columns, adjusted)
+        self._data = data
+        self._places = np.frombuffer(places, np.int64).reshape(-1, 3)
+
+    def flags(self, table: Table) -> list[Flag]:
+        """Return the flags of a table as `Sequencer.release` describes it."""
+        return [self._line_flag(values) for values in table.tolist()]
+
+    def _line_flag(self, values: Sequence[int]) -> Flag:
+        line, start, end = self._places[values[0]].tolist()
+        return self.flag(values, line, bytes(self._data[start:end]))
 
 
 def read_rows(
@@ -96,6 +124,6 @@ def read_rows(
     return None if read is None else LineRows(data, log, *read)
 
 
-def _number(words: tuple[int, ...]) -> int:
+def _number(words: Sequence[int]) -> int:
     """Return a number from its words of 64 bits, which are read as signed ones."""
     return sum((word % 2**64) << 64 * place for place, word in enumerate(words))

@@ -4,16 +4,16 @@ No object is made for an event that the scanner reads. Lines that it declined ar
 take their place among the events, or are rejected.
 """
 
-from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize
+from cpython.bytes cimport PyBytes_FromStringAndSize
 from libc.stdint cimport int32_t, int64_t
 
 from fastanomaly.engine.decode cimport decode_line
+from fastanomaly.engine.event_columns cimport event_columns
 from fastanomaly.engine.feed_lines cimport LinePlace, rejected_line
-from fastanomaly.engine.id_texts cimport ids_are_numbers, ids_as_texts
 from fastanomaly.engine.overlay cimport BATCH_MAX
 from fastanomaly.engine.reject cimport BLANK, DECLINED, VALID
 from fastanomaly.engine.scan_line cimport Lines, line_reason, scan_line
-from fastanomaly.engine.types cimport CUT_TIME, PURCHASE, ROUNDED_AMOUNT, Event, Reading
+from fastanomaly.engine.types cimport Event, Reading
 
 cdef struct ColumnScan:
     Lines lines
@@ -100,52 +100,8 @@ cdef inline object column_scan_fill(
 
 
 cdef inline tuple column_scan_columns(const ColumnScan* scan):
-    """Return what LineColumns.read does, of the events that were read."""
-    cdef int64_t size = scan.count * <int64_t> sizeof(int64_t)
-    cdef bytes kinds = PyBytes_FromStringAndSize(NULL, scan.count)
-    cdef bytes times_us = PyBytes_FromStringAndSize(NULL, size)
-    cdef bytes amounts_units = PyBytes_FromStringAndSize(NULL, size)
-    cdef bint numbers = ids_are_numbers(scan.events, scan.count)
-    cdef const Event* event
-    cdef int64_t rounded = 0, cut = 0
-    cdef int32_t i
-    cdef bint bought
-    for i in range(scan.count):
-        event = &scan.events[i]
-        bought = event.kind == PURCHASE
-        rounded += bought and event.adjusted & ROUNDED_AMOUNT != 0
-        cut += bought and event.adjusted & CUT_TIME != 0
-        PyBytes_AS_STRING(kinds)[i] = <char> event.kind
-        (<int64_t*> PyBytes_AS_STRING(times_us))[i] = event.time_us if bought else 0
-        (<int64_t*> PyBytes_AS_STRING(amounts_units))[i] = (
-            event.amount_units if bought else 0
-        )
-    users, friends = (
-        (id_numbers(scan, False), id_numbers(scan, True)) if numbers
-        else (
-            ids_as_texts(scan.events, scan.count, False),
-            ids_as_texts(scan.events, scan.count, True),
-        )
-    )
+    """Return what event_columns does of the events read, and the places of their lines."""
     places = PyBytes_FromStringAndSize(
         <const char*> scan.places, scan.count * <int64_t> sizeof(LinePlace)
     )
-    columns = kinds, times_us, users, friends, amounts_units
-    return bool(numbers), columns, (rounded, cut), places
-
-
-cdef inline bytes id_numbers(const ColumnScan* scan, bint friends):
-    """Return the first or the second users as numbers; 0 where there is none."""
-    cdef bytes column = PyBytes_FromStringAndSize(
-        NULL, scan.count * <int64_t> sizeof(int64_t)
-    )
-    cdef int64_t* numbers = <int64_t*> PyBytes_AS_STRING(column)
-    cdef const Event* event
-    cdef int32_t i
-    for i in range(scan.count):
-        event = &scan.events[i]
-        if not friends:
-            numbers[i] = event.user.number
-        else:
-            numbers[i] = event.friend.number if event.kind != PURCHASE else 0
-    return column
+    return event_columns(scan.events, scan.count) + (places,)
