@@ -6,6 +6,7 @@ from random import Random
 import pytest
 from clusterlogs import crowd
 from deliveries import flags_bytes
+from lines import purchase
 from on_ray.rayclusters import kill, process_of, ray_cluster
 
 from fastanomaly import Detector
@@ -55,6 +56,21 @@ def test_shards_are_rebuilt_from_the_last_snapshot(tmp_path, monkeypatch):
     assert [notice for notice in notices if notice.endswith("restarted")] == [
         f"shard {number} of 3: has restarted" for number in (0, 1, 0)
     ]
+
+
+def test_adjusted_values_are_counted_once(tmp_path):
+    lines = [purchase(user % 5, f"{user}.00000049") for user in range(300)]
+    single = Detector(*SETTINGS, round_amounts=True)
+    with ray_cluster(*SETTINGS, shards=2, batch_events=20, round_amounts=True) as cluster:
+        for number in range(3):
+            part = lines[100 * number :][:100]
+            assert cluster.feed(part) == single.feed(part)
+            if number == 0:
+                cluster.save(tmp_path)
+            kill(process_of(cluster, 0))
+            assert cluster.counts == single.counts
+    assert single.counts.rounded_amounts == 300
+    assert Detector.load(tmp_path).counts.rounded_amounts == 100
 
 
 def test_a_damaged_file_is_named(tmp_path):

@@ -503,8 +503,8 @@ class ClusterDetector:
         Returns
         -------
         Explanation
-            That of a `Detector` with the same log; where several paths are the shortest ones
-            to a buyer, it may be another of them, if they lead by users with many friends.
+            That of a `Detector` with the same log. Where several paths to a buyer are the
+            shortest, it may have another one of them.
 
         Raises
         ------
