@@ -11,7 +11,11 @@ from cli.exposition import samples
 from crash.longlogs import long_log
 from lines import parameters
 
-COMMAND = (sys.executable, "-m", "fastanomaly", "detect", "batch.json", "-", "out")
+from fastanomaly import UsageError, detect
+
+FASTANOMALY = (sys.executable, "-m", "fastanomaly")
+COMMAND = (*FASTANOMALY, "detect", "batch.json", "-", "out")
+TABLE = ("-D", "2", "-T", "20", "-k", "1", "--split", "0.5", "--quiet")
 OUTPUTS = ("out", "rejects")
 STREAM = [long_log(number, 3000) for number in (2, 3, 4)]
 
@@ -126,9 +130,21 @@ def test_wrong_options(folder, options, message):
     assert not (folder / "out").exists()
 
 
-def test_tables_are_for_one_process(folder):
-    (folder / "sales.csv").write_text("time,user,amount\n")
-    command = (*COMMAND[:4], "sales.csv", "-o", "out", "--cluster", "local")
-    ended = subprocess.run(command, cwd=folder, capture_output=True, check=False)
-    assert ended.returncode == 2
-    assert b"--cluster: reads logs of JSON lines, no tables" in ended.stderr
+def test_tables(folder, cluster):
+    """One table with its history, from CSV to Parquet; then the same from a checkpoint."""
+    pytest.importorskip("pyarrow")
+    sizes = ("--users", "200", "--batch-events", "3000", "--stream-events", "3000", "-q")
+    simulate = ("simulate", "-o", "events.csv", *sizes)
+    for words in (simulate, ("detect", "events.csv", "-o", "one.csv", *TABLE)):
+        subprocess.run([*FASTANOMALY, *words], cwd=folder, check=True)
+    kept = ("--checkpoint", "kept", "--every", "1000")
+    detect = ("detect", "events.csv", "-o", "two.csv", *TABLE, *kept, *cluster)
+    subprocess.run([*FASTANOMALY, *detect], cwd=folder, check=True)
+    assert (folder / "two.csv").read_bytes() == (folder / "one.csv").read_bytes()
+    assert (folder / "one.csv").read_bytes().count(b"\n") > 10
+
+
+def test_another_method_is_for_one_process(folder):
+    logs = folder / "batch.json", "-", folder / "out"
+    with pytest.raises(UsageError, match="method: 'ball' is not possible on a cluster"):
+        detect(*logs, method="ball", cluster="local")

@@ -84,14 +84,6 @@ class Job(NamedTuple):
         return [self.out] if self.rejects is None else [self.out, self.rejects]
 
 
-def _check_cluster(inputs: Inputs, method: Method) -> None:
-    """Raise UsageError if a run asks for something that clusters do not do."""
-    if inputs.options() is not None:
-        raise UsageError("--cluster: reads logs of JSON lines, no tables")
-    if method != "auto":
-        raise UsageError(f"method: {method!r} is not possible on a cluster")
-
-
 def check_job(
     inputs: Inputs,
     out: Path,
@@ -117,8 +109,8 @@ def check_job(
     out = os.fspath(out)
     max_line = check_max_line(max_line)
     check_threads(threads)
-    if cluster is not None:
-        _check_cluster(inputs, options["method"])
+    if cluster is not None and options["method"] != "auto":
+        raise UsageError(f"method: {options['method']!r} is not possible on a cluster")
     if inputs.batch == inputs.stream == STANDARD and not inputs.split:
         raise UsageError("-: standard input cannot be both logs")
     rejects = None if rejects is None else os.fspath(rejects)
