@@ -47,7 +47,7 @@ PROFILES = {
         memory_limits=12,
         layouts=2,
         cluster_logs=200,
-        ray_logs=5,
+        ray_logs=3,
         ray_kills=3,
     ),
     "nightly": Profile(

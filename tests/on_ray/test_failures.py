@@ -6,6 +6,7 @@ from random import Random
 from threading import Thread
 from time import sleep
 
+import numpy as np
 import profiles
 import pytest
 from clusterlogs import crowd
@@ -108,6 +109,30 @@ def test_a_shard_that_is_slow_for_a_while():
         thread.join()
         assert flags_bytes(found) == flags_bytes(single.feed_columns(*columns))
         assert cluster.counts == single.counts
+
+
+def test_a_slow_shard_stops_reading():
+    """No more than 64 batches are on their way, whatever is still to be read."""
+    columns = crowd(Random(1), 300, 4000)
+    many = [np.tile(column, 10) for column in columns]
+    single = Detector(2, 20, 1)
+    with ray_cluster(2, 20, 1, shards=3, batch_events=100) as cluster:
+        process = process_of(cluster, 1)
+        os.kill(process, signal.SIGSTOP)
+        unfinished = []
+
+        def watch():
+            for _ in range(20):
+                sleep(0.1)
+                unfinished.append(cluster._sequencer.unfinished)
+            os.kill(process, signal.SIGCONT)
+
+        thread = Thread(target=watch)
+        thread.start()
+        found = cluster.feed_columns(*many)
+        thread.join()
+        assert max(unfinished) == unfinished[-1] == 64
+        assert flags_bytes(found) == flags_bytes(single.feed_columns(*many))
 
 
 def test_room_for_too_few_shards():
