@@ -165,10 +165,12 @@ def test_times_are_interpolated_but_not_continued():
 def fits(plan, shards):
     """Return whether the plan's log fits so many shards, by its own sums."""
     needs = plan.needs
-    load = needs.rate * (APPLY_US * 1e-6 + 0.8e-6 * judge_us(needs) / shards * counted_at(
-        needs.degree, shards).work)  # fmt: skip
-    memory = state_memory(needs, shards).total
-    return load <= 0.7 and memory <= 0.8e9 * plan.machine.memory_gb
+    left = 0.7 - needs.rate * APPLY_US * 1e-6
+    work = counted_at(needs.degree, shards).work
+    judging = needs.rate * 0.8e-6 * judge_us(needs) / shards * work
+    threads = max(1, math.ceil(judging / left))
+    memory = state_memory(needs, shards, threads).total
+    return threads <= plan.machine.cores and memory <= 0.8e9 * plan.machine.memory_gb
 
 
 @pytest.mark.parametrize("users", [10**5, 10**7, 10**8, 10**9])
@@ -193,6 +195,8 @@ def test_the_plan_is_the_smallest_that_fits(users, degree, rate, memory_gb):
     assert fits(plan, plan.shards)
     assert plan.shards == 2 or not fits(plan, plan.shards - 1)
     assert plan.shards_a_machine * plan.memory.total <= plan.memory_limit
+    assert plan.shards_a_machine * plan.threads <= 16
+    assert plan.load <= 0.7
     assert (plan.machines - 1) * plan.shards_a_machine < plan.shards
     assert plan.bounds[max(plan.bounds, key=plan.bounds.get)] <= plan.shards
 
@@ -207,9 +211,12 @@ def test_reasons():
     safe = plan_cluster(small._replace(may_fail=1))
     assert (safe.reasons, safe.shards, safe.machines, safe.spares) == (["failures"], 2, 2, 1)
     assert "spare" in plan_text(safe)
-    # Many small shards share machines, up to one for each core.
-    packed = plan_cluster(small._replace(rate=300_000))
-    assert packed.machines == math.ceil(packed.shards / 16) > 1
+    # Shards have as many threads as they need, up to one for each core, and may share machines.
+    fast = plan_cluster(small._replace(rate=300_000))
+    assert (fast.machines, fast.shards) == (fast.bounds["judging"],) * 2
+    assert 1 < fast.threads <= 16
+    packed = plan_cluster(small._replace(may_fail=1), Machine(memory_gb=1))
+    assert (packed.machines, packed.shards, packed.threads) == (2, 2, 1)
 
 
 @pytest.mark.parametrize(

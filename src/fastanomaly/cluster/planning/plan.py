@@ -50,7 +50,7 @@ class Plan(NamedTuple):
     spares : int
         Machines that take over for those that fail.
     threads : int
-        That judge, in one process; each shard has one.
+        That judge in one process, or in each shard.
     reasons : list of str
         Why one process is not enough: ``memory``, ``judging``, ``failures``.
     alone_threads : int or None
@@ -92,7 +92,7 @@ class Plan(NamedTuple):
 
     @property
     def load(self) -> float:
-        """How busy the thread of a shard is, or each thread of one process; 1 is always."""
+        """How busy each thread of a shard or of one process is; 1 is always."""
         return apply_load(self.needs) + self.judging / (self.shards * self.threads)
 
     @property
@@ -251,15 +251,16 @@ def _clustered(
     """Return the plan of the smallest K; raises UsageError."""
     bounds = {
         "memory": _least_for_memory(needs, machine),
-        "judging": _least_to_judge(needs),
+        "judging": _least_to_judge(needs, machine.cores),
         "network": _least_for_network(needs, machine),
     }
     shards = max(2, *bounds.values())
-    memory = state_memory(needs, shards)
+    shard_threads = _threads_of_shard(needs, shards)
+    memory = state_memory(needs, shards, shard_threads)
     room = min(
         int(memory_limit(machine) / memory.total),
         int(network_limit(machine) / shard_bytes(needs, shards)),
-        machine.cores,
+        machine.cores // shard_threads,
     )
     _check_sequencer(needs, machine, shards)
     return Plan(
@@ -268,7 +269,7 @@ def _clustered(
         shards,
         max(math.ceil(shards / room), 2 if needs.may_fail else 1),
         needs.may_fail,
-        1,
+        shard_threads,
         reasons,
         threads,
         alone,
@@ -277,11 +278,19 @@ def _clustered(
     )
 
 
+def _threads_of_shard(needs: Needs, shards: int) -> int:
+    """Return how many threads each of K shards needs to judge its part in time."""
+    left = LOAD - apply_load(needs)
+    return max(1, math.ceil(judge_load(needs, shards) / shards / left))
+
+
 def _least_for_memory(needs: Needs, machine: Machine) -> int:
-    """Return the smallest K with which a shard fits a machine."""
+    """Return the smallest K with which a shard fits a machine, with the threads it needs."""
     limit = memory_limit(machine)
+    late = apply_load(needs) >= LOAD  # that is reported by itself
     for shards in range(1, MAX_SHARDS + 1):
-        if state_memory(needs, shards).total <= limit:
+        threads = 1 if late else min(_threads_of_shard(needs, shards), machine.cores)
+        if state_memory(needs, shards, threads).total <= limit:
             return shards
     parts = state_memory(needs, MAX_SHARDS)
     raise UsageError(
@@ -291,8 +300,8 @@ def _least_for_memory(needs: Needs, machine: Machine) -> int:
     )
 
 
-def _least_to_judge(needs: Needs) -> int:
-    """Return the smallest K whose shards apply all events and judge their part in time."""
+def _least_to_judge(needs: Needs, cores: int) -> int:
+    """Return the smallest K whose shards, with a thread a core, keep up with the log."""
     left = LOAD - apply_load(needs)
     if left <= 0:
         raise UsageError(
@@ -300,7 +309,7 @@ def _least_to_judge(needs: Needs) -> int:
             f"each, and may be busy for {LOAD:.0%} of the time: --rate {needs.rate:g}"
         )
     for shards in range(1, MAX_SHARDS + 1):
-        if judge_load(needs, shards) / shards <= left:
+        if judge_load(needs, shards) / shards <= left * cores:
             return shards
     raise UsageError(
         f"no number of shards up to {MAX_SHARDS:,} is enough: judging a purchase takes "

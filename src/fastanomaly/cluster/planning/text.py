@@ -131,7 +131,7 @@ def _times(plan: Plan) -> list[_Row]:
         source = "measured, docs/benchmarks.md, interpolated"
     where, of_shard = "the process", ""
     if plan.shards > 1:
-        where, of_shard = "each shard", "a shard has one; "
+        where, of_shard = "each shard", f"a shard has {plan.threads:,}; "
     return [
         ("apply an event", f"{APPLY_US:.2f} µs", f"measured at 10^6 users, on {where}"),
         ("judge a purchase", f"{judge_us(needs):,.1f} µs", source),
