@@ -211,7 +211,7 @@ def test_reasons():
     safe = plan_cluster(small._replace(may_fail=1))
     assert (safe.reasons, safe.shards, safe.machines, safe.spares) == (["failures"], 2, 2, 1)
     assert "spare" in plan_text(safe)
-    # Shards have as many threads as they need, up to one for each core, and may share machines.
+    # Shards have as many threads as they need, up to one for each core.
     fast = plan_cluster(small._replace(rate=300_000))
     assert (fast.machines, fast.shards) == (fast.bounds["judging"],) * 2
     assert 1 < fast.threads <= 16
