@@ -68,15 +68,14 @@ from fastanomaly.engine.statistics cimport (
     judges_latencies, judges_work, memory_bytes, state_counts, state_newest_us,
     workers_counts,
 )
+from fastanomaly.engine.team cimport team_share_all
 from fastanomaly.engine.times cimport time_in_unit
 from fastanomaly.engine.types cimport (
     BEFRIEND, PURCHASE, UNFRIEND, Event, Reading,
 )
 from fastanomaly.engine.user_keys cimport key_of_object, key_text
 from fastanomaly.engine.users cimport keys_equal
-from fastanomaly.engine.workers cimport (
-    Workers, workers_free, workers_set, workers_share_all,
-)
+from fastanomaly.engine.workers cimport Workers, workers_free, workers_set
 
 import os
 
@@ -124,7 +123,7 @@ def fail_allocations_after(count: int):
 
 def share_all_batches(wanted: bool):
     """Judge every batch with all threads, however little it has to judge. For tests."""
-    workers_share_all(wanted)
+    team_share_all(wanted)
 
 
 cdef tuple event_values(const Event* event):

@@ -3,7 +3,7 @@
 There are two ways, with equal results. In turn: each purchase is judged against the state,
 and applied before the next one. Ahead: all purchases are judged first, each against the
 state before the batch and the overlay's events before its place; then all are applied.
-Judgements made ahead are independent of each other, so threads share them (workers.pxd).
+Judgements made ahead are independent of each other, so threads share them (team.pxd).
 
 To judge ahead, the batch is prepared: all its users are interned and its overlay is built.
 If memory is short, it is judged in turn. A batch that stops early, since an event cannot be

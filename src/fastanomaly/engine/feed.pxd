@@ -17,11 +17,11 @@ from fastanomaly.engine.judge cimport Outcome, Settings
 from fastanomaly.engine.latency cimport now_ns
 from fastanomaly.engine.scan_ahead cimport BATCH_EVENTS
 from fastanomaly.engine.state cimport State
+from fastanomaly.engine.team cimport team_measure
 from fastanomaly.engine.types cimport PURCHASE, Event, uint128
 from fastanomaly.engine.user_keys cimport key_text
 from fastanomaly.engine.workers cimport (
-    EDIT_NS, Workers, workers_count_batch, workers_for, workers_judge, workers_measure,
-    workers_reserve,
+    EDIT_NS, Workers, workers_count_batch, workers_for, workers_judge, workers_reserve,
 )
 
 
@@ -128,7 +128,7 @@ cdef inline bint feed_until_flagged(
     cdef int64_t begun = 0
     cdef int64_t purchases = state.events[<int> PURCHASE], events = batch.applied
     cdef const Outcome* outcome = NULL
-    cdef bint found = False, measured = workers.wanted > 1 and not batch.ahead
+    cdef bint found = False, measured = workers.team.wanted > 1 and not batch.ahead
     if not judged:
         batch_record(batch, state)
         return False
@@ -144,8 +144,8 @@ cdef inline bint feed_until_flagged(
         workers.shared_judgements += purchases if batch.ahead else 0
     if measured:
         events = batch.applied - events
-        workers_measure(
-            workers, now_ns() - begun - EDIT_NS * (events - purchases), purchases
+        team_measure(
+            &workers.team, now_ns() - begun - EDIT_NS * (events - purchases), purchases
         )
     flagged[0] = outcome
     return found

@@ -243,7 +243,7 @@ cdef inline tuple feed_columns(
         _held = columns_set(&columns, kinds, times_us, users, friends, amounts_units)
         rows_reserve(&rows, min(
             columns.rows,
-            <int64_t> (BATCH_MAX if judged and workers.wanted > 1 else BATCH_EVENTS),
+            <int64_t> (BATCH_MAX if judged and workers.team.wanted > 1 else BATCH_EVENTS),
         ))
         columns_check(&columns, &rows)
         failure = rows_feed_all(

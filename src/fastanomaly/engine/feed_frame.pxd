@@ -59,7 +59,7 @@ cdef inline int32_t rows_of_batch(
 ) noexcept nogil:
     """Return how many rows make a batch: more if several threads may judge them."""
     cdef int64_t cells = grid_cells(&settings.grid)
-    if not judged or workers.wanted == 1:
+    if not judged or workers.team.wanted == 1:
         return BATCH_EVENTS
     if cells == 0:
         return BATCH_MAX

@@ -230,8 +230,8 @@ cdef inline object lines_feed_batch(
     batch_clear(batch)
     try:
         lines_gather(
-            feed, state, settings, batch, judged and workers.wanted > 1, log, max_rejected,
-            kept, rejected,
+            feed, state, settings, batch, judged and workers.team.wanted > 1, log,
+            max_rejected, kept, rejected,
         )
     except BaseException as error:
         failure = error
@@ -264,7 +264,7 @@ cdef inline tuple feed_lines(
     feed.line = first_line
     scan_ahead_begin(
         &feed.scanner, feed.text, size, max_line, reading, state.users.secret,
-        workers.wanted > 1,
+        workers.team.wanted > 1,
     )
     try:
         while failure is None and len(rejected) < max_rejected:

@@ -38,7 +38,7 @@ cdef inline const Judge* judge_of(const Workers* workers, int32_t index) noexcep
 
 cdef inline int32_t judge_count(const Workers* workers) noexcept nogil:
     """Return the number of judges that there are."""
-    return workers.wanted if workers.others != NULL else 1
+    return workers.team.wanted if workers.others != NULL else 1
 
 
 cdef inline tuple judge_work(const Judge* judge):
@@ -75,7 +75,7 @@ cdef inline tuple workers_counts(const Workers* workers):
     """Return the values of Sharing without its bounds, in its order."""
     cdef list sizes = [workers.batch_sizes[bucket] for bucket in range(SIZE_BUCKETS)]
     return (
-        workers.busy, workers.judgements, workers.shared_judgements, workers.shared_ns,
+        workers.team.busy, workers.judgements, workers.shared_judgements, workers.shared_ns,
         sizes, workers.batch_events,
     )
 
