@@ -3,7 +3,8 @@
 Run it as `python benchmarks/cluster.py`: it loads a crowd into a detector and into clusters
 of K shards, all in this process, and feeds the same stream of 80 % purchases, 19 % befriends
 and 1 % unfriends to all. Flags must be equal before anything counts. `--quick` does little of
-it, to see that it works.
+it, to see that it works. `--threads 1 2` measures one shard with these numbers of threads
+instead, at D = 3: the time of the wall clock for each event, the best of the rounds.
 
 Messages are asks and answers, bytes what they carry for each purchase, µs the processor time
 of one shard for each event. The bound of the speedup is the time of one process divided by
@@ -32,6 +33,7 @@ SHARES = (0.8, 0.19, 0.01)  # of purchases, befriends and unfriends
 TRACKED = 50
 SIGMAS = "1.5"  # so that some purchases are flagged
 BATCH_EVENTS = 1000
+THREADS_HEAD = ["threads", "µs", "speedup"]
 HEAD = ["D", "K", "messages", "of them again", "bytes", "µs", "bound"]
 
 
@@ -112,12 +114,47 @@ def rows_of(
     rows[0][1] = "-"
     for count in shards:
         progress(f"D = {degree}, K = {count}")
-        make = partial(ClusterDetector, *settings, shards=count, batch_events=BATCH_EVENTS)
+        make = partial(
+            ClusterDetector, *settings, shards=count, threads=1, batch_events=BATCH_EVENTS
+        )
         one = best(make, crowd, columns, rounds)
         if any((a != b).any() for a, b in zip(one.flags, alone.flags, strict=True)):
             sys.exit(f"D = {degree}, K = {count}: other flags")
         rows.append(row_of(one, alone, degree, count, columns))
     return rows
+
+
+def seconds_with(threads: int, crowd: Crowd, columns: Columns) -> tuple[float, ColumnFlags]:
+    """Return how long one shard takes with some threads, and the flags."""
+    shard = ClusterDetector(
+        3, TRACKED, SIGMAS, shards=1, threads=threads, batch_events=BATCH_EVENTS
+    )
+    for part in loading(crowd):
+        shard.feed_columns(*part, judge=False)
+    begun = time.perf_counter()
+    flags = shard.feed_columns(*columns)
+    return time.perf_counter() - begun, flags
+
+
+def thread_rows(
+    crowd: Crowd, columns: Columns, numbers: Sequence[int], rounds: int
+) -> list[list[str]]:
+    """Return a row for each number of threads; they take turns."""
+    best, expected = dict.fromkeys(numbers, float("inf")), None
+    for _ in range(rounds):
+        for threads in numbers:
+            progress(f"{threads} threads")
+            seconds, flags = seconds_with(threads, crowd, columns)
+            best[threads] = min(best[threads], seconds)
+            if expected is None:
+                expected = flags
+            elif any((a != b).any() for a, b in zip(flags, expected, strict=True)):
+                sys.exit(f"{threads} threads: other flags")
+    first = best[numbers[0]]
+    return [
+        [str(threads), f"{seconds / len(columns[0]) * 1e6:.2f}", f"{first / seconds:.2f}"]
+        for threads, seconds in best.items()
+    ]
 
 
 def main() -> None:
@@ -126,6 +163,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="only see that it works")
     parser.add_argument("--users", type=int, default=100_000, help="of the second crowd")
     parser.add_argument("--rounds", type=int, default=3, help="the best of them counts")
+    parser.add_argument("--threads", type=int, nargs="+", help="measure one shard with them")
     args = parser.parse_args()
     users, events = (1_000, 3_000) if args.quick else (10_000, 50_000)
     large = 2_000 if args.quick else args.users
@@ -136,11 +174,14 @@ def main() -> None:
     print(conditions(["fastanomaly", "numpy"]))
     for title, crowd in crowds.items():
         columns = stream(crowd, events)
-        rows = [HEAD]
-        for degree in (1, 2, 3):
-            rows += rows_of(crowd, columns, degree, (2, 4, 16), args.rounds)
+        rows = [THREADS_HEAD if args.threads else HEAD]
+        if args.threads:
+            rows += thread_rows(crowd, columns, args.threads, args.rounds)
+        else:
+            for degree in (1, 2, 3):
+                rows += rows_of(crowd, columns, degree, (2, 4, 16), args.rounds)
         print(f"\n{title}: {crowd.users:,} users, {events:,} events, T = {TRACKED}\n")
-        print(table(rows, range(len(HEAD))))
+        print(table(rows, range(len(rows[0]))))
 
 
 if __name__ == "__main__":

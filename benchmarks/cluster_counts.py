@@ -102,7 +102,11 @@ def load(crowd: Crowd, count: int) -> Loaded:
         detector = Detector(*settings, threads=1)
     else:
         detector = ClusterDetector(
-            *settings, shards=count, batch_events=BATCH_EVENTS, make_exchange=exchange
+            *settings,
+            shards=count,
+            threads=1,
+            batch_events=BATCH_EVENTS,
+            make_exchange=exchange,
         )
     for part in loading(crowd):
         detector.feed_columns(*part, judge=False)

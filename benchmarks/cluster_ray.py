@@ -83,6 +83,7 @@ def makers(degree: int, shards: int) -> list[Callable[[], Either]]:
             ClusterDetector,
             *settings,
             shards=shards,
+            threads=1,
             batch_events=BATCH_EVENTS,
             make_exchange=RayExchange,
         ),

@@ -15,6 +15,7 @@ from fastanomaly.engine.arrow cimport (
     source_release, stream_take,
 )
 from fastanomaly.engine.arrow_export cimport export_stream
+from fastanomaly.engine.askers cimport askers_set
 from fastanomaly.engine.batch cimport Batch, batch_bytes, batch_free
 from fastanomaly.engine.check cimport check_shard, check_state
 from fastanomaly.engine.decode cimport decode_line
@@ -1118,6 +1119,12 @@ cdef class ShardEngine:
         _guard = self.guard()
         self.settings.degree = degree
 
+    def set_threads(self, int32_t threads):
+        """Set how many threads may judge, the calling one included; see `Engine`."""
+        _guard = self.guard()
+        with nogil:
+            askers_set(self.scratch.askers, threads)
+
     def owner(self, int32_t uid):
         """Return the number of the shard that owns a user."""
         return shard_owner(&self.shard, uid)
@@ -1136,7 +1143,7 @@ cdef class ShardEngine:
         """Return the ids of the users within D of a user, see `Engine.network`."""
         _guard = self.guard()
         return network_ids(
-            &self.shard.state, &self.scratch.asker.judge, self.settings.degree, user
+            &self.shard.state, &self.scratch.askers.first.judge, self.settings.degree, user
         )
 
     def sample_users(self, int64_t most):
@@ -1151,7 +1158,7 @@ cdef class ShardEngine:
         """
         _guard = self.guard()
         return network_purchases(
-            &self.shard.state, &self.scratch.asker.judge, user, degree, tracked
+            &self.shard.state, &self.scratch.askers.first.judge, user, degree, tracked
         )
 
     def paths(self, user, int32_t degree, list uids not None):
@@ -1162,7 +1169,7 @@ cdef class ShardEngine:
         """
         _guard = self.guard()
         return network_paths(
-            &self.shard.state, &self.scratch.asker.judge, user, degree, uids
+            &self.shard.state, &self.scratch.askers.first.judge, user, degree, uids
         )
 
     def newest_us(self):

@@ -192,7 +192,7 @@ class Detector:
 
     @threads.setter
     def threads(self, threads: int | str) -> None:
-        count = check_threads(threads) or min(available_processors(), MAX_THREADS)
+        count = thread_count(threads)
         self._engine.set_threads(count)
         self._threads = count
 
@@ -899,6 +899,14 @@ def _check_method(method: Method) -> Method:
     if method not in ("auto", "ball"):
         raise ParameterError(f"method: {method!r} is neither 'auto' nor 'ball'")
     return method
+
+
+def thread_count(value: object) -> int:
+    """Return a number of threads; for ``auto``, that of the processors that may be used.
+
+    Raises what `check_threads` raises.
+    """
+    return check_threads(value) or min(available_processors(), MAX_THREADS)
 
 
 def check_max_rejected(most: int | None) -> int:

@@ -66,7 +66,7 @@ def close(found, planned):
 @pytest.mark.parametrize("degree", [1, 2, 3])
 def test_memory_is_as_planned(log, shards, degree):
     users, past, present = log
-    cluster = judged_by(ClusterDetector(degree, 50, shards=shards), past, present)
+    cluster = judged_by(ClusterDetector(degree, 50, shards=shards, threads=1), past, present)
     counts = cluster.counts
     needs = Needs(
         counts.users, 2 * counts.friendships / counts.users, PURCHASES, 50, degree, 1000

@@ -40,6 +40,17 @@ def test_columns(seed):
         assert traffic.messages["verdicts"] == traffic.messages["batch"]
 
 
+def test_threads_in_the_processes_of_shards():
+    columns, settings = crowd(Random(1), 3000, 8000), (3, 300, 1)
+    expected = flags_bytes(Detector(*settings).feed_columns(*columns))
+    for threads in (1, 2):
+        options = {"shards": 2, "batch_events": 1000, "threads": threads}
+        with ray_cluster(*settings, **options) as cluster:
+            assert flags_bytes(cluster.feed_columns(*columns)) == expected
+            judges = [shard.judges > 0 for shard in cluster.memory().shards]
+            assert judges == [threads > 1] * 2
+
+
 def test_a_table():
     rng = Random(5)
     kinds, times, users, friends, amounts = crowd(rng, 30, 3000)

@@ -3,17 +3,15 @@
 tests/property/test_batches.py compares the answers; here each call has one known answer.
 """
 
-import os
 import pickle
 import subprocess
 import sys
 import threading
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from processes import TASKS, forking, in_child, os_threads
 
 from fastanomaly import (
     BEFRIEND,
@@ -30,8 +28,6 @@ from fastanomaly.processors import available_processors
 
 USERS, ROWS = 200, 6000
 MOST = 256
-TASKS = Path("/proc/self/task")
-EXITING = 4  # PF_EXITING of Linux
 
 
 @pytest.fixture(autouse=True)
@@ -208,21 +204,6 @@ def test_close_ends_the_threads_and_frees_their_memory():
     assert os_threads() == before
 
 
-def os_threads():
-    """Return the number of threads that this process has, those without Python included.
-
-    One that has been joined may be listed a moment longer, as exiting.
-    """
-    if not TASKS.is_dir():
-        pytest.skip("no /proc here")
-    count = 0
-    for task in TASKS.iterdir():
-        with suppress(FileNotFoundError, ProcessLookupError):
-            fields = (task / "stat").read_text().rpartition(")")[2].split()
-            count += not int(fields[6]) & EXITING
-    return count
-
-
 def test_one_thread_starts_none():
     before = os_threads()
     detector = Detector(2, 20, threads=1)
@@ -289,35 +270,6 @@ def test_calls_from_several_threads_of_python_in_turn():
 
 
 # Other processes
-
-
-def thread_sanitizer_loaded():
-    """Return whether this is ThreadSanitizer, which starts no threads in a forked child."""
-    maps = Path("/proc/self/maps")
-    return maps.exists() and "libtsan" in maps.read_text(errors="replace")
-
-
-forking = pytest.mark.skipif(thread_sanitizer_loaded(), reason="under ThreadSanitizer")
-
-
-def in_child(work):
-    """Fork, run `work` in the child, and return what it returned, as text."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        status = 1
-        try:
-            os.close(reader)
-            with os.fdopen(writer, "w") as out:
-                out.write(repr(work()))
-            status = 0
-        finally:
-            os._exit(status)
-    os.close(writer)
-    with os.fdopen(reader) as source:
-        text = source.read()
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, text
-    return text
 
 
 @forking

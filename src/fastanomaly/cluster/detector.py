@@ -30,6 +30,7 @@ from fastanomaly.rules.parameters import (
     SHARDS,
     check_max_line,
     check_shards,
+    check_threads,
     check_whole,
     whole_number,
 )
@@ -76,6 +77,8 @@ class ClusterDetector:
         K, 1 to 1,024.
     batch_events : int, default 256
         How many rows shards get at once, 1 to 1,024.
+    threads : int, str or "auto", default "auto"
+        How many threads each shard judges with, see `Shard`.
     make_exchange : callable, optional
         Called with a callable that makes the shard of a number, and with K; returns the
         `Exchange` that runs the shards. By default a `LocalExchange`, which runs them in this
@@ -119,12 +122,18 @@ class ClusterDetector:
         time_unit: TimeUnit | None = None,
         shards: int | str = SHARDS,
         batch_events: int = 256,
+        threads: int | str = "auto",
         make_exchange: Callable[[MakeShard, int], Exchange] = LocalExchange,
     ) -> None:
         values = check_whole("D", degree), check_whole("T", tracked), exact_sigmas(sigmas)
         count = check_shards(shards)
         make_shard = partial(
-            Shard, shards=count, degree=values[0], tracked=values[1], sigmas=values[2]
+            Shard,
+            shards=count,
+            degree=values[0],
+            tracked=values[1],
+            sigmas=values[2],
+            threads=check_threads(threads) or "auto",
         )
         self._parameters = values
         self._reading = check_reading(round_amounts, time_unit)
@@ -179,6 +188,7 @@ class ClusterDetector:
         *,
         shards: int | None = None,
         batch_events: int = 256,
+        threads: int | str = "auto",
         make_exchange: Callable[[MakeShard, int], Exchange] = LocalExchange,
         notice: Callable[[str], object] = warn,
     ) -> ClusterDetector:
@@ -191,7 +201,7 @@ class ClusterDetector:
             single one; or a file that `Detector.save` or a checkpoint wrote. Or its URL.
         shards : int, optional
             K; by default, that of the snapshot, and 2 for a detector's file.
-        batch_events, make_exchange
+        batch_events, threads, make_exchange
             As for `ClusterDetector`.
         notice : callable, optional
             Called with text if a snapshot is damaged and the one before it is read; by
@@ -227,6 +237,7 @@ class ClusterDetector:
             notice=notice,
             shards=shards,
             batch_events=batch_events,
+            threads=threads,
             make_exchange=make_exchange,
         )[0]
 

@@ -9,6 +9,7 @@ from fastanomaly._core import ShardEngine
 from fastanomaly.cluster.messages import Answers, Asks, Batch, Traffic, Verdicts
 from fastanomaly.cluster.pending import PendingVerdicts
 from fastanomaly.cluster.work import ShardProgress, ShardWork
+from fastanomaly.detector import thread_count
 from fastanomaly.results import Counts
 from fastanomaly.results.measures import Memory, Work
 from fastanomaly.snapshots.parts import load_part, save_part
@@ -30,6 +31,10 @@ class Shard:
         D and T.
     sigmas : tuple of int
         k as (numerator, denominator).
+    threads : int, str or "auto", default "auto"
+        How many threads judge its purchases, the calling one included: 1 to 256, ``auto`` as
+        many as the processors that this process may use. What it sends is the same whatever
+        it is, and threads are only used if a batch has enough to judge for them.
 
     Notes
     -----
@@ -39,9 +44,17 @@ class Shard:
     """
 
     def __init__(
-        self, number: int, shards: int, degree: int, tracked: int, sigmas: tuple[int, int]
+        self,
+        number: int,
+        shards: int,
+        degree: int,
+        tracked: int,
+        sigmas: tuple[int, int],
+        threads: int | str = "auto",
     ) -> None:
         self.number = number
+        self.threads = thread_count(threads)
+        """How many threads may judge."""
         self.ignored = 0
         """How many messages had arrived before."""
         self._sent = Traffic()
@@ -53,6 +66,7 @@ class Shard:
 
     def _begin(self, engine: ShardEngine, first: int) -> None:
         """Begin with a state, before the batch of a number and any other message."""
+        engine.set_threads(self.threads)
         self._engine = engine
         self.next = first
         """The number of the next batch to be applied."""

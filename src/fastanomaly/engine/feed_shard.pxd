@@ -9,8 +9,8 @@ from libc.stdint cimport int32_t, int64_t, uint8_t
 from libc.string cimport memset
 
 from fastanomaly.engine.answering cimport Answerer, answerer_free
-from fastanomaly.engine.asking cimport (
-    Asker, asker_begin, asker_free, asker_judge_all,
+from fastanomaly.engine.askers cimport (
+    Askers, askers_begin, askers_free, askers_judge,
 )
 from fastanomaly.engine.batch cimport (
     Batch, batch_abandon, batch_forget_users, batch_free, batch_prepare,
@@ -25,11 +25,11 @@ from fastanomaly.engine.finishing cimport Finished
 from fastanomaly.engine.judge cimport Settings
 from fastanomaly.engine.memory cimport PyMem_RawFree, memory_zeroed
 from fastanomaly.engine.overlay cimport BATCH_MAX
-from fastanomaly.engine.packet cimport AsksHead, OpenHead, packet_bytes
 from fastanomaly.engine.shard cimport Shard, shard_apply
+from fastanomaly.engine.shard_results cimport results_of
 
 cdef struct ShardFeed:          # scratch memory of a shard, and how far a batch is
-    Asker asker
+    Askers* askers
     Answerer answerer
     Finished finished
     RowBatch rows
@@ -41,13 +41,15 @@ cdef struct ShardFeed:          # scratch memory of a shard, and how far a batch
 
 cdef inline int shard_feed_begin(ShardFeed* feed, int32_t shards) except -1:
     """Set up; the struct must be zeroed."""
-    asker_begin(&feed.asker, shards)
     memory_zeroed(<void**> &feed.batch, 1, sizeof(Batch))
-    return 0
+    memory_zeroed(<void**> &feed.askers, 1, sizeof(Askers))
+    return askers_begin(feed.askers, shards)
 
 
 cdef inline void shard_feed_free(ShardFeed* feed) noexcept nogil:
-    asker_free(&feed.asker)
+    if feed.askers != NULL:
+        askers_free(feed.askers)
+        PyMem_RawFree(feed.askers)
     answerer_free(&feed.answerer)
     rows_free(&feed.rows)
     if feed.batch != NULL:
@@ -62,7 +64,7 @@ cdef inline int shard_judge(
     cdef bint done = False
     batch_prepare(feed.batch, &shard.state, settings)
     try:
-        asker_judge_all(&feed.asker, shard, settings, feed.batch)
+        askers_judge(feed.askers, shard, settings, feed.batch)
         done = True
     finally:
         if not done:
@@ -96,26 +98,12 @@ cdef inline int shard_feed_rows(
     """Judge and apply the rows that were read, as far as that has not been done."""
     feed_gather(&shard.state, feed.rows.events, feed.rows.count, feed.batch)
     if not feed.begun:
-        feed.asker.flags.used = 0
-        feed.asker.open.used = 0
         feed.applied = 0
         feed.seq = shard.state.seq
         if judged:
             shard_judge(shard, settings, feed)
         feed.begun = True
     return shard_apply_rest(shard, feed)
-
-
-cdef inline tuple shard_results(const Asker* asker, bint judged):
-    """Return the flags, the open verdicts and the asks by owner, as bytes or None."""
-    cdef int32_t owner
-    if not judged:
-        return b"", None, [None] * asker.shards
-    return (
-        packet_bytes(&asker.flags, 0) or b"",
-        packet_bytes(&asker.open, sizeof(OpenHead)),
-        [packet_bytes(&asker.asks[owner], sizeof(AsksHead)) for owner in range(asker.shards)],
-    )
 
 
 cdef inline int64_t ids_length(object ids, int64_t rows) except -1:
@@ -151,7 +139,7 @@ cdef inline tuple feed_shard(
             raise ValueError(f"columns, row {feed.rows.count}: changed meanwhile")
         with nogil:
             shard_feed_rows(shard, settings, feed, judged)
-        results = shard_results(&feed.asker, judged)
+        results = results_of(feed.askers.results, judged)
     finally:
         columns_free(&columns)
     feed.begun = False

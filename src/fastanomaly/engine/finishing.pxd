@@ -16,14 +16,14 @@ from libc.string cimport memset
 
 from fastanomaly.engine.asking cimport judge_list, list_since, open_add
 from fastanomaly.engine.judge cimport Settings
-from fastanomaly.engine.memory cimport PyMem_RawFree, memory_zeroed
+from fastanomaly.engine.memory cimport PyMem_RawFree, memory_check, memory_zeroed
 from fastanomaly.engine.merge cimport (
     Candidate, Merge, candidate_set, merge_free, merge_newest, merge_play, merge_play_all,
     merge_reserve,
 )
 from fastanomaly.engine.packet cimport (
     Answer, AnswersHead, Ask, AsksHead, Open, OpenHead, Packet, Reader, packet_append,
-    packet_bytes, packet_error, packet_free, reader_of, reader_take,
+    packet_bytes, packet_error, packet_free, padded_size, reader_of, reader_take,
 )
 from fastanomaly.engine.purchase_list cimport PurchaseList, list_append
 from fastanomaly.engine.types cimport Purchase, purchase_before
@@ -112,10 +112,7 @@ cdef inline int replies_ask_again(
     ask.since_us = max(ask.since_us, list_since(found, tracked))
     ask.most = tracked
     packet_append(&replies.again, &ask, sizeof(Ask))
-    packet_append(
-        &replies.again, replies.uids,
-        (ask.members * <int64_t> sizeof(int32_t) + 7) & ~<int64_t> 7,
-    )
+    packet_append(&replies.again, replies.uids, padded_size(ask.members))
     (<AsksHead*> replies.again.bytes).count += 1
     asked[0] = True
     return 0
@@ -186,12 +183,12 @@ cdef inline int finish_one(
             replies_ask_again(replies, &finisher.found, settings.tracked, &asked)
             replies_next(replies)
     if asked:
-        return open_add(
+        return memory_check(open_add(
             &finisher.open, open.amount_units, open.row, &finisher.found
-        )
-    return judge_list(
+        ))
+    return memory_check(judge_list(
         &finisher.found, settings, open.amount_units, open.row, &finisher.flags
-    )
+    ))
 
 
 cdef inline int finish_all(

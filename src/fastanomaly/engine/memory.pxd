@@ -16,8 +16,18 @@ cdef extern from *:
     """
     /* How many more allocations succeed; negative: all. Set by tests only. */
     static long long fa_allocations_left = -1;
+
+    /* Whether an allocation may succeed; several threads may allocate at a time. */
+    static inline int fa_may_allocate(void) {
+        long long left = __atomic_load_n(&fa_allocations_left, __ATOMIC_RELAXED);
+        while (left > 0 && !__atomic_compare_exchange_n(
+            &fa_allocations_left, &left, left - 1, 0, __ATOMIC_RELAXED, __ATOMIC_RELAXED
+        )) {}
+        return left != 0;
+    }
     """
     long long allocations_left "fa_allocations_left"
+    bint may_allocate "fa_may_allocate"() noexcept nogil
 
 cdef extern from *:
     int mul_overflows "__builtin_mul_overflow"(size_t, size_t, size_t*) nogil
@@ -48,27 +58,33 @@ cdef inline int memory_error(size_t size) except -1 nogil:
         raise MemoryError(f"fastanomaly: no memory for {size} bytes")
 
 
-cdef inline int memory_size(int64_t items, size_t item_size, size_t* size) except -1 nogil:
-    """Set *size to the bytes of an allocation; MemoryError if it overflows or must fail."""
-    global allocations_left
+cdef inline bint memory_size(int64_t items, size_t item_size, size_t* size) noexcept nogil:
+    """Set *size to the bytes of an allocation; False if it overflows or must fail."""
     if mul_overflows(<size_t> items, item_size, size):
-        return memory_error(<size_t> -1)
-    if allocations_left >= 0:
-        if allocations_left == 0:
-            return memory_error(size[0])
-        allocations_left -= 1
-    return 0
+        size[0] = <size_t> -1
+        return False
+    return may_allocate()
+
+
+cdef inline bint memory_try_resize(
+    void** block, int64_t items, size_t item_size, size_t* size
+) noexcept nogil:
+    """Do what memory_resize does without raising, and set *size to the bytes; if it can."""
+    cdef void* moved
+    if not memory_size(items, item_size, size):
+        return False
+    moved = PyMem_RawRealloc(block[0], size[0])
+    if moved == NULL:
+        return False
+    block[0] = moved
+    return True
 
 
 cdef inline int memory_resize(void** block, int64_t items, size_t item_size) except -1 nogil:
     """Resize *block to exactly `items` items; new ones are not initialised."""
     cdef size_t size
-    cdef void* moved
-    memory_size(items, item_size, &size)
-    moved = PyMem_RawRealloc(block[0], size)
-    if moved == NULL:
+    if not memory_try_resize(block, items, item_size, &size):
         return memory_error(size)
-    block[0] = moved
     return 0
 
 
@@ -79,8 +95,9 @@ cdef inline int memory_zeroed(void** block, int64_t items, size_t item_size) exc
     """
     cdef size_t size
     cdef void* zeroed
-    memory_size(items, item_size, &size)
-    zeroed = PyMem_RawCalloc(<size_t> items, item_size)
+    zeroed = NULL
+    if memory_size(items, item_size, &size):
+        zeroed = PyMem_RawCalloc(<size_t> items, item_size)
     if zeroed == NULL:
         return memory_error(size)
     block[0] = zeroed
@@ -106,6 +123,28 @@ cdef inline int memory_reserve(
     wanted = memory_capacity(capacity[0], needed)
     memory_resize(block, wanted, item_size)
     capacity[0] = wanted
+    return 0
+
+
+cdef inline bint memory_try_reserve(
+    void** block, int64_t* capacity, int64_t needed, size_t item_size
+) noexcept nogil:
+    """Do what memory_reserve does without raising, for threads without Python; if it can."""
+    cdef int64_t wanted
+    cdef size_t size
+    if needed > capacity[0]:
+        wanted = memory_capacity(capacity[0], needed)
+        if not memory_try_resize(block, wanted, item_size, &size):
+            return False
+        capacity[0] = wanted
+    return True
+
+
+cdef inline int memory_check(bint found) except -1 nogil:
+    """Raise MemoryError unless what was tried has found memory."""
+    if not found:
+        with gil:
+            raise MemoryError("fastanomaly: no memory")
     return 0
 
 

@@ -16,7 +16,7 @@ from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_FromStringAndSize, PyBytes
 from libc.stdint cimport int32_t, int64_t, uint64_t
 from libc.string cimport memcpy
 
-from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
+from fastanomaly.engine.memory cimport PyMem_RawFree, memory_check, memory_try_reserve
 from fastanomaly.engine.types cimport PurchaseKey
 
 cdef struct AsksHead:
@@ -65,35 +65,43 @@ cdef struct Reader:
     const char* end
 
 
-cdef inline int packet_extend(Packet* packet, int64_t size) except -1 nogil:
-    """Append bytes that are not set; amortised O(1). A failure changes nothing."""
-    memory_reserve(
+cdef inline bint packet_try_extend(Packet* packet, int64_t size) noexcept nogil:
+    """Append bytes that are not set, if there is memory; amortised O(1)."""
+    if not memory_try_reserve(
         <void**> &packet.bytes, &packet.capacity, packet.used + size, sizeof(char)
-    )
+    ):
+        return False
     packet.used += size
-    return 0
+    return True
+
+
+cdef inline bint packet_try_append(
+    Packet* packet, const void* bytes, int64_t size
+) noexcept nogil:
+    """Append bytes, if there is memory."""
+    if not packet_try_extend(packet, size):
+        return False
+    if size > 0:
+        memcpy(packet.bytes + packet.used - size, bytes, <size_t> size)
+    return True
 
 
 cdef inline int packet_append(Packet* packet, const void* bytes, int64_t size) except -1 nogil:
-    """Append bytes."""
-    packet_extend(packet, size)
-    if size > 0:
-        memcpy(packet.bytes + packet.used - size, bytes, <size_t> size)
-    return 0
+    """Append bytes; a failure changes nothing."""
+    return memory_check(packet_try_append(packet, bytes, size))
 
 
-cdef inline int packet_append_uid(Packet* packet, int32_t uid) except -1 nogil:
-    """Append the uid of a member."""
-    packet_extend(packet, sizeof(int32_t))
+cdef inline bint packet_try_append_uid(Packet* packet, int32_t uid) noexcept nogil:
+    """Append the uid of a member, if there is memory."""
+    if not packet_try_extend(packet, sizeof(int32_t)):
+        return False
     (<int32_t*> (packet.bytes + packet.used))[-1] = uid
-    return 0
+    return True
 
 
-cdef inline int packet_pad(Packet* packet) except -1 nogil:
-    """Append zeros up to a multiple of 8 bytes."""
-    while packet.used % 8 != 0:
-        packet_append_uid(packet, 0)
-    return 0
+cdef inline int64_t padded_size(int64_t members) noexcept nogil:
+    """Return the bytes of so many uids, padded to a multiple of 8."""
+    return (members * <int64_t> sizeof(int32_t) + 7) & ~<int64_t> 7
 
 
 cdef inline object packet_bytes(const Packet* packet, int64_t head_size):

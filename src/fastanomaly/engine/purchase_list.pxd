@@ -3,7 +3,9 @@
 from libc.stdint cimport INT64_MIN, int64_t
 from libc.stdlib cimport qsort
 
-from fastanomaly.engine.memory cimport PyMem_RawFree, memory_reserve
+from fastanomaly.engine.memory cimport (
+    PyMem_RawFree, memory_check, memory_reserve, memory_try_reserve,
+)
 from fastanomaly.engine.types cimport Purchase, purchase_before
 
 cdef struct PurchaseList:       # reused; its owner frees it
@@ -17,12 +19,20 @@ cdef struct TimeHeap:           # of the latest times, with the oldest of them a
     int64_t capacity
 
 
-cdef inline int list_append(PurchaseList* list, const Purchase* purchase) except -1 nogil:
-    """Append a purchase; amortised O(1)."""
-    memory_reserve(<void**> &list.items, &list.capacity, list.count + 1, sizeof(Purchase))
+cdef inline bint list_try_append(PurchaseList* list, const Purchase* purchase) noexcept nogil:
+    """Append a purchase, if there is memory; amortised O(1)."""
+    if not memory_try_reserve(
+        <void**> &list.items, &list.capacity, list.count + 1, sizeof(Purchase)
+    ):
+        return False
     list.items[list.count] = purchase[0]
     list.count += 1
-    return 0
+    return True
+
+
+cdef inline int list_append(PurchaseList* list, const Purchase* purchase) except -1 nogil:
+    """Append a purchase; a failure changes nothing."""
+    return memory_check(list_try_append(list, purchase))
 
 
 cdef inline int compare_newest_first(const void* a, const void* b) noexcept nogil:

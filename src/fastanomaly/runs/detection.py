@@ -93,7 +93,8 @@ def detect(
         see `Detector`.
     threads : int, str or "auto", default "auto"
         How many threads judge, the calling one included; see `Detector`. A checkpoint may
-        be continued with another number.
+        be continued with another number. On a cluster, it is the number of each shard, and
+        ``auto`` is 1.
     cluster : str, optional
         Judge on a Ray cluster (extra `cluster`): the address of its head as HOST:PORT,
         ``auto`` for the one that this machine belongs to, or ``local`` to start one here. A

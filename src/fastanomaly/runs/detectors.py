@@ -6,6 +6,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly.detector import Detector
+from fastanomaly.rules.parameters import check_threads
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,8 +106,12 @@ class OnCluster:
 
         from fastanomaly.cluster.on_ray import RayExchange  # noqa: PLC0415
 
-        make_exchange = partial(RayExchange, on_notice=self._on_notice)
-        return {"shards": self._job.shards, "make_exchange": make_exchange}
+        job = self._job
+        return {
+            "shards": job.shards,
+            "threads": check_threads(job.threads) or 1,  # Ray gives each one processor
+            "make_exchange": partial(RayExchange, on_notice=self._on_notice),
+        }
 
     def resume(self, detector: AnyDetector) -> None:
         """Have the shards end when the run does."""
