@@ -33,10 +33,9 @@ def blocks(columns: Columns, rounds: int) -> Iterator[Columns]:
     """Yield the columns in so many parts."""
     size = -(-len(columns[0]) // rounds)
     for start in range(0, len(columns[0]), size):
-        kinds, times, users, friends, units = (
-            column[start : start + size] for column in columns
-        )
-        yield kinds, times, users, friends, units
+        part = slice(start, start + size)
+        kinds, times, users, friends, units = columns
+        yield kinds[part], times[part], users[part], friends[part], units[part]
 
 
 def measured(

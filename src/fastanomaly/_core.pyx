@@ -1182,6 +1182,11 @@ cdef class ShardEngine:
         _guard = self.guard()
         return shard_memory(&self.shard, &self.scratch)
 
+    @property
+    def judged(self):
+        """How many purchases have been judged."""
+        return self.scratch.askers.judged
+
     def evicted(self):
         """Return how many purchases are kept that rings have dropped, and their bytes."""
         _guard = self.guard()

@@ -66,6 +66,7 @@ def test_outputs_metrics_and_summary(folder, cluster, reading):
     for number in "012":
         assert found["fastanomaly_shard_events_total", number] == events > 5000
         assert found["fastanomaly_shard_memory_bytes", number] > 0
+        assert found["fastanomaly_shard_judged_total", number] > 500
         assert ("fastanomaly_shard_lag_batches", number) in found
     assert found["fastanomaly_shard_asks_total", "0"] >= 0
     assert found["fastanomaly_state_bytes", "purchases"] > 0

@@ -136,7 +136,7 @@ def test_a_slow_shard_stops_reading():
 
 
 def test_room_for_too_few_shards():
-    message = "does not answer for 2 s: the cluster has 5 processors, and each shard takes one"
+    message = "does not answer for 2 s: the cluster has 5 processors, and each shard takes 1"
     with (
         pytest.raises(ClusterError, match=message),
         ray_cluster(2, 20, shards=6, lost_after=2),

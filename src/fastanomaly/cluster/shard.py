@@ -321,6 +321,7 @@ class Shard:
         )
         return ShardProgress(
             self.counts().events,
+            self._engine.judged,
             sum(sent.messages[kind] for kind in asks),
             sum(sent.messages[kind] for kind in answers),
             sum(sent.bytes[kind] for kind in asks + answers),

@@ -44,6 +44,8 @@ class ShardProgress(NamedTuple):
     ----------
     events : int
         Events applied, with those of the state it began with.
+    judged : int
+        Purchases of its own users that it has judged.
     asks, answers : int
         Messages sent.
     bytes : int
@@ -55,6 +57,7 @@ class ShardProgress(NamedTuple):
     """
 
     events: int
+    judged: int
     asks: int
     answers: int
     bytes: int

@@ -43,6 +43,7 @@ cdef struct Askers:
     int32_t count               # of its purchases of own users
     int32_t[BATCH_MAX] places   # of these
     int32_t[BATCH_MAX] judges   # the numbers of the threads that have judged them
+    int64_t judged              # purchases, so far
     int64_t failed              # whether a thread found no memory; atomic
 
 
@@ -188,5 +189,8 @@ cdef inline int askers_judge(
     askers_list_own(askers, shard, batch)
     used = team_for(&askers.team, askers.count, 0)
     if used > 1:
-        return askers_share(askers, used)
-    return askers_alone(askers)
+        askers_share(askers, used)
+    else:
+        askers_alone(askers)
+    askers.judged += askers.count
+    return 0

@@ -73,7 +73,8 @@ class OnCluster:
         from fastanomaly.cluster.on_ray.connection import connected  # noqa: PLC0415
 
         assert job.cluster is not None
-        stack.enter_context(connected(job.cluster, job.shards))
+        self._threads = check_threads(job.threads) or 1  # of each shard
+        stack.enter_context(connected(job.cluster, job.shards * self._threads))
         self._job = job
         self._on_notice = on_notice
         self._stack = stack
@@ -106,11 +107,12 @@ class OnCluster:
 
         from fastanomaly.cluster.on_ray import RayExchange  # noqa: PLC0415
 
-        job = self._job
         return {
-            "shards": job.shards,
-            "threads": check_threads(job.threads) or 1,  # Ray gives each one processor
-            "make_exchange": partial(RayExchange, on_notice=self._on_notice),
+            "shards": self._job.shards,
+            "threads": self._threads,
+            "make_exchange": partial(
+                RayExchange, processors=self._threads, on_notice=self._on_notice
+            ),
         }
 
     def resume(self, detector: AnyDetector) -> None:

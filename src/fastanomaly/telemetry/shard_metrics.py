@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _COUNTERS = {
     "events": "Events that the shard has applied, with those of the state it began with.",
+    "judged": "Purchases of its own users that the shard has judged.",
     "asks": "Messages in which it has asked other shards.",
     "answers": "Messages in which it has answered.",
     "bytes": "What these messages have carried.",

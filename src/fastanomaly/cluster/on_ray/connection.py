@@ -22,7 +22,7 @@ _REACHED_SECONDS = 10.0
 
 
 @contextmanager
-def connected(address: str, shards: int) -> Iterator[None]:
+def connected(address: str, processors: int) -> Iterator[None]:
     """Connect to Ray as long as the context lasts; it runs no new cluster in another one.
 
     Parameters
@@ -30,8 +30,8 @@ def connected(address: str, shards: int) -> Iterator[None]:
     address : str
         ``local`` to start Ray on this machine, or where it runs: HOST:PORT of its head, or
         ``auto`` for the one that was started on this machine.
-    shards : int
-        K: a local cluster has room for so many, however many processors there are.
+    processors : int
+        How many all shards together take: a local cluster says that it has so many.
 
     Raises
     ------
@@ -46,7 +46,7 @@ def connected(address: str, shards: int) -> Iterator[None]:
     if ray.is_initialized():
         raise UsageError(f"{address}: this process is already connected to a Ray cluster")
     _check_reachable(address)
-    room = max(shards, available_processors()) if address == LOCAL else None
+    room = max(processors, available_processors()) if address == LOCAL else None
     handler = signal.getsignal(signal.SIGTERM)
     try:
         ray.init(

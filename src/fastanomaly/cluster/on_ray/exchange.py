@@ -40,6 +40,8 @@ class RayExchange:
         Makes the shard of a number.
     shards : int
         K.
+    processors : int, default 1
+        How many processors of the cluster each shard takes.
     lost_after : float, default 300
         How many seconds a shard may give no sign before it is taken for lost.
     on_notice : callable, optional
@@ -64,9 +66,11 @@ class RayExchange:
         make_shard: MakeShard,
         shards: int,
         *,
+        processors: int = 1,
         lost_after: float = LOST_AFTER_SECONDS,
         on_notice: Callable[[str], object] | None = None,
     ) -> None:
+        self._processors = processors
         self._lost_after = lost_after
         self._on_notice = on_notice or (lambda text: None)
         self._kept = KeptBatches(KEPT_BYTES)
@@ -82,7 +86,7 @@ class RayExchange:
             ray.remote(ShardActor)
             .options(
                 name=f"fastanomaly {run} shard {number} of {shards}",
-                num_cpus=1,
+                num_cpus=processors,
                 max_restarts=-1,
                 max_task_retries=0,
                 scheduling_strategy="SPREAD",
@@ -325,8 +329,7 @@ class RayExchange:
     def _name(self, number: int) -> str:
         return f"shard {number} of {self.shards}"
 
-    @staticmethod
-    def _room() -> str:
+    def _room(self) -> str:
         """Return what the cluster has room for, as far as it is known."""
-        processors = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
-        return f"the cluster has {processors:g} processors, and each shard takes one"
+        found = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
+        return f"the cluster has {found:g} processors, and each shard takes {self._processors}"
