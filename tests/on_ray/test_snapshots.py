@@ -58,6 +58,19 @@ def test_shards_are_rebuilt_from_the_last_snapshot(tmp_path, monkeypatch):
     ]
 
 
+def test_a_shard_that_is_rebuilt_is_saved(tmp_path):
+    """It asks for verdicts again that have come, and saves when the answers have."""
+    columns = crowd(Random(3), 300, 4000)
+    single = Detector(*SETTINGS)
+    single.feed_columns(*columns)
+    with ray_cluster(*SETTINGS, shards=3) as cluster:
+        cluster.feed_columns(*columns)
+        for number in range(3):
+            kill(process_of(cluster, number))
+            cluster.save(tmp_path)
+    assert Detector.load(tmp_path).counts == single.counts
+
+
 def test_adjusted_values_are_counted_once(tmp_path):
     lines = [purchase(user % 5, f"{user}.00000049") for user in range(300)]
     single = Detector(*SETTINGS, round_amounts=True)

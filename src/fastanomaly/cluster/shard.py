@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from fastanomaly.snapshots.parts import StateFiles
 
 
+class UnfinishedError(RuntimeError):
+    """A shard still has verdicts or batches to finish."""
+
+
 class Shard:
     """One of K shards: all users and friendships, but the purchases of some users only.
 
@@ -204,13 +208,15 @@ class Shard:
 
         Raises
         ------
-        RuntimeError
+        UnfinishedError
             If verdicts or batches are not finished.
         OSError
             If it cannot be written.
         """
         if self._pending or self._batches or self._outgoing:
-            raise RuntimeError(f"shard {self.number} has not finished: it cannot be saved")
+            raise UnfinishedError(
+                f"shard {self.number} has not finished: it cannot be saved"
+            )
         return save_part(self._engine, folder, self.number, self._shards, header)
 
     def load(self, files: StateFiles, first: int = 0) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly._version import __version__
 from fastanomaly.cluster.messages import Asks, Batch, Verdicts
+from fastanomaly.cluster.shard import UnfinishedError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -130,19 +132,13 @@ class ShardActor:
     async def call(self, batches: int, method: str, *arguments: Any) -> list[Any] | None:
         """Return what a method of the shard returns after so many batches, in a list.
 
-        None if it lacks some.
-        """
-        shard = await self._reached(batches)
-        return None if shard is None else [getattr(shard, method)(*arguments)]
-
-    async def _reached(self, batches: int) -> Shard | None:
-        """Return the shard once it has applied so many batches; None if they do not come.
-
-        Calls may overtake each other.
+        None if it lacks some, or what it must finish before. Calls may overtake each other,
+        and a shard that was rebuilt asks once more for verdicts that have come already.
         """
         for _ in range(_ROUNDS):
             if self._shard is not None and self._shard.next >= batches:
-                return self._shard
+                with suppress(UnfinishedError):
+                    return [getattr(self._shard, method)(*arguments)]
             await asyncio.sleep(_ROUND_SECONDS)
         return None
 
