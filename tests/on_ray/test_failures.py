@@ -2,6 +2,9 @@
 
 import os
 import signal
+import sys
+from contextlib import closing
+from functools import partial
 from random import Random
 from threading import Thread
 from time import sleep
@@ -9,11 +12,15 @@ from time import sleep
 import numpy as np
 import profiles
 import pytest
+import ray
 from clusterlogs import crowd
 from deliveries import flags_bytes
 from on_ray.rayclusters import kill, process_of, ray_cluster
 
 from fastanomaly import Detector, FeedError
+from fastanomaly.cluster import ClusterDetector
+from fastanomaly.cluster.on_ray import RayExchange
+from fastanomaly.cluster.shard import Shard
 from fastanomaly.errors import ClusterError
 
 pytestmark = pytest.mark.usefixtures("local_ray")
@@ -90,6 +97,30 @@ def test_a_shard_that_does_not_answer():
                 cluster.counts  # noqa: B018
         finally:
             os.kill(process, signal.SIGCONT)
+
+
+class Fragile(Shard):
+    """Shard 1 ends its process at batch 5, whenever it gets there."""
+
+    def _apply(self, batch):
+        if self.number == 1 and batch.number == 5:
+            os._exit(1)
+        super()._apply(batch)
+
+
+def fragile(make_shard, shards):
+    make_shard = partial(Fragile, **make_shard.keywords)
+    return RayExchange(make_shard, shards, lost_after=5)
+
+
+def test_a_shard_that_ends_at_the_same_place_again_and_again():
+    """Others repeat verdicts whenever it restarts: they are no sign of progress."""
+    ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+    columns = crowd(Random(1), 300, 4000)
+    cluster = ClusterDetector(2, 20, 1, shards=3, make_exchange=fragile)
+    message = r"no verdict for 5 s; shard 1 of 3 has restarted \d+ times meanwhile"
+    with closing(cluster), pytest.raises(FeedError, match=message):
+        cluster.feed_columns(*columns)
 
 
 def test_a_shard_that_is_slow_for_a_while():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
@@ -80,6 +81,7 @@ class RayExchange:
         self._batches_sent = Traffic()
         self._lost: str | None = None
         self._failed: set[int] = set()
+        self._restarts: Counter[int] = Counter()  # since the last verdict
         self._arrived: list[Verdicts] = []
         run = uuid4().hex[:8]
         self._actors: list[Any] = [
@@ -127,23 +129,28 @@ class RayExchange:
         """Return verdicts that have arrived, perhaps none; raises what a shard raises."""
         self._check_lost()
         self._resume_failed()
-        return [] if self._unsent else self._collect(0)
+        return [] if self._unsent else self._kept.news(self._collect(0))
 
     def wait(self) -> list[Verdicts]:
         """Send all batches, and wait for verdicts.
 
-        Raises what a shard raises; ClusterError if there are none for too long.
+        Raises what a shard raises; ClusterError if there are none for too long. Those that
+        came before do not count: shards repeat them whenever another one restarts.
         """
         self._check_lost()
         self._ship_unsent()
         self._resume_failed()
         lost_at = time.monotonic() + self._lost_after
-        while not (verdicts := self._collect(_QUIET_SECONDS)):
+        self._restarts.clear()
+        while True:
+            arrived = self._collect(_QUIET_SECONDS)
+            if verdicts := self._kept.news(arrived):
+                return verdicts
             if time.monotonic() > lost_at:
-                self._give_up(f"no verdict for {self._lost_after:g} s")
-            for number in range(self.shards):
-                self._renew(number)
-        return verdicts
+                self._give_up(f"no verdict for {self._lost_after:g} s{self._restarted()}")
+            if not arrived:
+                for number in range(self.shards):
+                    self._renew(number)
 
     def call(self, number: int, method: str, *arguments: object) -> Any:
         """Return what a method of a shard returns."""
@@ -262,6 +269,7 @@ class RayExchange:
         if first is None:
             self._begin(number)
             first = self._kept.start
+            self._restarts[number] += 1
             self._on_notice(f"{self._name(number)}: has restarted")
         for batches in self._kept.since(first, _SHIPMENT_BYTES):
             self._ship(batches, [actor])
@@ -328,6 +336,13 @@ class RayExchange:
 
     def _name(self, number: int) -> str:
         return f"shard {number} of {self.shards}"
+
+    def _restarted(self) -> str:
+        """Return text on the shards that have restarted since the last verdict."""
+        return "".join(
+            f"; {self._name(number)} has restarted {count} times meanwhile"
+            for number, count in sorted(self._restarts.items())
+        )
 
     def _room(self) -> str:
         """Return what the cluster has room for, as far as it is known."""

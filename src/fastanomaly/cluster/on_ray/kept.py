@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from fastanomaly.cluster.messages import payload_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
-    from fastanomaly.cluster.messages import Batch
+    from fastanomaly.cluster.messages import Batch, Verdicts
 
 
 class KeptBatches:
@@ -41,15 +41,29 @@ class KeptBatches:
         self.start: int | None = 0
         self._most_bytes = most_bytes
         self._batches: deque[Batch] = deque()
+        self._heard: dict[int, set[int]] = {}  # by batch: the shards whose verdicts have come
 
     def add(self, batch: Batch) -> None:
         """Keep the next batch, and forget those that nobody needs any more."""
         self._batches.append(batch)
+        self._heard[batch.number] = set()
+        while next(iter(self._heard)) < batch.released:
+            del self._heard[next(iter(self._heard))]
         self.end = batch.number + 1
         self.bytes += payload_bytes(batch)
         if self.bytes > self._most_bytes:
             self.start = None
         self._forget(batch.released if self.start is None else self.start)
+
+    def news(self, arrived: Iterable[Verdicts]) -> list[Verdicts]:
+        """Return those verdicts that have not come before."""
+        found = []
+        for verdicts in arrived:
+            shards = self._heard.get(verdicts.batch)
+            if shards is not None and verdicts.shard not in shards:
+                shards.add(verdicts.shard)
+                found.append(verdicts)
+        return found
 
     def saved(self) -> None:
         """Note that there is a snapshot of all batches so far."""
@@ -58,6 +72,7 @@ class KeptBatches:
 
     def restart(self) -> None:
         """Forget all batches; the next one is number 0."""
+        self._heard.clear()
         self.end = 0
         self.saved()
 
