@@ -214,9 +214,7 @@ class Shard:
             If it cannot be written.
         """
         if self._pending or self._batches or self._outgoing:
-            raise UnfinishedError(
-                f"shard {self.number} has not finished: it cannot be saved"
-            )
+            raise UnfinishedError(f"shard {self.number} has not finished: it cannot be saved")
         return save_part(self._engine, folder, self.number, self._shards, header)
 
     def load(self, files: StateFiles, first: int = 0) -> None:
