@@ -196,6 +196,16 @@ def test_a_folder_that_cannot_be_created_is_an_error(folder, run):
     assert not (folder / "out").exists()
 
 
+def test_a_snapshot_that_was_not_finished_is_ignored(folder, run):
+    """A cluster may have been killed while it wrote its first one."""
+    unfinished = folder / "kept" / "snapshot-000000000001"
+    unfinished.mkdir(parents=True)
+    (unfinished / "shard-0000-of-0002").write_bytes(b"begun")
+    assert run("detect", *LOGS, *KEEP).status == 0
+    assert (folder / "out").read_bytes() == FLAGS
+    assert not unfinished.exists()
+
+
 def test_a_run_resumes_after_a_full_disk(folder, run):
     # The output fits, the checkpoint does not.
     (folder / "batch.json").write_bytes(

@@ -115,7 +115,9 @@ class ForkedCheckpoints(Checkpoints):
                 f"{self.folder}: all checkpoints are damaged (--fresh starts over); "
                 f"the last one tried: {fault}"
             )
-        if self._of_cluster():
+        from fastanomaly.snapshots.reading import has_snapshots  # noqa: PLC0415 - few have any
+
+        if self._of_cluster() and has_snapshots(self.folder):
             detector, members = read_snapshot(self.folder, Detector, self._notice)
             return detector, run_of(self.folder, members)
         return None
