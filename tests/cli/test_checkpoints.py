@@ -196,6 +196,11 @@ def test_a_folder_that_cannot_be_created_is_an_error(folder, run):
     assert not (folder / "out").exists()
 
 
+def test_a_url_is_for_clusters(folder, run):
+    options = ("--checkpoint", "s3://bucket/kept")
+    check_refused(folder, run, ("detect", *LOGS, *options), "s3://bucket/kept: checkpoints of")
+
+
 def test_a_snapshot_that_was_not_finished_is_ignored(folder, run):
     """A cluster may have been killed while it wrote its first one."""
     unfinished = folder / "kept" / "snapshot-000000000001"

@@ -6,6 +6,8 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly.detector import Detector
+from fastanomaly.errors import UsageError
+from fastanomaly.names import is_url
 from fastanomaly.rules.parameters import check_threads
 
 if TYPE_CHECKING:
@@ -47,7 +49,18 @@ class InProcess:
         )
 
     def checkpoints(self, folder: str, every: int | str) -> Checkpoints:
-        """Return the checkpoints in a folder; raises ParameterError for a wrong interval."""
+        """Return the checkpoints in a folder.
+
+        Raises
+        ------
+        UsageError
+            If the interval is wrong, or the folder is a URL.
+        """
+        if is_url(folder):
+            raise UsageError(
+                f"{folder}: checkpoints of one process are in a folder; those of a run with "
+                "--cluster may be at a URL"
+            )
         from fastanomaly.runs.checkpoints.base import check_every  # noqa: PLC0415
         from fastanomaly.runs.checkpoints.forked import ForkedCheckpoints  # noqa: PLC0415
 
