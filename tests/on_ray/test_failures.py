@@ -99,6 +99,26 @@ def test_a_shard_that_does_not_answer():
             os.kill(process, signal.SIGCONT)
 
 
+def test_an_answer_that_is_lost_with_its_machine():
+    """As large ones are that have not been fetched: here, the owner of an object ends."""
+
+    class Owner:
+        def put(self):
+            return [ray.put(bytes(1 << 20))]
+
+    owner = ray.remote(Owner).options(num_cpus=0).remote()
+    (lost,) = ray.get(owner.put.remote())
+    ray.kill(owner)
+    sleep(2)  # Ray frees it when it takes note
+    columns = crowd(Random(1), 300, 4000)
+    single = Detector(2, 20, 1)
+    with ray_cluster(2, 20, 1, shards=3) as cluster:
+        cluster.exchange._takes[lost] = 1
+        found = cluster.feed_columns(*columns)
+        assert flags_bytes(found) == flags_bytes(single.feed_columns(*columns))
+        assert lost not in cluster.exchange._takes
+
+
 class Fragile(Shard):
     """Shard 1 ends its process at batch 5, whenever it gets there."""
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayTaskError
 
 from fastanomaly._version import __version__
 from fastanomaly.cluster.messages import Traffic, payload_bytes
@@ -29,6 +29,7 @@ KEPT_BYTES = 1 << 28
 _QUIET_SECONDS = 2.0  # without any verdict: what was sent may be lost
 _RETRY_SECONDS = 0.1
 _SHIPMENT_BYTES = 256 * 1024
+_GONE = RayActorError, ObjectLostError  # large answers stay on a machine until they are read
 _INLINE_BYTES = 64 * 1024  # Ray sends small values with the call, without its object store
 
 
@@ -206,7 +207,7 @@ class RayExchange:
             number = self._takes.pop(take)
             try:
                 self._arrived += ray.get(take)
-            except RayActorError:
+            except _GONE:
                 self._recover(number)
             except RayTaskError as error:
                 self._failed.add(number)
@@ -281,7 +282,7 @@ class RayExchange:
             left = lost_at - time.monotonic()
             try:
                 return ray.get(call(), timeout=max(left, 0))
-            except RayActorError as error:
+            except _GONE as error:
                 reason = str(error).partition("\n")[0]
             except GetTimeoutError:
                 reason = self._room()
@@ -320,7 +321,7 @@ class RayExchange:
         """Return the result of a call, or None if the process has ended meanwhile."""
         try:
             return ray.get(call, timeout=seconds)
-        except (RayActorError, GetTimeoutError):
+        except (*_GONE, GetTimeoutError):
             return None
         except RayTaskError as error:
             raise error.cause from error
