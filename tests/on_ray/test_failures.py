@@ -186,6 +186,17 @@ def test_a_slow_shard_stops_reading():
         assert flags_bytes(found) == flags_bytes(single.feed_columns(*many))
 
 
+def test_after_close():
+    """Shards that have been closed are not waited for; closing again does nothing."""
+    columns = crowd(Random(1), 300, 1000)
+    with ray_cluster(2, 20, shards=2) as cluster:
+        cluster.close()
+        with pytest.raises(ClusterError, match="the shards have been closed"):
+            cluster.counts  # noqa: B018
+        with pytest.raises(FeedError, match="the shards have been closed"):
+            cluster.feed_columns(*columns)
+
+
 def test_room_for_too_few_shards():
     message = "does not answer for 2 s: the cluster has 5 processors, and each shard takes 1"
     with (

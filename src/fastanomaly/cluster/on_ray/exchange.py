@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import time
 from collections import Counter
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
 import ray
-from ray.exceptions import GetTimeoutError, ObjectLostError, RayActorError, RayTaskError
+from ray.exceptions import (
+    ActorHandleNotFoundError,
+    GetTimeoutError,
+    ObjectLostError,
+    RayActorError,
+    RayTaskError,
+)
 
 from fastanomaly._version import __version__
 from fastanomaly.cluster.messages import Traffic, payload_bytes
@@ -112,9 +119,12 @@ class RayExchange:
         return self._batches_sent.plus(self.call_all("sent"))
 
     def close(self) -> None:
-        """End the shards."""
-        for actor in self._actors:
-            ray.kill(actor)
+        """End the shards, if they have not ended with the connection to Ray."""
+        self._lost = "the shards have been closed"
+        if ray.is_initialized():
+            with suppress(ActorHandleNotFoundError):  # of another connection
+                for actor in self._actors:
+                    ray.kill(actor)
 
     # -- sending and receiving -----------------------------------------------------------
 
