@@ -8,6 +8,7 @@ from functools import partial
 from random import Random
 from threading import Thread
 from time import sleep
+from typing import Any
 
 import numpy as np
 import profiles
@@ -106,7 +107,7 @@ def test_an_answer_that_is_lost_with_its_machine():
         def put(self):
             return [ray.put(bytes(1 << 20))]
 
-    owner = ray.remote(Owner).options(num_cpus=0).remote()
+    owner: Any = ray.remote(Owner).options(num_cpus=0).remote()  # type: ignore[attr-defined]
     (lost,) = ray.get(owner.put.remote())
     ray.kill(owner)
     sleep(2)  # Ray frees it when it takes note
