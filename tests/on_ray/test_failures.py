@@ -107,7 +107,7 @@ def test_an_answer_that_is_lost_with_its_machine():
         def put(self):
             return [ray.put(bytes(1 << 20))]
 
-    owner: Any = ray.remote(Owner).options(num_cpus=0).remote()  # type: ignore[attr-defined]
+    owner: Any = ray.remote(Owner).options(num_cpus=0).remote()
     (lost,) = ray.get(owner.put.remote())
     ray.kill(owner)
     sleep(2)  # Ray frees it when it takes note

@@ -94,7 +94,8 @@ def _write(
     there = target.names()
     for file in files:
         if file["name"] not in there:
-            raise OSError(ENOENT, "not there: do all machines share the folder?", file["name"])
+            path = target.file(file["name"])
+            raise OSError(ENOENT, "not there: do all machines share the folder?", path)
     states = [file.pop("state") for file in files]
     if any(state != states[0] for state in states):
         raise RuntimeError(f"{target.path}: the shards are at different places")

@@ -136,7 +136,7 @@ class ShardActor:
         and a shard that was rebuilt asks once more for verdicts that have come already.
         """
         for _ in range(_ROUNDS):
-            if self._shard is not None and self._shard.next >= batches:
+            if self._shard is not None and self._shard.next == batches:
                 with suppress(UnfinishedError):
                     return [getattr(self._shard, method)(*arguments)]
             await asyncio.sleep(_ROUND_SECONDS)

@@ -6,6 +6,7 @@ import time
 from collections import Counter
 from contextlib import suppress
 from functools import partial
+from math import inf
 from typing import TYPE_CHECKING, Any, NoReturn
 from uuid import uuid4
 
@@ -35,6 +36,7 @@ LOST_AFTER_SECONDS = 300.0
 KEPT_BYTES = 1 << 28
 _QUIET_SECONDS = 2.0  # without any verdict: what was sent may be lost
 _RETRY_SECONDS = 0.1
+_PATIENT_SECONDS = 15.0  # until the operator is told what is waited for
 _SHIPMENT_BYTES = 256 * 1024
 _GONE = RayActorError, ObjectLostError  # large answers stay on a machine until they are read
 _INLINE_BYTES = 64 * 1024  # Ray sends small values with the call, without its object store
@@ -287,21 +289,29 @@ class RayExchange:
 
     def _persist(self, number: int, call: Callable[[], Any]) -> Any:
         """Call a shard until it answers; raises ClusterError if that takes too long."""
-        lost_at = time.monotonic() + self._lost_after
+        now = time.monotonic()
+        lost_at, told_at = now + self._lost_after, now + _PATIENT_SECONDS
+        reason = ""
+        answer = call()
         while True:
-            left = lost_at - time.monotonic()
+            now = time.monotonic()
             try:
-                return ray.get(call(), timeout=max(left, 0))
+                return ray.get(answer, timeout=max(min(told_at, lost_at) - now, 0))
             except _GONE as error:
                 reason = str(error).partition("\n")[0]
+                time.sleep(_RETRY_SECONDS)
+                answer = call()
             except GetTimeoutError:
-                reason = self._room()
+                if now >= told_at:
+                    self._on_notice(
+                        f"{self._name(number)}: no answer yet: {self._room(reason)}"
+                    )
+                    told_at = inf
             except RayTaskError as error:
                 raise error.cause from error
-            if left <= 0:
+            if now >= lost_at:
                 silent = f"does not answer for {self._lost_after:g} s"
-                self._give_up(f"{self._name(number)}: {silent}: {reason}")
-            time.sleep(_RETRY_SECONDS)
+                self._give_up(f"{self._name(number)}: {silent}: {self._room(reason)}")
 
     def _call(
         self, numbers: Sequence[int], method: str, arguments: tuple[object, ...]
@@ -355,7 +365,10 @@ class RayExchange:
             for number, count in sorted(self._restarts.items())
         )
 
-    def _room(self) -> str:
-        """Return what the cluster has room for, as far as it is known."""
+    def _room(self, reason: str) -> str:
+        """Return why a process may not answer: a reason that Ray has given, or no room."""
         found = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
-        return f"the cluster has {found:g} processors, and each shard takes {self._processors}"
+        if not reason or found < self.shards * self._processors:
+            reason = f"the cluster has {found:g} processors, and each shard takes "
+            reason += f"{self._processors}"
+        return reason
