@@ -107,11 +107,11 @@ def test_crowds(first_seed):
     assert seen["batch too early"] > 20
 
 
-def rows(*amounts):
-    """Return a table of purchases of two friends, whom `with_friends` makes."""
+def rows(*amounts, first=0):
+    """Return a table of purchases of two friends, whom `with_friends` makes, from a row on."""
     many = len(amounts)
     columns = [
-        integers(b"user", [1 + number % 2 for number in range(many)]),
+        integers(b"user", [1 + (first + number) % 2 for number in range(many)]),
         texts(b"amount", list(amounts)),
         texts(b"timestamp", [b"2017-06-13 11:33:01"] * many),
         texts(b"note", [b"note %d" % number for number in range(many)]),
@@ -203,7 +203,7 @@ def test_each_allocation_fails_in_turn():
         if not failed:
             break
         failures[start > 0] += 1
-        frame = array(rows(*amounts[start:]))
+        frame = array(rows(*amounts[start:], first=start))
         parts.append(cluster.feed_frame(frame, first_row=start + 1))
         assert [f[:10] for part in parts for f in part.flags] == [
             flag[:10] for flag in expected.flags
