@@ -10,6 +10,7 @@ ZSTD = b"\x28\xb5\x2f\xfd" + b"\0" * 20
 
 CASES = [
     ("arrow", "pyarrow.parquet", ("sweep", *LOGS, "-D1", "-T2", "-o", "table.parquet")),
+    ("cluster", "ray", ("detect", *LOGS, "out", "--cluster", "local")),
     ("metrics", "prometheus_client", ("detect", *LOGS, "out", "--metrics", "metrics")),
     ("picture", "matplotlib", ("explain", *LOGS, "--flag", "1", "--picture", "why.svg")),
     ("report", "plotly.graph_objects", ("report", *LOGS, "-o", "report.html")),

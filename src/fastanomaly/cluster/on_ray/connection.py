@@ -9,7 +9,9 @@ from contextlib import contextmanager
 from threading import current_thread, main_thread
 from typing import TYPE_CHECKING
 
-from fastanomaly.errors import UsageError, installation
+import ray
+
+from fastanomaly.errors import UsageError
 from fastanomaly.processors import available_processors
 
 if TYPE_CHECKING:
@@ -36,13 +38,8 @@ def connected(address: str, processors: int) -> Iterator[None]:
     Raises
     ------
     UsageError
-        If Ray is not installed or does not answer, or this process is connected already.
+        If Ray does not answer, or this process is connected already.
     """
-    try:
-        import ray  # noqa: PLC0415 - an extra
-    except ImportError as error:
-        message = f"--cluster: needs Ray, which is missing; {installation('cluster')}"
-        raise UsageError(message) from error
     if ray.is_initialized():
         raise UsageError(f"{address}: this process is already connected to a Ray cluster")
     _check_reachable(address)
