@@ -16,13 +16,13 @@ from typing import TYPE_CHECKING
 from warnings import catch_warnings
 
 from fastanomaly.detector import Detector, read_detector, read_snapshot, save_detector
-from fastanomaly.errors import CheckpointError
 from fastanomaly.runs.checkpoints.base import Checkpoints, run_of
 from fastanomaly.runs.checkpoints.files import (
     CHECKPOINT,
     checkpoint_numbers,
     checkpoint_path,
     lock_folder,
+    read_newest_checkpoint,
     remove_checkpoints,
 )
 from fastanomaly.sinks.replacing import is_temporary
@@ -99,22 +99,10 @@ class ForkedCheckpoints(Checkpoints):
         CheckpointError
             If there are checkpoints, but all are damaged.
         """
-        fault: CheckpointError | None = None
-        for number in checkpoint_numbers(self.folder):
-            if fault is not None:
-                self._notice(f"{fault}; trying the checkpoint before it")
-            try:
-                found = _read(self._checkpoint(number))
-            except CheckpointError as error:
-                fault = error
-            else:
-                self._good = number
-                return found
-        if fault is not None:
-            raise CheckpointError(
-                f"{self.folder}: all checkpoints are damaged (--fresh starts over); "
-                f"the last one tried: {fault}"
-            )
+        found = read_newest_checkpoint(self.folder, _read, self._notice)
+        if found is not None:
+            self._good, run = found
+            return run
         from fastanomaly.snapshots.reading import has_snapshots  # noqa: PLC0415 - few have any
 
         if self._of_cluster() and has_snapshots(self.folder):

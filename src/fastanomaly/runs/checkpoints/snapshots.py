@@ -15,9 +15,8 @@ from fastanomaly.errors import CheckpointError
 from fastanomaly.names import is_url
 from fastanomaly.runs.checkpoints.base import Checkpoints, run_of
 from fastanomaly.runs.checkpoints.files import (
-    checkpoint_numbers,
-    checkpoint_path,
     lock_folder,
+    read_newest_checkpoint,
     remove_checkpoints,
 )
 from fastanomaly.snapshots.reading import has_snapshots
@@ -72,26 +71,17 @@ class SnapshotCheckpoints(Checkpoints):
 
     def newest(self) -> tuple[ClusterDetector, RunState] | None:
         """Read the newest snapshot; without any, the newest checkpoint of one process."""
-        found = (
-            self._read_run(self.folder)
-            if has_snapshots(self.folder)
-            else self._of_one_process()
-        )
+        found = self._find()
         self._good = found is not None
         return found
 
-    def _of_one_process(self) -> tuple[ClusterDetector, RunState] | None:
-        fault: CheckpointError | None = None
-        for number in () if is_url(self.folder) else checkpoint_numbers(self.folder):
-            if fault is not None:
-                self._notice(f"{fault}; trying the checkpoint before it")
-            try:
-                return self._read_run(checkpoint_path(self.folder, number))
-            except CheckpointError as error:
-                fault = error
-        if fault is not None:
-            raise fault
-        return None
+    def _find(self) -> tuple[ClusterDetector, RunState] | None:
+        if has_snapshots(self.folder):
+            return self._read_run(self.folder)
+        if is_url(self.folder):
+            return None
+        found = read_newest_checkpoint(self.folder, self._read_run, self._notice)
+        return None if found is None else found[1]
 
     def _read_run(self, path: str) -> tuple[ClusterDetector, RunState]:
         detector, members = self._read(path)
