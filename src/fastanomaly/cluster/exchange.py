@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
-from fastanomaly.cluster.messages import Asks, Batch, Traffic, Verdicts
+from fastanomaly.cluster.messages import Batch, Traffic, Verdicts, receiver
 
 if TYPE_CHECKING:
     from fastanomaly.cluster.messages import Message
@@ -94,8 +94,8 @@ class LocalExchange:
 
     def send(self, batch: Batch) -> None:
         """Queue a batch for every shard."""
+        self._sent.count(batch, self.shards)
         for number in range(self.shards):
-            self._sent.count(batch)
             self._post(number, batch)
 
     def poll(self) -> list[Verdicts]:
@@ -159,5 +159,4 @@ class LocalExchange:
             if isinstance(message, Verdicts):
                 self._verdicts.append(message)
             elif not isinstance(message, Batch):
-                to = message.owner if isinstance(message, Asks) else message.asker
-                self._post(to, message)
+                self._post(receiver(message), message)

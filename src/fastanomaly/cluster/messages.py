@@ -90,6 +90,11 @@ class Verdicts(NamedTuple):
 Message: TypeAlias = Batch | Asks | Answers | Verdicts
 
 
+def receiver(message: Asks | Answers) -> int:
+    """Return the number of the shard that a message is for."""
+    return message.owner if isinstance(message, Asks) else message.asker
+
+
 def payload_bytes(message: Message) -> int:
     """Return the bytes of what a message carries; ids that are not in an array as UTF-8."""
     if isinstance(message, Batch):
@@ -118,13 +123,13 @@ class Traffic:
     messages: dict[str, int] = field(default_factory=dict)
     bytes: dict[str, int] = field(default_factory=dict)
 
-    def count(self, message: Message) -> None:
-        """Count a message."""
+    def count(self, message: Message, copies: int = 1) -> None:
+        """Count a message that is sent so many times."""
         name = type(message).__name__.lower()
         if isinstance(message, Asks | Answers) and message.attempt > 0:
             name += " again"
-        self.messages[name] = self.messages.get(name, 0) + 1
-        self.bytes[name] = self.bytes.get(name, 0) + payload_bytes(message)
+        self.messages[name] = self.messages.get(name, 0) + copies
+        self.bytes[name] = self.bytes.get(name, 0) + copies * payload_bytes(message)
 
     def plus(self, others: Iterable[Traffic]) -> Traffic:
         """Return the sum of this and others."""

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from fastanomaly._version import __version__
-from fastanomaly.cluster.messages import Asks, Batch, Verdicts
+from fastanomaly.cluster.messages import Batch, Verdicts, receiver
 from fastanomaly.cluster.shard import UnfinishedError
 
 if TYPE_CHECKING:
@@ -156,7 +156,6 @@ class ShardActor:
                 self._verdicts.append(message)
                 self._news.set()
             elif not isinstance(message, Batch):
-                to = message.owner if isinstance(message, Asks) else message.asker
-                by_peer.setdefault(to, []).append(message)
+                by_peer.setdefault(receiver(message), []).append(message)
         for to, sent in by_peer.items():
             self._peers[to].receive.remote(sent)

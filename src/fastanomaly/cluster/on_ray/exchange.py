@@ -189,8 +189,7 @@ class RayExchange:
         if not self._unsent:
             return
         for batch in self._unsent:
-            for _ in self._actors:
-                self._batches_sent.count(batch)
+            self._batches_sent.count(batch, self.shards)
         self._ship(self._unsent, self._actors)
         self._unsent = []
         self._unsent_bytes = 0
@@ -296,7 +295,7 @@ class RayExchange:
         while True:
             now = time.monotonic()
             try:
-                return ray.get(answer, timeout=max(min(told_at, lost_at) - now, 0))
+                return _result(answer, max(min(told_at, lost_at) - now, 0))
             except _GONE as error:
                 reason = str(error).partition("\n")[0]
                 time.sleep(_RETRY_SECONDS)
@@ -307,8 +306,6 @@ class RayExchange:
                         f"{self._name(number)}: no answer yet: {self._room(reason)}"
                     )
                     told_at = inf
-            except RayTaskError as error:
-                raise error.cause from error
             if now >= lost_at:
                 silent = f"does not answer for {self._lost_after:g} s"
                 self._give_up(f"{self._name(number)}: {silent}: {self._room(reason)}")
@@ -340,11 +337,9 @@ class RayExchange:
     def _value(call: Any, seconds: float) -> Any:
         """Return the result of a call, or None if the process has ended meanwhile."""
         try:
-            return ray.get(call, timeout=seconds)
+            return _result(call, seconds)
         except (*_GONE, GetTimeoutError):
             return None
-        except RayTaskError as error:
-            raise error.cause from error
 
     def _give_up(self, message: str) -> NoReturn:
         """Raise ClusterError, and do so again at once if more is asked for."""
@@ -368,7 +363,14 @@ class RayExchange:
     def _room(self, reason: str) -> str:
         """Return why a process may not answer: a reason that Ray has given, or no room."""
         found = ray.cluster_resources().get("CPU", 0)  # type: ignore[no-untyped-call]
-        if not reason or found < self.shards * self._processors:
-            reason = f"the cluster has {found:g} processors, and each shard takes "
-            reason += f"{self._processors}"
-        return reason
+        if reason and found >= self.shards * self._processors:
+            return reason
+        return f"the cluster has {found:g} processors, and each shard takes {self._processors}"
+
+
+def _result(call: Any, seconds: float) -> Any:
+    """Return the result of a call of an actor; raises what the actor has raised."""
+    try:
+        return ray.get(call, timeout=seconds)
+    except RayTaskError as error:
+        raise error.cause from error
