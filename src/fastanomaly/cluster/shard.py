@@ -330,7 +330,6 @@ class Shard:
             sum(sent.messages[kind] for kind in answers),
             sum(sent.bytes[kind] for kind in asks + answers),
             self.waited,
-            self.memory().total,
         )
 
     def evicted(self) -> int:

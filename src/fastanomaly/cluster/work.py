@@ -52,8 +52,6 @@ class ShardProgress(NamedTuple):
         What they carried.
     waited : int
         Batches whose verdicts had to wait for answers.
-    memory : int
-        Bytes that its engine has allocated now.
     """
 
     events: int
@@ -62,4 +60,3 @@ class ShardProgress(NamedTuple):
     answers: int
     bytes: int
     waited: int
-    memory: int

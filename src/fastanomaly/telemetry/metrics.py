@@ -41,7 +41,7 @@ class Snapshot(NamedTuple):
     counts: Counts
     rejected: dict[str, int]
     judging: tuple[Latency, Sharing] | None  # in one process
-    shards: tuple[list[ShardProgress], list[int]] | None  # with lags
+    shards: tuple[list[ShardProgress], list[int], list[int]] | None  # lags and bytes, too
     memory: dict[str, int]
     newest_us: int | None
     checkpoint: tuple[int, float | None, float, float] | None
@@ -182,7 +182,7 @@ def _of_detector(
     detector: AnyDetector,
 ) -> tuple[
     tuple[Latency, Sharing] | None,
-    tuple[list[ShardProgress], list[int]] | None,
+    tuple[list[ShardProgress], list[int], list[int]] | None,
     dict[str, int],
 ]:
     """Return what a snapshot has of judging, of shards and of memory."""
@@ -192,7 +192,7 @@ def _of_detector(
         return judging, None, detector.memory()._asdict()
     memory = detector.memory().shards
     parts = {part: sum(getattr(one, part) for one in memory) for part in memory[0]._fields}
-    return None, (detector.progress(), detector.lags()), parts
+    return None, (detector.progress(), detector.lags(), [one.total for one in memory]), parts
 
 
 def _event_metrics(core: Any, snapshot: Snapshot) -> Iterator[Metric]:

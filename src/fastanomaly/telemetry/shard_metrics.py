@@ -22,7 +22,10 @@ _COUNTERS = {
 
 
 def shard_metrics(
-    core: Any, shards: Sequence[ShardProgress], lags: Sequence[int]
+    core: Any,
+    shards: Sequence[ShardProgress],
+    lags: Sequence[int],
+    memory_bytes: Sequence[int],
 ) -> Iterator[Metric]:
     """Yield the metrics of all shards.
 
@@ -34,6 +37,8 @@ def shard_metrics(
         By number.
     lags : sequence of int
         See `ClusterDetector.lags`.
+    memory_bytes : sequence of int
+        What each shard has allocated.
     """
     for name, text in _COUNTERS.items():
         counter = core.CounterMetricFamily(f"fastanomaly_shard_{name}", text, labels=["shard"])
@@ -41,7 +46,7 @@ def shard_metrics(
             counter.add_metric([str(number)], getattr(shard, name))
         yield counter
     for name, text, values in (
-        ("memory_bytes", "Bytes of its state.", [shard.memory for shard in shards]),
+        ("memory_bytes", "Bytes of its state.", memory_bytes),
         ("lag_batches", "Batches sent before its verdicts came, at most, lately.", lags),
     ):
         gauge = core.GaugeMetricFamily(f"fastanomaly_shard_{name}", text, labels=["shard"])
