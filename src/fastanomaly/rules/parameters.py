@@ -49,12 +49,16 @@ def check_whole(name: str, value: object) -> int:
     ParameterError
         If it is not one; the message names the parameter and the value.
     """
-    whole = value
-    if isinstance(value, str) and re.fullmatch("[0-9]{1,4000}", value):
-        whole = int(value)
-    whole = whole_number(name, whole)
+    whole = whole_number(name, _from_digits(value, 4000))
     _expect_in_range(name, whole, SMALLEST[name], value)
     return whole
+
+
+def _from_digits(value: object, most: int = 10) -> object:
+    """Return the number that a text of up to so many ASCII digits is; others as they are."""
+    if isinstance(value, str) and re.fullmatch(f"[0-9]{{1,{most}}}", value):
+        return int(value)
+    return value
 
 
 def whole_number(name: str, value: object) -> int:
@@ -114,10 +118,7 @@ def check_shards(value: object, name: str = "shards") -> int:
     ParameterError
         If it is something else; the message has the name and the value.
     """
-    whole = value
-    if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value):
-        whole = int(value)
-    number = whole_number(name, whole)
+    number = whole_number(name, _from_digits(value))
     if not 1 <= number <= MAX_SHARDS:
         raise ParameterError(f"{name}: {number} is not in 1..{MAX_SHARDS}")
     return number
@@ -138,11 +139,8 @@ def check_threads(value: object, name: str = "threads") -> int | None:
     """
     if isinstance(value, str) and value == "auto":
         return None
-    whole = value
-    if isinstance(value, str) and re.fullmatch("[0-9]{1,10}", value):
-        whole = int(value)
     try:
-        whole = whole_number(name, whole)
+        whole = whole_number(name, _from_digits(value))
     except ParameterError:
         text = value_text(value)
         raise ParameterError(f"{name}: {text} is neither a number nor 'auto'") from None
