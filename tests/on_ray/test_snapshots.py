@@ -1,7 +1,10 @@
 """Snapshots of shards on Ray: saved, loaded with other K, and used to rebuild a shard."""
 
+import os
+import signal
 from functools import partial
 from random import Random
+from threading import Timer
 
 import pytest
 from clusterlogs import crowd
@@ -84,6 +87,22 @@ def test_adjusted_values_are_counted_once(tmp_path):
             assert cluster.counts == single.counts
     assert single.counts.rounded_amounts == 300
     assert Detector.load(tmp_path).counts.rounded_amounts == 100
+
+
+def test_all_shards_have_ended_when_a_failure_is_raised(tmp_path):
+    """None writes on when the folder of the snapshot is removed."""
+    target = tmp_path / "snapshot-000000000001"
+    target.write_text("in the way of a folder")
+    with ray_cluster(*SETTINGS, shards=3) as cluster:
+        cluster.feed_columns(*crowd(Random(3), 300, 1000))
+        process = process_of(cluster, 2)
+        os.kill(process, signal.SIGSTOP)
+        going_on = Timer(2, lambda: os.kill(process, signal.SIGCONT))
+        going_on.start()
+        with pytest.raises(OSError, match=target.name):
+            cluster.exchange.call_all("save", str(target), {})
+        assert going_on.finished.is_set()
+        going_on.join()
 
 
 def test_a_damaged_file_is_named(tmp_path):

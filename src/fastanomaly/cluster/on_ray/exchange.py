@@ -248,8 +248,8 @@ class RayExchange:
     def _begin_all(self) -> None:
         """Let all shards begin, at the same time."""
         calls = [actor.begin.remote(*self._beginning()) for actor in self._actors]
-        for number, call in enumerate(calls):
-            if self._value(call, self._lost_after) is None:
+        for number, begun in enumerate(self._values(calls)):
+            if begun is None:
                 self._begin(number)
 
     def _begin(self, number: int) -> None:
@@ -321,10 +321,10 @@ class RayExchange:
             partial(self._actors[number].call.remote, batches, method, *arguments)
             for number in numbers
         ]
-        first_calls = [call() for call in calls]
+        first_values = self._values([call() for call in calls])
         found = []
-        for number, call, first_call in zip(numbers, calls, first_calls, strict=True):
-            values = self._value(first_call, self._lost_after)
+        for number, call, first in zip(numbers, calls, first_values, strict=True):
+            values = first
             while values is None:
                 if time.monotonic() > lost_at:
                     self._give_up(f"{self._name(number)}: lacks batches")
@@ -333,13 +333,25 @@ class RayExchange:
             found += values
         return found
 
-    @staticmethod
-    def _value(call: Any, seconds: float) -> Any:
-        """Return the result of a call, or None if the process has ended meanwhile."""
-        try:
-            return _result(call, seconds)
-        except (*_GONE, GetTimeoutError):
-            return None
+    def _values(self, calls: Sequence[Any]) -> list[Any]:
+        """Return the results of calls, None for each process that has ended meanwhile.
+
+        Raises what a shard has raised, but not before all have ended: none works on.
+        """
+        found: list[Any] = []
+        failure: Exception | None = None
+        for call in calls:
+            value = None
+            try:
+                value = _result(call, self._lost_after)
+            except (*_GONE, GetTimeoutError):
+                pass
+            except Exception as error:
+                failure = failure or error
+            found.append(value)
+        if failure is not None:
+            raise failure
+        return found
 
     def _give_up(self, message: str) -> NoReturn:
         """Raise ClusterError, and do so again at once if more is asked for."""

@@ -105,7 +105,8 @@ class SnapshotCheckpoints(Checkpoints):
         try:
             self.finish(detector, state, sinks)
         except OSError as error:
-            self._failed(self.folder, str(error), self._good)
+            name, reason = error.filename or self.folder, error.strerror or str(error)
+            self._failed(name, reason, self._good)
         except MemoryError:
             self._failed(self.folder, "out of memory", self._good)
 
