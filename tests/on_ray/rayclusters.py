@@ -25,7 +25,7 @@ def process_of(cluster, number):
     """Return the number of the process that runs a shard; None while it is restarting."""
     actor = cluster.exchange._actors[number]
     try:
-        return ray.get(actor.process.remote(), timeout=5)
+        return ray.get(actor.process.remote(), timeout=60)
     except (ray.exceptions.RayActorError, ray.exceptions.GetTimeoutError):
         return None
 
