@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs this source tree into ../.venv unless it is installed there, and prints its Python.
 # Usage: environment.sh [EXTRA]       (EXTRA: test, benchmark, lint, docs)
-# A checksum of the sources tells whether they have changed: a second call does nothing.
+# A checksum of the sources tells whether they have changed: a second call does nothing, and
+# a third one does not compute it, unless a file or folder has changed since.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 extra=${1:-}
@@ -22,6 +23,20 @@ find_python() {
     exit 1
 }
 
+stamp=$venv/installed-$extra
+untouched() { # whether no source has changed since the stamp's time; not if find cannot tell
+    [ -x "$python" ] && [ -e "$stamp" ] && [ ! -L "$venv" ] && [ -z "$(
+        cd "$root"
+        find src pyproject.toml setup.py -newercm "$stamp" -print -quit 2>&1 || echo unknown
+    )" ]
+}
+if untouched; then
+    echo "$python"
+    exit
+fi
+
+looked=$(mktemp "$venv/looked.XXXXXX" 2>/dev/null || mktemp) # has the time before reading
+trap 'rm -f "$looked"' EXIT
 sources=$(
     cd "$root"
     find src pyproject.toml setup.py -type f \
@@ -29,8 +44,8 @@ sources=$(
            -o -path '*/reports/page/*' \) |
         LC_ALL=C sort | xargs cat | cksum
 )
-stamp=$venv/installed-$extra
 if [ "$(cat "$stamp" 2>/dev/null)" = "$sources" ] && "$python" -IS -c '' 2>/dev/null; then
+    touch -r "$looked" "$stamp" 2>/dev/null || true # others may own it
     echo "$python"
     exit
 fi
@@ -62,4 +77,6 @@ fi
 "$python" -m pip install --quiet --disable-pip-version-check "$what${extra:+[$extra]}" >&2
 echo "$sources" >"$venv/installed-"
 echo "$sources" >"$stamp"
+# Sources may have changed meanwhile: the next call compares them again.
+touch -t 200001010000 "$venv/installed-" "$stamp"
 echo "$python"

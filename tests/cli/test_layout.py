@@ -1,5 +1,6 @@
 """The layout of the challenge: run.sh in the project, and in the grader's copy of it."""
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -74,3 +75,58 @@ def test_run_sh_alone_reports_what_is_missing(tmp_path):
     done = run("bash", tmp_path / "run.sh")
     assert done.returncode == 1
     assert "no fastanomaly project" in done.stderr
+
+
+@pytest.fixture
+def checked(project):
+    """The project, and how to run its script that looks for changes of the sources."""
+    (project / ".venv").unlink(missing_ok=True)
+    (project / ".venv" / "bin").mkdir(parents=True)
+    python = project / ".venv" / "bin" / "python"
+    # Its pip says that it was asked to install.
+    python.write_text(
+        '#!/bin/sh\nif [ "$1$2$3" = "-mpipinstall" ]; then echo installing >&2; fi\n'
+    )
+    python.chmod(0o755)
+    script = project / "scripts" / "environment.sh"
+
+    def messages():
+        done = run("bash", script)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout == f"{python}\n"
+        return done.stderr
+
+    return project, messages
+
+
+def test_sources_are_installed_when_they_have_changed(checked):
+    project, messages = checked
+    stamp = project / ".venv" / "installed-"
+    source = project / "src" / "fastanomaly" / "names.py"
+    new = source.with_name("new.py")
+    kept = source.read_bytes()
+    changes = [
+        lambda: None,
+        lambda: source.write_bytes(kept + b"\n"),
+        lambda: source.write_bytes(kept),
+        lambda: os.utime(shutil.copy2(project / "setup.py", source), (0, 0)),
+        source.unlink,
+        new.touch,
+        lambda: new.rename(new.with_stem("newer")),
+    ]
+    expected = [True, True, True, True, True, False, False]
+    for change, installs in zip(changes, expected, strict=True):
+        change()
+        assert ("installing" in messages()) is installs
+        assert messages() == ""  # its checksum is the same
+        since = stamp.stat().st_mtime_ns
+        assert messages() == ""  # nothing has been touched
+        assert stamp.stat().st_mtime_ns == since
+
+
+def test_a_change_during_the_installation_is_noticed(checked):
+    project, messages = checked
+    python = project / ".venv" / "bin" / "python"
+    python.write_text(python.read_text() + f'echo >>"{project}/setup.py"\n')
+    assert "installing" in messages()
+    assert "installing" in messages()

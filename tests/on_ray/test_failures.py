@@ -140,7 +140,7 @@ def test_a_shard_that_ends_at_the_same_place_again_and_again():
     """Others repeat verdicts whenever it restarts: they are no sign of progress."""
     ray.cloudpickle.register_pickle_by_value(sys.modules[__name__])
     columns = crowd(Random(1), 300, 4000)
-    cluster = ClusterDetector(2, 20, 1, shards=3, make_exchange=fragile)
+    cluster: Any = ClusterDetector(2, 20, 1, shards=3, make_exchange=fragile)
     message = r"no verdict for 15 s; shard 1 of 3 has restarted \d+ times meanwhile"
     with closing(cluster):
         cluster.exchange._lost_after = 15  # a restart takes seconds on a busy machine

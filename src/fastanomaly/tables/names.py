@@ -42,23 +42,18 @@ JSON_SUFFIXES = (".json", ".jsonl", ".ndjson")
 COMPRESSED = {".gz": "gzip", ".zst": "zstd", ".zstd": "zstd", ".bz2": "bz2", ".lz4": "lz4"}
 """By suffix, how a file is compressed."""
 
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]*):")
-
 
 def kind_of(path: str) -> str | None:
     """Return module and class of what reads a table of that name; None if it may be a log."""
-    scheme = _SCHEME.match(path)
-    if scheme and scheme[1] in SOURCES:
+    scheme = scheme_of(path)
+    if scheme and scheme in SOURCES:
         return None
-    if scheme and scheme[1] in SCHEMES:
-        return SCHEMES[scheme[1]]
-    return suffix_kind(path)
+    return SCHEMES.get(scheme) or suffix_kind(path)
 
 
 def is_database(path: str) -> bool:
     """Return whether a name has a scheme of its own, such as ``sqlite:file.db?table=t``."""
-    scheme = _SCHEME.match(path)
-    return scheme is not None and scheme[1] in SCHEMES
+    return scheme_of(path) in SCHEMES
 
 
 def suffix_kind(path: str, json: bool = False) -> str | None:
