@@ -21,7 +21,7 @@ from fastanomaly.engine.threads cimport (
 )
 
 cdef enum:
-    GRAB_MAX = 16               # items taken at a time
+    GRAB_NS = 20_000            # expected duration of the items taken at a time, at most
     GRABS_PER_THREAD = 8        # of a job, at least, unless it is small
     FIRST_ITEM_NS = 2000        # expected duration before any was measured
     SHARE_NS = 20_000           # a thread is used if it gets work of that duration
@@ -202,7 +202,11 @@ cdef inline int64_t team_share(
     team.job = job
     team.items = items
     team.next = 0
-    team.grab = max(1, min(<int64_t> GRAB_MAX, items // (GRABS_PER_THREAD * used)))
+    # At the end of a job, threads wait for the one that has made the last grab.
+    team.grab = min(
+        items // (GRABS_PER_THREAD * used), GRAB_NS // max(<int64_t> 1, team.item_ns)
+    )
+    team.grab = max(<int64_t> 1, team.grab)
     pthread_mutex_lock(&team.lock)
     team.used = used
     team.busy = 0
