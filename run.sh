@@ -15,7 +15,8 @@ until [ -f "$root/scripts/environment.sh" ]; do
 done
 python=$(bash "$root/scripts/environment.sh")
 mkdir -p "$here/log_output"
-# glibc's malloc asks Linux for pages of 2 MB, of which there are fewer to set up and to find.
+# glibc asks Linux for pages of 2 MB, of which there are fewer to set up and to find; with an
+# empty value it does not (docs/benchmarks.md).
 export GLIBC_TUNABLES=${GLIBC_TUNABLES-glibc.malloc.hugetlb=1}
 # As `-m fastanomaly`, which imports more before it.
 exec "$python" -P -c 'from fastanomaly.__main__ import run; run()' detect \
