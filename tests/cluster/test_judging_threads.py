@@ -180,9 +180,10 @@ def test_each_allocation_of_a_batch_fails(shards, threads):
             assert engine.counts() == alone.counts()
             engine.check()
             failures += 1
-    # Many failed before anything was applied, and if everything grows, some later.
+    # Many failed before anything was applied, and if everything grows, some later; at how
+    # many places depends on the threads, too.
     assert stages[0] > 20
-    assert shards > 1 or len(stages) > 2
+    assert shards > 1 or len(stages) > 1
 
 
 def test_failures_one_after_another():
