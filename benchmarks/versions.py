@@ -66,7 +66,7 @@ def parse(logs: Logs) -> float:
 def measure(scripts: dict[str, Path], logs: Logs, rounds: int) -> dict[str, list[float]]:
     """Return the seconds of each round, by version."""
     found: dict[str, list[float]] = {FLOOR: [], **{name: [] for name in scripts}}
-    for script in scripts.values():  # sets up what is missing, and reads what is read later
+    for script in scripts.values():  # sets up what is missing, then warms caches
         for _ in range(2):
             run(script)
     flags = {(script.parent / OUTPUT).read_bytes() for script in scripts.values()}

@@ -24,7 +24,9 @@ find_python() {
 }
 
 stamp=$venv/installed-$extra
-untouched() { # whether no source has changed since the stamp's time; not if find cannot tell
+# Whether no source has changed since the stamp's time. Not if find cannot tell, nor if the
+# environment is a link: other sources may have been installed there since.
+untouched() {
     [ -x "$python" ] && [ -e "$stamp" ] && [ ! -L "$venv" ] && [ -z "$(
         cd "$root"
         find src pyproject.toml setup.py -newercm "$stamp" -print -quit 2>&1 || echo unknown
@@ -35,7 +37,9 @@ if untouched; then
     exit
 fi
 
-looked=$(mktemp "$venv/looked.XXXXXX" 2>/dev/null || mktemp) # has the time before reading
+# A file with the time before the sources are read: beside the stamp, whose time it will be, or
+# elsewhere if there is no environment yet.
+looked=$(mktemp "$venv/looked.XXXXXX" 2>/dev/null || mktemp)
 trap 'rm -f "$looked"' EXIT
 sources=$(
     cd "$root"
